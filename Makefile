@@ -1,0 +1,49 @@
+# Everything a developer runs. Each target makes the environment first; python3 of 3.11 or newer is all it asks for.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.made-from-pyproject
+# With `make test TESTS=tests/state` one room alone.
+TESTS  ?=
+
+.PHONY: help env demo test check prove bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make env    the environment, in $(VENV)"
+	@echo "make demo   a collector, a shop under four workers and traffic; says where to look"
+	@echo "make test   ruff, mypy, and all tests in their short form"
+	@echo "make check  ruff and mypy alone"
+	@echo "make prove  the tests in full size, with their numbers (long)"
+	@echo "make bench  the benchmarks, as ratios of one run"
+	@echo "make clean  removes the environment and what tools left behind"
+
+env: $(STAMP)
+
+# The stamp is written last: an environment that was interrupted is made again.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "logship needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "making $(VENV): about a minute, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	@touch $@
+
+demo: env
+	@$(BIN)/logship demo
+
+check: env
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+test: check
+	@$(BIN)/pytest -q $(TESTS)
+
+prove: env
+	@LOGSHIP_PROVE=1 $(BIN)/pytest -q -s $(TESTS)
+
+bench: env
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

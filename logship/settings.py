@@ -1,0 +1,317 @@
+"""Every setting, once: name with unit, default, sentence. Arguments beat `LOGSHIP_*`, which beat defaults.
+
+The only module that reads the process environment, and it does so when `load()` is called, never at import."""
+
+import difflib
+import logging
+import os
+import re
+import string
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeVar
+
+from logship.errors import SettingsError
+
+T = TypeVar("T")
+Group = Literal["worker", "collector", "cli"]
+Origin = Literal["argument", "environment", "default"]
+
+PREFIX: Final = "LOGSHIP_"
+MIB: Final = 2**20
+LETTERS: Final = string.ascii_letters
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+# Said by one part of logship to another or by our own tests: no settings, and no reason to warn.
+INTERNAL: Final = frozenset({"LOGSHIP_SUPERVISED", "LOGSHIP_SUPERVISOR", "LOGSHIP_RUN", "LOGSHIP_PROVE"})
+# What Kubernetes puts into every container for services whose names begin with "logship".
+SERVICE_LINK: Final = re.compile(
+    r"LOGSHIP_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+)
+WORDS: Final = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+KINDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
+UNITS: Final = {"": 1, "b": 1, "k": 2**10, "kb": 10**3, "kib": 2**10, "m": 2**20, "mb": 10**6, "mib": 2**20} | {
+    "g": 2**30,
+    "gb": 10**9,
+    "gib": 2**30,
+}
+
+_logger = logging.getLogger("logship")
+_warned: set[str] = set()
+
+
+def option(
+    default: T,
+    sentence: str,
+    *,
+    secret: bool = False,
+    group: Group = "worker",
+    choices: tuple[str, ...] = (),
+    most: float | None = None,
+) -> T:
+    """One setting as a dataclass field; `most` is the largest number allowed, 0 is the least."""
+    facts = {"sentence": sentence, "secret": secret, "group": group, "choices": choices, "most": most}
+    return field(default=default, metadata=facts)
+
+
+class Option(NamedTuple):
+    """One line of `logship settings`: the value is text, and a secret shows only as [set]."""
+
+    name: str
+    environment: str
+    value: str
+    origin: str
+    sentence: str
+    group: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """What one process was told. Made by `load`, which also fills in the directories that depend on the machine."""
+
+    service: str = option("", "Name of the service; empty: OTEL_SERVICE_NAME, else the working directory's name.")
+    version: str = option("", "Version of the service.")
+    environment: str = option("", "Where the service runs: production, staging, ...")
+    instance: str = option("", "Tells instances of one service on one host apart; empty: the bind address.")
+    agent: str = option(
+        "127.0.0.1:24224",
+        "Where events go: HOST:PORT, tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off.",
+    )
+    agent_shared_key: str = option("", "Shared key of the Forward handshake with the agent.", secret=True)
+    agent_user: str = option("", "User name for the agent, where it asks for one.")
+    agent_password: str = option("", "Password for the agent, where it asks for one.", secret=True)
+    agent_ca_file: str = option("", "Certificates that vouch for a tls:// agent; empty: the system's.")
+    state_dir: str = option(
+        "",
+        "Journals and slots; empty: systemd's STATE_DIRECTORY, else /var/lib/logship (root) or ~/.local/state/logship.",
+    )
+    journal_limit_bytes: int = option(64 * MIB, "Bytes of events a worker keeps while the agent is away.")
+    state_limit_bytes: int = option(1024 * MIB, "Bytes all journals together may take; the oldest orphan goes first.")
+    level: str = option("info", "The least level that is kept.", choices=LEVELS)
+    sample_ratio: float = option(1.0, "Share of requests kept; errors and slow requests are always kept.", most=1)
+    slow_seconds: float = option(1.0, "From this duration on a request is slow, and never sampled out.")
+    probes: tuple[str, ...] = option(
+        ("/health*", "/healthz", "/livez", "/readyz", "/metrics", "/ping"),
+        "Paths that are counted in the heartbeat, not logged one by one; * at the end stands for anything.",
+    )
+    client_ip: str = option(
+        "on", "Client addresses: whole, cut to their network, or not at all.", choices=("on", "truncated", "off")
+    )
+    allow_headers: tuple[str, ...] = option((), "Request headers whose values may be logged.")
+    allow_query: tuple[str, ...] = option((), "Query parameters whose values may be logged.")
+    allow_cookies: tuple[str, ...] = option((), "Cookies whose values may be logged.")
+    redact_names: tuple[str, ...] = option((), "Names of further fields whose values are never logged.")
+    request_id_header: str = option("x-request-id", "Header that brings a request's id and returns it.")
+    workers: int = option(0, "Number of workers; 0: ask the server.")
+    heartbeat_seconds: float = option(10.0, "Seconds between two heartbeats of a worker.")
+    ack_timeout_seconds: float = option(5.0, "Seconds to wait for the agent's acknowledgement before sending again.")
+    console: str = option("auto", "Pretty lines on stderr; auto: when it is a terminal.", choices=("auto", "on", "off"))
+    mute_access: bool = option(True, "Silence uvicorn.access once the agent has acknowledged an event.")
+
+    store_dir: str = option(
+        "", "Where the collector keeps events; empty: store in the state directory.", group="collector"
+    )
+    forward: str = option("127.0.0.1:24224", "Where the collector listens for events; off: nowhere.", group="collector")
+    http: str = option("127.0.0.1:24280", "Where the collector answers questions; off: nowhere.", group="collector")
+    unix: str = option("", "Path of a unix socket to listen on as well.", group="collector")
+    retention_days: float = option(0.0, "Days events are kept; 0: for ever.", group="collector")
+    retention_bytes: int = option(0, "Bytes the store may take; 0: no limit.", group="collector")
+    collector_shared_key: str = option(
+        "", "Shared key that senders must prove to know.", secret=True, group="collector"
+    )
+    collector_user: str = option("", "User name that senders must give; needs the shared key.", group="collector")
+    collector_password: str = option("", "Password that senders must give.", secret=True, group="collector")
+    collector_cert_file: str = option(
+        "", "Certificate chain (PEM): TCP senders must then speak TLS.", group="collector"
+    )
+    collector_key_file: str = option("", "Private key (PEM) of that certificate.", group="collector")
+    collector_memory_bytes: int = option(
+        16 * MIB, "Bytes received but not yet stored; beyond it reading stops.", group="collector"
+    )
+    token: str = option("", "Bearer token that HTTP clients must send.", secret=True, group="collector")
+
+    source: str = option(
+        "", "What is asked: a store directory or a collector's URL; empty: the collector, else the store.", group="cli"
+    )
+
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, metadata={"internal": True})
+
+    def __repr__(self) -> str:
+        """Every value but secrets, which show as [set]."""
+        return f"Settings({', '.join(f'{one.name}={shown(one, getattr(self, one.name))!r}' for one in OPTIONS)})"
+
+
+OPTIONS: Final[tuple[Field[Any], ...]] = tuple(one for one in fields(Settings) if "internal" not in one.metadata)
+BY_NAME: Final[Mapping[str, Field[Any]]] = {one.name: one for one in OPTIONS}
+
+
+def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from arguments, then `LOGSHIP_*`, then defaults. An argument that is None was not given.
+
+    `environment` stands in for the process's. SettingsError for an unknown argument, with the nearest known name, and
+    for a value the setting cannot take. An unknown `LOGSHIP_*` name is warned of once a process."""
+    around = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for name, value in (arguments or {}).items():
+        if name not in BY_NAME:
+            raise SettingsError(f"there is no setting {name!r}{_nearest(name, BY_NAME)}")
+        if value is not None:
+            values[name], origins[name] = _taken(BY_NAME[name], value, name), "argument"
+    for one in OPTIONS:
+        text = around.get(environment_name(one.name))
+        # Compose files say X: ${X:-} for what is not set; only a list can mean to be empty.
+        if one.name not in values and text is not None and (text.strip() or isinstance(one.default, tuple)):
+            values[one.name], origins[one.name] = _taken(one, text, environment_name(one.name)), "environment"
+    _warn_of_strangers(around)
+    _fill_in(values, origins, around)
+    return Settings(**values, origins=origins)
+
+
+def table(settings: Settings) -> list[Option]:
+    """Every setting in the order of its group, with value, origin and meaning; no secret is in it."""
+    return [
+        Option(
+            one.name,
+            environment_name(one.name),
+            as_text(shown(one, getattr(settings, one.name))),
+            settings.origins.get(one.name, "default"),
+            one.metadata["sentence"],
+            one.metadata["group"],
+            as_text(one.default),
+        )
+        for one in OPTIONS
+    ]
+
+
+def environment_name(name: str) -> str:
+    """`LOGSHIP_STATE_DIR` for `state_dir`."""
+    return PREFIX + name.upper()
+
+
+def child_environment(changes: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A copy of the environment with `changes`, for a process we start."""
+    return {**(os.environ if environment is None else environment), **changes}
+
+
+def inherited(name: str, environment: Mapping[str, str] | None = None) -> str:
+    """The value of one of the `INTERNAL` names, said by the process that started this one; empty without it."""
+    return (os.environ if environment is None else environment).get(name, "")
+
+
+def host_and_port(text: str, said: str) -> tuple[str, int]:
+    """The two halves of HOST:PORT; brackets around IPv6 addresses are taken off, and no host means loopback.
+
+    SettingsError names the setting as it was `said`."""
+    host, colon, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or ("/" in host):
+        raise SettingsError(f"{said} takes HOST:PORT, such as 127.0.0.1:24224 or [::1]:24224, not {text!r}")
+    return host or "127.0.0.1", int(port)
+
+
+def shown(one: Field[Any], value: object) -> object:
+    """The value as people may see it."""
+    return "[set]" if one.metadata["secret"] and value else value
+
+
+def as_text(value: object) -> str:
+    """The value as it would be written into the environment."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _fill_in(values: dict[str, Any], origins: dict[str, Origin], around: Mapping[str, str]) -> None:
+    """What depends on the machine: the name of the service and the two directories."""
+    if not values.get("service"):
+        values["service"] = around.get("OTEL_SERVICE_NAME") or Path.cwd().name or "service"
+    if not values.get("state_dir"):
+        values["state_dir"] = _state_dir(around)
+        if around.get("STATE_DIRECTORY"):
+            origins["state_dir"] = "environment"
+    if not values.get("store_dir"):
+        values["store_dir"] = str(Path(values["state_dir"]) / "store")
+
+
+def _state_dir(around: Mapping[str, str]) -> str:
+    if systemd := around.get("STATE_DIRECTORY", ""):
+        return systemd.split(":")[0]  # systemd lists all of StateDirectory=, separated by colons
+    if os.geteuid() == 0:
+        return "/var/lib/logship"
+    home = around.get("HOME") or str(Path("~").expanduser())
+    return str(Path(around.get("XDG_STATE_HOME") or f"{home}/.local/state") / "logship")
+
+
+def _taken(one: Field[Any], value: object, said: str) -> object:
+    """`value` as the type of the setting; SettingsError names it as it was `said`, but never a secret's value."""
+    default: object = one.default
+    try:
+        taken = _read(default, value.strip()) if isinstance(value, str) else _fitting(default, value)
+    except (ValueError, TypeError, KeyError):
+        raise SettingsError(f"{said} takes {KINDS[type(default)]}, not {shown(one, value)!r}") from None
+    choices: tuple[str, ...] = one.metadata["choices"]
+    if choices and (taken := str(taken).lower()) not in choices:
+        raise SettingsError(f"{said} is one of {', '.join(choices)}, not {value!r}{_nearest(str(taken), choices)}")
+    if isinstance(taken, int | float):
+        most = one.metadata["most"]
+        if not 0 <= taken < float("inf") or (most is not None and taken > most):
+            raise SettingsError(f"{said} is at least 0{'' if most is None else f' and at most {most}'}, not {value!r}")
+    return taken
+
+
+def _read(default: object, text: str) -> object:
+    if isinstance(default, bool):
+        return WORDS[text.lower()]
+    if isinstance(default, int):
+        digits = text.rstrip(LETTERS)
+        return int(digits) * UNITS[text[len(digits) :].lower()]
+    if isinstance(default, float):
+        return float(text)
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _fitting(default: object, value: object) -> object:
+    if isinstance(default, bool) or isinstance(value, bool):
+        if isinstance(default, bool) and isinstance(value, bool):
+            return value
+    elif isinstance(default, int):
+        if isinstance(value, int):
+            return value
+    elif isinstance(default, float):
+        if isinstance(value, int | float):
+            return float(value)
+    elif isinstance(default, tuple):
+        if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | Mapping):
+            parts = tuple(value)
+            if all(isinstance(part, str) for part in parts):
+                return parts
+    elif isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    raise TypeError
+
+
+def _warn_of_strangers(around: Mapping[str, str]) -> None:
+    known = {environment_name(name) for name in BY_NAME}
+    strangers = sorted(
+        name
+        for name in around
+        if name.startswith(PREFIX) and name not in known | INTERNAL | _warned and not SERVICE_LINK.fullmatch(name)
+    )
+    if strangers:
+        _warned.update(strangers)
+        told = "; ".join(f"{name}{_nearest(name, known)}" for name in strangers)
+        _logger.warning("logship knows no such setting, and ignores it: %s", told)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def no_color() -> bool:
+    """Whether the person asked for no colours: https://no-color.org."""
+    return bool(os.environ.get("NO_COLOR"))

@@ -1,0 +1,18 @@
+"""Shared by all rooms: `LOGSHIP_PROVE=1` (make prove) runs what is too slow for `make test`."""
+
+import os
+
+import pytest
+
+PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "prove: too slow for `make test`; runs with LOGSHIP_PROVE=1, as `make prove` does")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    skip = pytest.mark.skip(reason="slow: runs with LOGSHIP_PROVE=1 (make prove)")
+    for item in items:
+        if not PROVE and item.get_closest_marker("prove"):
+            item.add_marker(skip)

@@ -1,0 +1,210 @@
+"""Arguments beat the environment, which beats defaults; what is wrong is named; secrets never show."""
+
+import dataclasses
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logship import settings as settings_module
+from logship.errors import LogshipError, SettingsError
+from logship.settings import BY_NAME, MIB, OPTIONS, Settings, as_text, child_environment, environment_name, load, table
+
+HOME = {"HOME": "/home/ada"}
+WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=12)
+VALUES: dict[type, st.SearchStrategy[object]] = {
+    bool: st.booleans(),
+    int: st.integers(0, 2**60),
+    float: st.floats(0, 1, allow_nan=False),
+    tuple: st.lists(WORDS).map(tuple),
+}
+
+
+def values(name: str) -> st.SearchStrategy[object]:
+    choices = BY_NAME[name].metadata["choices"]
+    return st.sampled_from(choices) if choices else VALUES.get(type(BY_NAME[name].default), WORDS)
+
+
+def some_settings() -> st.SearchStrategy[dict[str, object]]:
+    return st.fixed_dictionaries({}, optional={name: values(name) for name in BY_NAME})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_module, "_warned", set())
+
+
+@given(some_settings(), some_settings())
+def test_arguments_beat_the_environment_which_beats_defaults(
+    arguments: dict[str, object], around: dict[str, object]
+) -> None:
+    environment = HOME | {environment_name(name): as_text(value) for name, value in around.items()}
+    loaded = load(arguments, environment)
+    for name in set(BY_NAME) - {"service", "state_dir", "store_dir"}:
+        assert getattr(loaded, name) == {name: BY_NAME[name].default, **around, **arguments}[name]
+    for row in table(loaded):
+        expected = "argument" if row.name in arguments else "environment" if row.name in around else "default"
+        assert row.origin == expected
+
+
+@pytest.mark.parametrize("name", list(BY_NAME))
+def test_an_argument_that_is_none_was_not_given(name: str) -> None:
+    assert load({name: None}, HOME) == load({}, HOME)
+
+
+def test_an_unknown_argument_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(SettingsError, match="no setting 'jurnal_limit_bytes'; did you mean journal_limit_bytes"):
+        load({"jurnal_limit_bytes": 1}, HOME)
+    assert issubclass(SettingsError, ValueError)
+    assert issubclass(SettingsError, LogshipError)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("journal_limit_bytes", "a lot", "JOURNAL_LIMIT_BYTES takes a whole number, not 'a lot'"),
+        ("journal_limit_bytes", "-1", "JOURNAL_LIMIT_BYTES is at least 0, not '-1'"),
+        ("journal_limit_bytes", "5 parsecs", "takes a whole number, not '5 parsecs'"),
+        ("sample_ratio", "1.5", "SAMPLE_RATIO is at least 0 and at most 1, not '1.5'"),
+        ("slow_seconds", "nan", "SLOW_SECONDS is at least 0, not 'nan'"),
+        ("slow_seconds", "inf", "SLOW_SECONDS is at least 0, not 'inf'"),
+        ("mute_access", "perhaps", "MUTE_ACCESS takes true or false, not 'perhaps'"),
+        (
+            "level",
+            "waring",
+            "LEVEL is one of debug, info, warning, error, critical, not 'waring'; did you mean warning",
+        ),
+    ],
+)
+def test_a_bad_value_is_named_as_it_was_said(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({}, HOME | {environment_name(name): value})
+    assert sentence in str(raised.value)
+    with pytest.raises(SettingsError, match=f"^{name} "):
+        load({name: value}, HOME)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("workers", 1.5), ("workers", True), ("mute_access", 1), ("level", 7), ("probes", b"/x"), ("probes", [1])],
+)
+def test_an_argument_of_another_type_is_refused(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} takes "):
+        load({name: value}, HOME)
+
+
+def test_bytes_may_carry_a_unit() -> None:
+    assert load({"journal_limit_bytes": "64 MiB"}, HOME).journal_limit_bytes == 64 * MIB
+    assert load({"retention_bytes": "2g"}, HOME).retention_bytes == 2 * 2**30
+    assert load({"retention_bytes": "1_000"}, HOME).retention_bytes == 1000
+
+
+def test_an_empty_variable_was_not_set_but_an_empty_list_is_one() -> None:
+    loaded = load({}, HOME | {"LOGSHIP_LEVEL": "", "LOGSHIP_WORKERS": " ", "LOGSHIP_AGENT": "", "LOGSHIP_PROBES": ""})
+    assert (loaded.level, loaded.workers, loaded.agent, loaded.probes) == ("info", 0, "127.0.0.1:24224", ())
+
+
+def test_arguments_may_be_paths_and_lists(tmp_path: Path) -> None:
+    loaded = load({"state_dir": tmp_path, "probes": ["/up"]}, {})
+    assert (loaded.state_dir, loaded.store_dir, loaded.probes) == (str(tmp_path), str(tmp_path / "store"), ("/up",))
+
+
+def test_unknown_names_in_the_environment_get_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    around = HOME | {"LOGSHIP_AGNET": "x", "LOGSHIP_NONSENSE_OF_MINE": "x"}
+    with caplog.at_level(logging.WARNING, "logship"):
+        load({}, around)
+        load({}, around)
+    (record,) = caplog.records
+    assert "LOGSHIP_AGNET; did you mean LOGSHIP_AGENT?" in record.getMessage()
+    assert "LOGSHIP_NONSENSE_OF_MINE" in record.getMessage()
+
+
+def test_service_links_and_our_own_messages_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    links = [
+        "LOGSHIP_PORT",
+        "LOGSHIP_PORT_24224_TCP",
+        "LOGSHIP_PORT_24224_TCP_ADDR",
+        "LOGSHIP_PORT_24224_TCP_PORT",
+        "LOGSHIP_PORT_24224_TCP_PROTO",
+        "LOGSHIP_SERVICE_HOST",
+        "LOGSHIP_SERVICE_PORT",
+        "LOGSHIP_SERVICE_PORT_FORWARD",
+        "LOGSHIP_COLLECTOR_SERVICE_HOST",
+        "LOGSHIP_COLLECTOR_SERVICE_PORT_HTTP",
+        "LOGSHIP_COLLECTOR_PORT",
+        "LOGSHIP_COLLECTOR_PORT_24280_TCP_ADDR",
+        "LOGSHIP_SUPERVISED",
+    ]
+    with caplog.at_level(logging.WARNING, "logship"):
+        assert load({}, HOME | dict.fromkeys(links, "tcp://10.0.0.1:24224")) == load({}, HOME)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", [one.name for one in OPTIONS if one.metadata["secret"]])
+def test_secrets_are_never_shown(name: str) -> None:
+    loaded = load({name: "hunter2"}, HOME)
+    assert getattr(loaded, name) == "hunter2"
+    for text in (repr(loaded), str(loaded), f"{loaded}", str(table(loaded))):
+        assert "hunter2" not in text
+        assert "[set]" in text
+    with pytest.raises(SettingsError) as raised:
+        load({name: ["hunter2"]}, HOME)
+    assert "hunter2" not in str(raised.value)
+
+
+@given(some_settings())
+def test_what_the_table_shows_can_be_written_into_the_environment(arguments: dict[str, object]) -> None:
+    loaded = load(arguments, HOME)
+    again = load({}, HOME | {row.environment: row.value for row in table(loaded) if row.value != "[set]"})
+    secret = {one.name for one in OPTIONS if one.metadata["secret"]}
+    for name in set(BY_NAME) - secret:
+        assert getattr(again, name) == getattr(loaded, name)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load({}, HOME).level = "debug"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("around", "uid", "expected"),
+    [
+        ({"HOME": "/home/ada"}, 1000, "/home/ada/.local/state/logship"),
+        ({"HOME": "/home/ada", "XDG_STATE_HOME": "/xdg"}, 1000, "/xdg/logship"),
+        ({"HOME": "/root", "XDG_STATE_HOME": "/xdg"}, 0, "/var/lib/logship"),
+        ({"HOME": "/root", "STATE_DIRECTORY": "/var/lib/shop:/var/lib/other"}, 0, "/var/lib/shop"),
+        ({"HOME": "/root", "STATE_DIRECTORY": "/var/lib/shop", "LOGSHIP_STATE_DIR": "/here"}, 0, "/here"),
+    ],
+)
+def test_the_state_directory_follows_the_machine(
+    around: dict[str, str], uid: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    loaded = load({}, around)
+    assert (loaded.state_dir, loaded.store_dir) == (expected, f"{expected}/store")
+
+
+def test_the_service_is_named_after_otel_or_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir()
+    monkeypatch.chdir(tmp_path / "shop")
+    assert load({}, HOME).service == "shop"
+    assert load({}, HOME | {"OTEL_SERVICE_NAME": "orders"}).service == "orders"
+    assert load({}, HOME | {"OTEL_SERVICE_NAME": "orders", "LOGSHIP_SERVICE": "till"}).service == "till"
+
+
+def test_the_environment_is_read_when_load_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGSHIP_SERVICE", "first")
+    assert load().service == "first"
+    monkeypatch.setenv("LOGSHIP_SERVICE", "second")
+    assert load().service == "second"
+    assert child_environment({"LOGSHIP_SERVICE": "third"})["LOGSHIP_SERVICE"] == "third"
+
+
+def test_every_setting_has_a_sentence_and_a_unit_where_it_has_one() -> None:
+    assert all(one.metadata["sentence"].endswith((".", "?")) for one in OPTIONS)
+    assert isinstance(Settings().origins, dict)
