@@ -1,0 +1,188 @@
+"""Builders: the fields of every event but the request's end, as flat dotted ECS keys. No clock, no files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import gmtime, strftime
+
+from logship.event.fields import ECS_VERSION
+
+MODULE = "logship"
+REQUEST, APP, WORKER = "logship.request", "logship.app", "logship.worker"
+IN_FLIGHT_SHOWN = 50
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who speaks: what every event of one incarnation carries. Empty and None are left out."""
+
+    incarnation: str
+    service: str
+    host: str
+    pid: int
+    supervisor: int = 0
+    instance: str = ""
+    version: str = ""
+    environment: str = ""
+    slot: int | None = None
+    generation: int | None = None
+    role: str = "worker"
+
+    def node(self) -> str | None:
+        """`service.node.name`: the same for every life of a slot."""
+        if self.slot is None:
+            return None
+        return f"{self.host}/{self.instance or self.service}/w{self.slot}"
+
+    def fields(self) -> dict[str, object]:
+        """The fields that never change in an incarnation once its slot is claimed."""
+        every = {
+            "ecs.version": ECS_VERSION,
+            "event.kind": "event",
+            "event.module": MODULE,
+            "service.name": self.service,
+            "service.version": self.version,
+            "service.environment": self.environment,
+            "service.node.name": self.node(),
+            "service.ephemeral_id": self.incarnation,
+            "host.name": self.host,
+            "process.pid": self.pid,
+            "process.parent.pid": self.supervisor,
+            "logship.worker.slot": self.slot,
+            "logship.worker.generation": self.generation,
+            "logship.worker.role": "" if self.role == "worker" else self.role,
+        }
+        return {
+            name: value
+            for name, value in every.items()
+            if value not in (None, "") and (value or name != "process.parent.pid")
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a heartbeat says: every number covers the sequences up to and including the event's own."""
+
+    emitted: int
+    acknowledged: int
+    dropped: Mapping[str, int]
+    journal_bytes: int = 0
+    in_flight: int = 0
+    in_flight_overflow: int = 0
+    probes: int = 0
+    sampled_out: int = 0
+    lag_mean_ns: int = 0
+    lag_max_ns: int = 0
+
+    def fields(self) -> dict[str, object]:
+        return {
+            "logship.emitted": self.emitted,
+            "logship.acknowledged": self.acknowledged,
+            "logship.journal.bytes": self.journal_bytes,
+            "logship.requests.in_flight": self.in_flight,
+            "logship.requests.in_flight_overflow": self.in_flight_overflow,
+            "logship.requests.probes": self.probes,
+            "logship.requests.sampled_out": self.sampled_out,
+            "logship.loop_lag.mean_ns": self.lag_mean_ns,
+            "logship.loop_lag.max_ns": self.lag_max_ns,
+            **{f"logship.dropped.{reason}": events for reason, events in self.dropped.items()},
+        }
+
+
+def heartbeat(counters: Counters) -> dict[str, object]:
+    """A sign of life with the counters."""
+    message = f"{counters.emitted} events, {counters.in_flight} requests in flight"
+    lost = sum(counters.dropped.values())
+    if lost:
+        message += f", {lost} dropped"
+    return _worker_event("worker-heartbeat", "info", message, ["process"], ["info"]) | counters.fields()
+
+
+def started(server: str, durable: bool, why_not: str = "") -> dict[str, object]:
+    """The worker serves from now on; says whether its journal outlives it."""
+    message = f"worker started under {server}" if server else "worker started"
+    fields = _worker_event("worker-started", "info" if durable else "warning", message, ["process"], ["start"])
+    fields["logship.journal.durable"] = durable
+    if server:
+        fields["logship.server"] = server
+    if not durable:
+        fields["message"] = f"{message}; the journal is in memory: {why_not}"
+    return fields
+
+
+def closed(counters: Counters) -> dict[str, object]:
+    """The server shut this worker down in order."""
+    message = f"worker closed after {counters.emitted} events"
+    return _worker_event("worker-closed", "info", message, ["process"], ["end"]) | counters.fields()
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a life ended, as far as it is known. `in_flight`: (request id, method, path, milliseconds)."""
+
+    found: str
+    in_flight: tuple[tuple[str, str, str, int], ...] = ()
+    overflow: int = 0
+    exit_code: int | None = None
+    evidence: str = ""
+    journal_end: Counters = field(default_factory=lambda: Counters(0, 0, {}))
+
+
+def ended(death: Death) -> dict[str, object]:
+    """The end of a life that did not say goodbye: `worker-lost` if something shows that it went wrong, else `worker-ended`.
+
+    `event.reason` holds what shows it: requests_in_flight, exit_code, supervisor_survived, or unknown."""
+    count = len(death.in_flight) + death.overflow
+    reason = "requests_in_flight" if count else death.evidence
+    lost = bool(reason)
+    message = "worker lost" if lost else "worker ended without a word"
+    if count:
+        message += f" with {count} request{'s' if count > 1 else ''} in flight: {_shown(death.in_flight[0])}"
+        if count > 1:
+            message += f" and {count - 1} more"
+    elif death.exit_code is not None:
+        message += f", exit status {death.exit_code}"
+    fields = _worker_event(
+        "worker-lost" if lost else "worker-ended", "error" if lost else "warning", message, ["process"], ["end"]
+    )
+    fields["event.outcome"] = "failure" if lost else "unknown"
+    fields["event.reason"] = reason or "unknown"
+    fields["event.created"] = death.found
+    fields["logship.in_flight.count"] = count
+    if death.exit_code is not None:
+        fields["process.exit_code"] = death.exit_code
+    if death.in_flight:
+        fields["logship.in_flight.ids"] = [one[0] for one in death.in_flight[:IN_FLIGHT_SHOWN]]
+        fields["logship.in_flight.requests"] = [_shown(one) for one in death.in_flight[:IN_FLIGHT_SHOWN]]
+    return fields | death.journal_end.fields()
+
+
+def _shown(request: tuple[str, str, str, int]) -> str:
+    _, method, path, milliseconds = request
+    return f"{method} {path} {milliseconds}ms"
+
+
+def supervisor(message: str, level: str, logger: str) -> dict[str, object]:
+    """A line of the process that watches the workers."""
+    fields = _worker_event("supervisor-message", level, message, ["process"], ["info"])
+    fields["log.logger"] = logger
+    return fields
+
+
+def _worker_event(action: str, level: str, message: str, category: list[str], kind: list[str]) -> dict[str, object]:
+    return {
+        "message": message,
+        "log.level": level,
+        "log.logger": WORKER,
+        "event.dataset": WORKER,
+        "event.action": action,
+        "event.category": category,
+        "event.type": kind,
+    }
+
+
+def time_text(time_ns: int) -> str:
+    """`time_ns` as RFC 3339 in UTC with nine digits, as ECS date fields take it."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{nanoseconds:09d}Z"

@@ -1,0 +1,382 @@
+"""Makes any value of the application safe to store, whatever it is: nothing here raises, nothing is left out unmarked.
+
+A value that cannot be stored as it is becomes text, or is cut where it is too deep, too long or too many, and says so:
+"...[cut 1234 bytes]", "[cycle]", "[too deep]", "[unreadable Order]". What stays fits JSON, msgpack and Elasticsearch:
+text without lone surrogates, numbers within 64 bits and finite, keys that are text.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from itertools import islice
+from pathlib import PurePath
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from logship.event.cut import cut_text, safe_text
+from logship.event.redact import CUT_MARGIN_CHARACTERS, Redactor, suspicious_text
+
+LONG_MIN: Final = -(2**63)
+LONG_MAX: Final = 2**63 - 1
+_KEY_CHARACTERS = 256
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a value is kept: levels, bytes of one text, items of one collection, values in all."""
+
+    depth: int = 8
+    text_bytes: int = 16 * 1024
+    items: int = 256
+    values: int = 1024
+
+
+LIMITS: Final = Limits()
+
+
+def clean_value(value: object, limits: Limits = LIMITS) -> object:
+    """Return `value` as None, bool, int, float, text, list or dict with text keys, of bounded size. Never raises."""
+    return _Cleaner(limits).clean(value, 0)
+
+
+def application_fields(
+    fields: Mapping[Any, object], redactor: Redactor | None = None, limits: Limits = LIMITS
+) -> tuple[dict[str, str | bool], dict[str, int | float], bool]:
+    """Return the labels (text and booleans), the numeric labels, and whether anything was cut or replaced.
+
+    Names of nested maps are joined by dots; a list of scalars becomes text joined by ", ", any other list JSON text;
+    None is left out. With `redactor`, names and values are redacted; a redacted number becomes a label. Never raises.
+    """
+    labels: dict[str, str | bool] = {}
+    numbers: dict[str, int | float] = {}
+    cut = False
+    try:
+        rest: dict[str, object] = {}
+        # Nearly always a few short texts and numbers under names seen before.
+        for key, value in fields.items():
+            name = _KNOWN_KEYS.get(key)
+            kind = type(value)
+            if name is None or (redactor is not None and redactor.value(name, value) is not value):
+                rest[key] = value
+            elif kind is str:
+                if len(value) < 256 and value.isascii():  # type: ignore[arg-type, attr-defined]
+                    labels[name] = value  # type: ignore[assignment]
+                else:
+                    rest[key] = value
+            elif kind is bool:
+                labels[name] = value  # type: ignore[assignment]
+            elif (kind is int and LONG_MIN <= value <= LONG_MAX) or (kind is float and value - value == 0.0):  # type: ignore[operator]
+                numbers[name] = value  # type: ignore[assignment]
+            else:
+                rest[key] = value
+        if rest:
+            gatherer = _Gatherer(labels, numbers, redactor, limits)
+            gatherer.gather(rest)
+            cut = gatherer.cleaner.cut
+    except Exception:  # noqa: BLE001 - a hostile mapping; what was read before it failed is kept
+        labels["unreadable"] = _type_name(fields)
+        cut = True
+    return labels, numbers, cut
+
+
+def clean_key(key: object) -> str:
+    """Return the name of a field for any key: not empty, at most 256 characters, none of them a control character."""
+    text = safe_text(key) if isinstance(key, str) else str(_Cleaner(LIMITS).clean(key, LIMITS.depth))
+    shown = safe_text(text[: 2 * _KEY_CHARACTERS])
+    if not shown.isprintable():
+        shown = "".join(character if character.isprintable() else "_" for character in shown)
+    parts = [part for part in (part.strip() for part in shown.split(".")) if part]
+    return ".".join(parts)[:_KEY_CHARACTERS].rstrip(" .") or "_"
+
+
+class _Keys(dict[Any, str]):
+    """Remembered names: of plain texts only, so that 1 and True do not meet, and of none that may be a secret."""
+
+    _REMEMBERED = 4096
+
+    def __missing__(self, key: Any) -> str:
+        name = clean_key(key)
+        if type(key) is str and len(key) <= _KEY_CHARACTERS and not suspicious_text(key):
+            if len(self) >= self._REMEMBERED:
+                self.clear()
+            self[key] = name
+        return name
+
+
+_KNOWN_KEYS = _Keys()
+
+
+class _Cleaner:
+    """One pass over one value: what it has seen on the way down, and how much it may still keep."""
+
+    def __init__(self, limits: Limits, redactor: Redactor | None = None) -> None:
+        self.limits = limits
+        self.redactor = redactor
+        self.cut = False
+        self._left = limits.values
+        self._path: set[int] = set()
+
+    def mark(self, text: str) -> str:
+        self.cut = True
+        return text
+
+    def clean(self, value: object, depth: int) -> object:
+        """Return a safe value; a map comes back as dict, any other collection as list."""
+        kind = type(value)
+        if kind is bool or value is None:
+            return value
+        if kind is str:
+            return self.text(value)  # type: ignore[arg-type]
+        try:
+            scalar = self._scalar(value)
+            if scalar is not None:
+                return scalar
+            return self._inside(value, depth)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - whatever the object's methods raise, SystemExit too, the record is kept
+            return self.mark(f"[unreadable {_type_name(value)}]")
+
+    def text(self, text: str) -> str:
+        if len(text) < 256 and text.isascii():
+            return text
+        limit = self.limits.text_bytes
+        if len(text) > limit + CUT_MARGIN_CHARACTERS:
+            # A text of megabytes is not looked at whole; of a secret at the cut nothing may stay.
+            self.cut = True
+            shown = self._redacted(safe_text(text[: limit + CUT_MARGIN_CHARACTERS]))[:-CUT_MARGIN_CHARACTERS]
+            return cut_text(shown, limit, len(text) - limit)
+        shown = safe_text(text)
+        fits = shown if len(shown) <= limit // 4 else cut_text(self._redacted(shown), limit)
+        self.cut |= "...[cut " in fits[-40:]
+        return fits
+
+    def _redacted(self, text: str) -> str:
+        return text if self.redactor is None else self.redactor.text(text)
+
+    def spend(self) -> bool:
+        """Return whether one more value may be kept."""
+        self._left -= 1
+        return self._left >= 0
+
+    def enter(self, value: object, depth: int) -> str:
+        """Begin a collection: return "" or the text that stands for it. `leave` must follow a ""."""
+        if id(value) in self._path:
+            return self.mark("[cycle]")
+        if depth >= self.limits.depth:
+            return self.mark("[too deep]")
+        self._path.add(id(value))
+        return ""
+
+    def leave(self, value: object) -> None:
+        self._path.discard(id(value))
+
+    def _scalar(self, value: object) -> object | None:
+        """Return what a value without insides becomes; None for a collection."""
+        match value:
+            case Enum():
+                return self._enum(value)
+            case int():
+                return self._integer(int(value))
+            case float():
+                return _float(float(value))
+            case str():
+                return self.text(safe_text(value))
+            case Decimal() | Fraction():
+                return self._exact(value)
+            case timedelta():
+                return value.total_seconds()
+            case datetime() | date() | time():
+                return value.isoformat()
+            case UUID() | PurePath() | complex():
+                return self.text(str(value))
+            case bytes() | bytearray() | memoryview():
+                return self._bytes(value)
+            case BaseException():
+                return self.text(f"{_type_name(value)}: {value}")
+            case type():
+                return self.text(f"{value.__module__}.{value.__qualname__}")
+        return None
+
+    def _inside(self, value: object, depth: int) -> object:
+        """Return what a collection, or an object that can tell its fields, becomes; text for any other object."""
+        if isinstance(value, Mapping):
+            return self._map(value, value, depth)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return self._map(value, dict(zip(value._fields, value, strict=False)), depth)
+        if isinstance(value, (list, tuple, set, frozenset)) or type(value).__name__ in {
+            "deque",
+            "dict_keys",
+            "dict_values",
+        }:
+            return self._list(value, value, depth)  # type: ignore[arg-type]
+        told = _told(value)
+        if told is not None:
+            return self._map(value, told, depth)
+        # numpy and its like, without importing them: a scalar has item(), an array tolist() and a size.
+        if hasattr(value, "dtype") and hasattr(value, "tolist"):
+            if getattr(value, "size", 1) > self.limits.items:
+                return self.mark(self.text(repr(value)))
+            return self.clean(value.tolist(), depth)
+        return self.text(repr(value))
+
+    def _map(self, value: object, items: Mapping[Any, object], depth: int) -> object:
+        if stands_for := self.enter(value, depth):
+            return stands_for
+        try:
+            cleaned: dict[str, object] = {}
+            for key, item in islice(items.items(), self.limits.items):
+                if not self.spend():
+                    break
+                cleaned[_free(_KNOWN_KEYS[key], cleaned)] = self.clean(item, depth + 1)
+            if len(cleaned) < len(items):
+                cleaned["_cut"] = self.mark(f"{len(items) - len(cleaned)} more")
+            return cleaned
+        finally:
+            self.leave(value)
+
+    def _list(self, value: object, items: Iterable[object], depth: int) -> object:
+        if stands_for := self.enter(value, depth):
+            return stands_for
+        try:
+            size = len(items)  # type: ignore[arg-type]
+            cleaned: list[object] = []
+            for item in islice(items, self.limits.items):
+                if not self.spend():
+                    break
+                cleaned.append(self.clean(item, depth + 1))
+            if isinstance(value, (set, frozenset)):
+                cleaned.sort(key=str)
+            if len(cleaned) < size:
+                cleaned.append(self.mark(f"[{size - len(cleaned)} more]"))
+            return cleaned
+        finally:
+            self.leave(value)
+
+    def _integer(self, value: int) -> int | str:
+        if LONG_MIN <= value <= LONG_MAX:
+            return value
+        # Python refuses to print integers of thousands of digits.
+        return str(value) if value.bit_length() < 4096 else self.mark(f"[integer of {value.bit_length()} bits]")
+
+    def _enum(self, value: Enum) -> object:
+        inner = value.value
+        return self.clean(inner, 0) if type(inner) in {str, int, float, bool} else self.text(value.name)
+
+    def _exact(self, value: Decimal | Fraction) -> object:
+        """Return a number if the nearest float says the same, else the digits as text."""
+        number = float(value)
+        exact = math.isfinite(number) and (not isinstance(value, Decimal) or Decimal(repr(number)) == value)
+        return number if exact else self.text(str(value))
+
+    def _bytes(self, value: bytes | bytearray | memoryview) -> str:
+        shown = bytes(value[: self.limits.text_bytes])
+        try:
+            text = shown.decode()
+        except UnicodeDecodeError:
+            text = "hex:" + shown[:256].hex()
+            shown = shown[:256]
+        if len(shown) < len(value):
+            return self.mark(
+                self.text(f"{text[: self.limits.text_bytes - 64]}...[cut {len(value) - len(shown)} bytes]")
+            )
+        return self.text(text)
+
+
+class _Gatherer:
+    """Sorts the fields of the application into labels and numbers."""
+
+    def __init__(
+        self,
+        labels: dict[str, str | bool],
+        numbers: dict[str, int | float],
+        redactor: Redactor | None,
+        limits: Limits,
+    ) -> None:
+        self.labels, self.numbers, self.redactor = labels, numbers, redactor
+        self.cleaner = _Cleaner(limits, redactor)
+
+    def gather(self, fields: Mapping[Any, object]) -> None:
+        """Clean everything first, then redact, then flatten: a value is judged by what is going to be stored."""
+        cleaned = self.cleaner.clean(_Plain(fields), 0)
+        if not isinstance(cleaned, dict):
+            self._place("unreadable", cleaned)
+            return
+        self._flatten("", self.redactor.fields(cleaned) if self.redactor else cleaned)
+
+    def _flatten(self, prefix: str, fields: Mapping[str, object]) -> None:
+        for name, value in fields.items():
+            whole = f"{prefix}.{name}" if prefix else name
+            if isinstance(value, dict) and value:
+                self._flatten(whole, value)
+            else:
+                self._place(whole, value)
+
+    def _place(self, name: str, value: object) -> None:
+        if value is None:
+            return
+        if len(name) > _KEY_CHARACTERS:
+            name = self.cleaner.mark(name[:_KEY_CHARACTERS])
+        name = _free(name, self.labels, self.numbers)
+        if isinstance(value, (str, bool)):
+            self.labels[name] = value
+        elif isinstance(value, (int, float)):
+            self.numbers[name] = value
+        else:
+            text = _joined(value)
+            self.labels[name] = cut_text(text, self.cleaner.limits.text_bytes)
+            self.cleaner.cut |= self.labels[name] != text
+
+
+class _Plain(dict[Any, object]):
+    """The caller's fields, copied: `clean` sees a map of ours at the top, whatever the caller's is."""
+
+
+def _joined(value: object) -> str:
+    """A list or an empty map as one text: scalars as people write them, anything else as JSON."""
+    if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
+        return ", ".join(item if isinstance(item, str) else orjson.dumps(item).decode() for item in value)
+    return orjson.dumps(value).decode()
+
+
+def _free(name: str, *taken: Mapping[str, object]) -> str:
+    """Two keys may become one name, as 1 and "1" do: the later one gets a number."""
+    free, number = name, 2
+    while any(free in names for names in taken):
+        free, number = f"{name[: _KEY_CHARACTERS - 8]}~{number}", number + 1
+    return free
+
+
+def _float(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _type_name(value: object) -> str:
+    try:
+        return safe_text(type(value).__name__)[:100]
+    except Exception:  # noqa: BLE001 - a metaclass may do anything
+        return "object"
+
+
+def _told(value: object) -> Mapping[Any, object] | None:
+    """Return the fields of a dataclass, an attrs class or a pydantic model; None for anything else.
+
+    A field left out of the repr of a dataclass is left out here too: that is how people keep secrets from logs."""
+    if isinstance(value, type):
+        return None
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.repr}
+    if callable(dump := getattr(type(value), "model_dump", None)):
+        told = dump(value)
+        return told if isinstance(told, Mapping) else None
+    if attributes := getattr(type(value), "__attrs_attrs__", None):
+        return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
+    return None

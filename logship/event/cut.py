@@ -1,0 +1,84 @@
+"""Makes texts and fields shorter, to a number of bytes, and says in their place how much is gone."""
+
+from collections.abc import Iterable
+from typing import Final
+
+# Room for the mark, "...[cut 1234 bytes]".
+MARK_BYTES: Final = 40
+# What msgpack adds to a name and a value, at most.
+FIELD_BYTES: Final = 20
+
+
+def cut_text(text: str, limit_bytes: int, already_gone: int = 0) -> str:
+    """Return `text` in at most `limit_bytes` of UTF-8, its end replaced by a mark that says how much is gone.
+
+    `already_gone`: characters that were left away before; then the mark is set in any case."""
+    if not already_gone and len(text) <= limit_bytes and (text.isascii() or size_bytes(text) <= limit_bytes):
+        return text
+    encoded = text.encode("utf-8", "replace")
+    kept = max(0, limit_bytes - MARK_BYTES)
+    gone = max(0, len(encoded) - kept) + already_gone
+    return f"{encoded[:kept].decode('utf-8', 'ignore')}...[cut {gone} bytes]"[: max(limit_bytes, 0)]
+
+
+def cut_middle(text: str, limit_bytes: int) -> str:
+    """Return `text` in at most `limit_bytes` of UTF-8: its head and, twice as long, its tail, with a mark between."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= limit_bytes:
+        return text
+    room = max(0, limit_bytes - MARK_BYTES)
+    head, tail = encoded[: room // 3], encoded[len(encoded) - (room - room // 3) :]
+    mark = f"\n...[cut {len(encoded) - room} bytes]\n"
+    return f"{head.decode('utf-8', 'ignore')}{mark}{tail.decode('utf-8', 'ignore')}"[: max(limit_bytes, 0)]
+
+
+def cut_to(
+    labels: dict[str, str | bool], numbers: dict[str, int | float], budget_bytes: int
+) -> tuple[dict[str, str | bool], dict[str, int | float], bool]:
+    """Return the same fields in at most `budget_bytes` (names and values, packed), and whether anything was cut.
+
+    The longest texts are shortened first, all to the same length; if that is not enough, the last fields go."""
+    texts = {name: size_bytes(value) for name, value in labels.items() if isinstance(value, str)}
+    fixed = sum(size_bytes(name) + FIELD_BYTES for name in (*labels, *numbers))
+    if fixed + sum(texts.values()) <= budget_bytes:
+        return labels, numbers, False
+    labels, numbers = dict(labels), dict(numbers)
+    while (labels or numbers) and fixed + sum(min(size, MARK_BYTES) for size in texts.values()) > budget_bytes:
+        gone, _ = labels.popitem() if len(labels) >= len(numbers) else numbers.popitem()
+        texts.pop(gone, 0)
+        fixed -= size_bytes(gone) + FIELD_BYTES
+    longest = _common_length(texts.values(), budget_bytes - fixed)
+    return {name: _shorter(value, longest) for name, value in labels.items()}, numbers, True
+
+
+def _shorter(value: str | bool, longest: int) -> str | bool:
+    return cut_text(value, longest) if isinstance(value, str) else value
+
+
+def _common_length(sizes: Iterable[int], room: int) -> int:
+    """Return the greatest length to which all texts can be cut so that together they fit the room."""
+    longest = room
+    ordered = sorted(sizes)
+    for left, size in zip(range(len(ordered), 0, -1), ordered, strict=True):
+        longest = room // left
+        if size > longest:
+            break
+        room -= size
+    return longest
+
+
+def safe_text(text: str) -> str:
+    """Return `text` as a plain str that UTF-8 can hold: surrogate pairs joined, lone ones replaced."""
+    text = str.__str__(text)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def size_bytes(text: str) -> int:
+    """Return the length of `text` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

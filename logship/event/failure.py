@@ -1,0 +1,118 @@
+"""An exception as fields: class, text, stack trace with causes and groups, and a fingerprint. Redacted; never raises.
+
+Local variables are never read. The fingerprint is made of the class and of the modules and functions on the stack,
+without lines: the same bug keeps its id when the file around it changes.
+"""
+
+import hashlib
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Final
+
+from logship.event.cut import cut_middle, cut_text, safe_text
+from logship.event.redact import CUT_MARGIN_CHARACTERS, Redactor
+
+# A recursion has a thousand frames. The innermost say what failed; the rest would be cut away again.
+_FRAMES: Final = 64
+_CAUSES: Final = 8
+# More than this of a text is not read: a message of megabytes takes too long to redact on a request's path.
+_READ_CHARACTERS: Final = 128 * 1024
+
+
+def error_fields(
+    exc_type: type[BaseException] | None,
+    exc: BaseException | None,
+    tb: TracebackType | None,
+    redactor: Redactor,
+    limit_bytes: int = 16 * 1024,
+) -> dict[str, object]:
+    """Return error.type, error.message, error.stack_trace and error.id; {} if there is no exception at all.
+
+    `limit_bytes`: of the stack trace, of which head and tail are kept; the message gets a quarter of it."""
+    if exc_type is None and exc is None:
+        return {}
+    kind = exc_type if exc_type is not None else type(exc) if exc is not None else BaseException
+    name = _attempt(lambda: _type_name(kind), "unknown")
+    message = _attempt(lambda: str(exc), "[unreadable message]") if exc is not None else ""
+    trace = _attempt(lambda: _trace(kind, exc, tb), "") or f"{name}: {message}"
+    return {
+        "error.type": redactor.text(cut_text(name, 256)),
+        "error.message": cut_text(_shown(message, redactor), max(limit_bytes // 4, 256)),
+        "error.stack_trace": cut_middle(_shown(trace, redactor), limit_bytes),
+        "error.id": _attempt(lambda: fingerprint(kind, exc, tb), _digest([name])),
+    }
+
+
+def fingerprint(exc_type: type[BaseException], exc: BaseException | None, tb: TracebackType | None) -> str:
+    """Return 32 hexadecimal digits that depend on classes, modules and functions only, of the exception and its causes.
+
+    Functions that call themselves count once, so that the depth of a recursion does not matter."""
+    parts = [_type_name(exc_type), *_functions(tb)]
+    for cause in _causes(exc):
+        parts += (_type_name(type(cause)), *_functions(cause.__traceback__))
+    return _digest(parts)
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.blake2b("\n".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _functions(tb: TracebackType | None) -> list[str]:
+    found: list[str] = []
+    while tb is not None:
+        frame = tb.tb_frame
+        function = f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname}"
+        if function not in found[-2:]:
+            found.append(function)
+        tb = tb.tb_next
+    return found[-_FRAMES:]
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """The exceptions that a traceback shows before this one, nearest first."""
+    seen = {id(exc)}
+    for _ in range(_CAUSES):
+        if exc is None:
+            return
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+        if exc is None or id(exc) in seen:
+            return
+        seen.add(id(exc))
+        yield exc
+
+
+def _trace(kind: type[BaseException], exc: BaseException | None, tb: TracebackType | None) -> str:
+    # Without a value there is no text to show, but the frames are still worth it.
+    value = exc if exc is not None else kind.__new__(kind)
+    told = traceback.TracebackException(kind, value, tb, limit=-_FRAMES, capture_locals=False, compact=True)
+    parts, size = [], 0
+    for part in told.format():
+        parts.append(part)
+        size += len(part)
+        if size > 2 * _READ_CHARACTERS:
+            break
+    return "".join(parts).rstrip("\n")
+
+
+def _type_name(kind: type[BaseException]) -> str:
+    module = kind.__module__
+    return kind.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{kind.__qualname__}"
+
+
+def _shown(text: str, redactor: Redactor) -> str:
+    """Return `text` redacted; of a text too long to be read the end is left away, where a secret may have been cut."""
+    if len(text) <= _READ_CHARACTERS:
+        return redactor.text(safe_text(text))
+    shown = redactor.text(safe_text(text[:_READ_CHARACTERS]))[:-CUT_MARGIN_CHARACTERS]
+    return f"{shown}...[cut {len(text) - _READ_CHARACTERS} characters]"
+
+
+def _attempt(read: Callable[[], str], otherwise: str) -> str:
+    """Return what `read` returns as a plain text, or `otherwise` if the exception's own code fails."""
+    try:
+        return str.__str__(read())
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - __str__ of a foreign exception may raise anything, SystemExit too
+        return otherwise
