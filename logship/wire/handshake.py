@@ -1,0 +1,221 @@
+"""The handshake that precedes frames when an agent has a shared key: HELO, PING, PONG. Bytes only, no sockets.
+
+    agent  -> ["HELO", {"nonce": salt, "auth": salt or empty, "keepalive": true}]
+    worker -> ["PING", hostname, salt, hex(salt hostname nonce key), user, hex(auth user password)]
+    agent  -> ["PONG", accepted, reason, hostname, hex(salt hostname nonce key)]
+
+hex is sha512 of the parts end to end. Nonce and salts are raw bytes to Fluent Bit (under a text head) and to fluentd
+(under a bin head); both are read here. Ours are 16 ASCII characters under a text head, because Fluent Bit closes the
+connection on a bin in a PING, and because every client can read them. Source: Forward Protocol v1, fw_prot.c."""
+
+import binascii
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from logship.errors import HandshakeRefused, WireError
+from logship.wire import atoms
+
+# HELO and PING have some 400 bytes; the rest is room for long host names and users.
+LIMIT_BYTES = 8192
+SETTINGS = "LOGSHIP_AGENT_SHARED_KEY, LOGSHIP_AGENT_USER and LOGSHIP_AGENT_PASSWORD"
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What an agent asks with: `nonce` for the shared key; `auth` for the password, empty if it knows no users."""
+
+    nonce: bytes
+    auth: bytes
+    keepalive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client proves: the shared key, and a user's password where the agent wants one."""
+
+    key: str
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A client's proof, as it came: none of it is checked yet."""
+
+    hostname: bytes
+    salt: bytes
+    key_digest: bytes
+    user: bytes
+    password_digest: bytes
+
+
+def new_salt() -> bytes:
+    """Return 16 ASCII characters with 96 random bits."""
+    return binascii.b2a_base64(os.urandom(12), newline=False)
+
+
+def parse_hello(data: bytes) -> Hello | None:
+    """Return the agent's HELO, or None while it is not all here. WireError if `data` is, or becomes, anything else."""
+    message, rest = _message(data, b"HELO")
+    if message is None:
+        return None
+    options = message[1] if len(message) == 2 else None
+    if rest or not isinstance(options, dict):
+        raise WireError("the agent's HELO has another shape than the Forward protocol gives it")
+    nonce, auth = options.get(b"nonce"), options.get(b"auth", b"")
+    if not isinstance(nonce, bytes) or not isinstance(auth, bytes):
+        raise WireError("the agent's HELO holds no nonce")
+    return Hello(nonce, auth, options.get(b"keepalive") is not False)
+
+
+def ping(hello: Hello, credentials: Credentials, hostname: str, salt: bytes) -> bytes:
+    """Return the PING that answers `hello`. `salt`: from `new_salt`, needed again by `check_pong`."""
+    host, user = hostname.encode(), credentials.user.encode()
+    password = _digest(hello.auth, user, credentials.password.encode()) if hello.auth else b""
+    proof = _digest(salt, host, hello.nonce, credentials.key.encode())
+    return b"\x96" + b"".join(map(_text, (b"PING", host, salt, proof, user, password)))
+
+
+def check_pong(data: bytes, hello: Hello, credentials: Credentials, salt: bytes) -> bool:
+    """Return whether the agent's PONG is all here and in order. HandshakeRefused if it says no, or if the agent itself
+    does not know the shared key; WireError if `data` is no PONG."""
+    message, rest = _message(data, b"PONG")
+    if message is None:
+        return False
+    if rest or len(message) < 3 or not isinstance(message[1], bool):
+        raise WireError("the agent's PONG has another shape than the Forward protocol gives it")
+    if not message[1]:
+        reason = message[2].decode("utf-8", "replace") if isinstance(message[2], bytes) else "no reason given"
+        raise HandshakeRefused(f"the agent refused the handshake ({reason!r:.200}); check {SETTINGS}")
+    host, proof = message[3:5] if len(message) >= 5 else (b"", b"")
+    if not isinstance(host, bytes) or not isinstance(proof, bytes):
+        raise WireError("the agent's PONG holds no host name and digest")
+    if not hmac.compare_digest(proof, _digest(salt, host, hello.nonce, credentials.key.encode())):
+        raise HandshakeRefused(
+            "the agent accepted us but does not know the shared key itself; "
+            "check LOGSHIP_AGENT_SHARED_KEY and who listens at LOGSHIP_AGENT"
+        )
+    return True
+
+
+class ClientHandshake:
+    """A worker's side of one connection: `feed` it what comes until `done`, send what it returns."""
+
+    def __init__(self, credentials: Credentials, hostname: str) -> None:
+        self.done = False
+        self._credentials = credentials
+        self._hostname = hostname
+        self._salt = new_salt()
+        self._hello: Hello | None = None
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what to send now, often nothing. HandshakeRefused or WireError: close the connection."""
+        if self.done:
+            raise ValueError("the handshake is done; what comes now are acknowledgements")
+        self._held += data
+        if self._hello is not None:
+            self.done = check_pong(self._held, self._hello, self._credentials, self._salt)
+            return b""
+        self._hello = parse_hello(self._held)
+        if self._hello is None:
+            return b""
+        self._held = b""
+        return ping(self._hello, self._credentials, self._hostname, self._salt)
+
+    def ended(self) -> HandshakeRefused:
+        """Return the error to raise when the agent closed the connection before `done`."""
+        if self._hello is None:
+            return HandshakeRefused("the agent closed the connection without a HELO; has it a shared key at all?")
+        # Fluent Bit answers a wrong key with nothing, a wrong user with a PONG.
+        return HandshakeRefused(f"the agent closed the connection after our PING; check {SETTINGS}")
+
+
+def hello(nonce: bytes, auth: bytes, keepalive: bool = True) -> bytes:
+    """Return the HELO that opens a connection. `nonce`: from `new_salt`; `auth`: another, or empty without users."""
+    salts = b"".join(map(_text, (b"nonce", nonce, b"auth", auth)))
+    return b"\x92" + _text(b"HELO") + b"\x83" + salts + _text(b"keepalive") + (b"\xc3" if keepalive else b"\xc2")
+
+
+def parse_ping(data: bytes) -> tuple[Ping, bytes] | None:
+    """Return a client's PING and the bytes behind it, or None while it is not all here. WireError for anything else."""
+    message, rest = _message(data, b"PING")
+    if message is None:
+        return None
+    fields = [field for field in message[1:] if isinstance(field, bytes)]
+    if len(message) != 6 or len(fields) != 5:
+        raise WireError("a PING has another shape than the Forward protocol gives it")
+    return Ping(*fields), rest
+
+
+def check_ping(sent: Ping, asked: Hello, key: str, users: Mapping[str, str], hostname: str) -> bytes:
+    """Return the PONG that accepts `sent`. HandshakeRefused, with the PONG that says so as its `answer`, if the shared
+    key, the user or the password is wrong. `users`: passwords by name; when empty, anybody with the key is let in."""
+    if not hmac.compare_digest(sent.key_digest, _digest(sent.salt, sent.hostname, asked.nonce, key.encode())):
+        raise HandshakeRefused("a client has another shared key", _pong(False, "shared key mismatch"))
+    if users:
+        # An unknown user costs the same time as a wrong password, and gets the same answer.
+        password = users.get(sent.user.decode("utf-8", "replace"))
+        expected = _digest(asked.auth, sent.user, (password or "").encode())
+        if not hmac.compare_digest(sent.password_digest, expected) or password is None:
+            raise HandshakeRefused("a client gave a wrong user or password", _pong(False, "wrong user or password"))
+    return _pong(True, "", hostname, _digest(sent.salt, hostname.encode(), asked.nonce, key.encode()))
+
+
+class ServerHandshake:
+    """A listener's side of one connection: send `greeting`, `feed` what comes until `done`, send what that returns."""
+
+    def __init__(self, key: str, users: Mapping[str, str], hostname: str) -> None:
+        self.done = False
+        self.rest = b""
+        """Bytes that came behind the PING: the first frames of a client that did not wait. For the decoder."""
+        self._asked = Hello(new_salt(), new_salt() if users else b"")
+        self.greeting = hello(self._asked.nonce, self._asked.auth)
+        self._key = key
+        self._users = users
+        self._hostname = hostname
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what to send now, often nothing. WireError: send its `answer`, close the connection."""
+        if self.done:
+            raise ValueError("the handshake is done; what comes now are frames")
+        self._held += data
+        parsed = parse_ping(self._held)
+        if parsed is None:
+            return b""
+        answer = check_ping(parsed[0], self._asked, self._key, self._users, self._hostname)
+        self.done, self.rest, self._held = True, parsed[1], b""
+        return answer
+
+
+def _message(data: bytes, name: bytes) -> tuple[list[object] | None, bytes]:
+    """Return the message `name` and what is behind it; None while it is not all here."""
+    # The first bytes decide, so that a peer who speaks HTTP or sends frames at once is told now and not after a wait.
+    if data and not 0x92 <= data[0] <= 0x9F:
+        raise WireError(f"instead of {name.decode()} came {data[:20]!r}; does the other side have a shared key?")
+    taken = atoms.take(data)
+    if taken is None:
+        if len(data) > LIMIT_BYTES:
+            raise WireError(f"{name.decode()} has more than {LIMIT_BYTES} bytes")
+        return None, b""
+    message, end = taken
+    if not isinstance(message, list) or message[0] != name:
+        raise WireError(f"instead of {name.decode()} came {data[:20]!r}; does the other side have a shared key?")
+    return message, data[end:]
+
+
+def _pong(accepted: bool, reason: str, hostname: str = "", proof: bytes = b"") -> bytes:
+    verdict = b"\xc3" if accepted else b"\xc2"
+    return b"\x95" + _text(b"PONG") + verdict + b"".join(map(_text, (reason.encode(), hostname.encode(), proof)))
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.sha512(b"".join(parts)).hexdigest().encode("ascii")
+
+
+def _text(data: bytes) -> bytes:
+    return atoms.text_head(len(data)) + data
