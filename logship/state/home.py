@@ -1,0 +1,109 @@
+"""The state directory: where journals and slots outlive their processes.
+
+    <state>/journals/<24 hex>/    one incarnation: lock, identity, inflight, 00000001.segment …
+    <state>/slots/<service>@<instance>/<n>.slot
+    <state>/refused/              records that the agent refused one by one
+
+Everything is 0700 (directories) and 0600 (files). A name that begins with a dot is being made and is not read.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from logship.errors import StateUnusable
+
+# fcntl locks and shared mappings are not to be trusted there (NFS: a lock can vanish, a page can be stale).
+NETWORK_FILE_SYSTEMS = frozenset(
+    "nfs nfs4 cifs smb3 smbfs 9p afs ceph fuse.ceph fuse.sshfs fuse.glusterfs glusterfs lustre beegfs".split()
+)
+_INCARNATION = re.compile(r"[0-9a-f]{24}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@:-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A state directory that was checked to be writable, local and ours."""
+
+    path: Path
+
+    @property
+    def journals(self) -> Path:
+        return self.path / "journals"
+
+    @property
+    def slots(self) -> Path:
+        return self.path / "slots"
+
+    @property
+    def refused(self) -> Path:
+        return self.path / "refused"
+
+    def incarnations(self) -> list[str]:
+        """Names of the journals that lie here, oldest directory first."""
+        return incarnations(self.path)
+
+
+def incarnations(path: Path) -> list[str]:
+    """Names of the journals under the state directory `path`, oldest first; none if it does not exist."""
+    found = []
+    try:
+        with os.scandir(path / "journals") as entries:
+            for entry in entries:
+                if _INCARNATION.fullmatch(entry.name):
+                    try:
+                        found.append((entry.stat().st_ctime_ns, entry.name))
+                    except FileNotFoundError:
+                        continue
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for _, name in sorted(found)]
+
+
+def safe_name(text: str) -> str:
+    """`text` as a file name: other characters than letters, digits and `._@:-` become `_`; never empty or hidden."""
+    return _UNSAFE.sub("_", text)[:120].lstrip(".") or "_"
+
+
+def open_home(path: Path) -> Home:
+    """Return the state directory at `path`, made if need be. StateUnusable says why it cannot hold a journal."""
+    if sys.platform == "win32":
+        raise StateUnusable("journals need POSIX locks and mappings, which Windows does not have")
+    home = Home(path)
+    try:
+        for folder in (path, home.journals, home.slots):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home.journals):
+            pass
+    except OSError as error:
+        raise StateUnusable(
+            f"{path} is not writable ({error.strerror}); set LOGSHIP_STATE_DIR to a directory that is"
+        ) from error
+    kind = file_system(path)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StateUnusable(
+            f"{path} lies on a network file system ({kind}); set LOGSHIP_STATE_DIR to a local directory"
+        )
+    return home
+
+
+def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The type of the file system that `path` lies on ("ext4"), or "" where the system does not tell."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    target = str(path.resolve())
+    best, kind = "", ""
+    for line in lines:
+        words = line.split()
+        if len(words) < 3:
+            continue
+        point = words[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, words[2]
+    return kind

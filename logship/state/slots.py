@@ -1,0 +1,147 @@
+"""Worker slots: 0..N-1, the same number after a restart, on servers that tell their workers nothing.
+
+    <slots>/<service>@<instance>/<n>.slot      generation u64 | pid u64 | supervisor u64 | claimed ns u64, little-endian
+
+A slot is a lock file: it dies with the process, also by SIGKILL, and is not inherited by fork. Claimed lazily by the
+process that serves. During a rolling restart more workers live than slots: one that finds all N taken under its own
+supervisor becomes the heir of the oldest holder at once and keeps the first slot that frees. The generation counts claims.
+"""
+
+import os
+import struct
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from logship.state import locks
+from logship.state.home import safe_name
+
+_RECORD = struct.Struct("<QQQQ")
+MOST_SLOTS = 256
+# Without a known number of workers an overflow label moves down only while the worker is this young:
+# eager compaction made healthy workers change their label after a neighbour's death (measured).
+YOUNG_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A slot of ours. An heir uses the number of a worker that still lives, until a lock frees."""
+
+    slot: int
+    generation: int
+    heir: bool
+
+
+class Slots:
+    """The slots of one service instance, as one worker sees them. One claim a process; `poll` while it is an heir."""
+
+    def __init__(self, folder: Path, service: str, instance: str, supervisor: int, workers: int | None) -> None:
+        """`workers`: how many the server runs, None if unknown. OSError if the folder cannot be made."""
+        self._folder = folder / safe_name(f"{service}@{instance}")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._supervisor = supervisor
+        self._workers = workers
+        self._began = time.monotonic()
+        self._numbered = False
+        self.claim: Claim | None = None
+
+    def claim_one(self, preferred: int | None = None) -> Claim:
+        """Take the lowest free slot (or `preferred`, where the server itself numbers its workers), or become an heir."""
+        self._numbered = preferred is not None
+        if preferred is not None:
+            generation = self._take(preferred)
+            return self._keep(Claim(preferred, generation or self._generation(preferred) + 1, generation is None))
+        for slot in range(self._workers or MOST_SLOTS):
+            generation = self._take(slot)
+            if generation is not None:
+                return self._keep(Claim(slot, generation, heir=False))
+        return self._keep(self._inherit())
+
+    def _inherit(self) -> Claim:
+        count = self._workers or MOST_SLOTS
+        kin = [
+            (record[3], slot) for slot in range(count) if (record := self._read(slot)) and record[2] == self._supervisor
+        ]
+        if kin:
+            oldest = min(kin)[1]
+            return Claim(oldest, self._generation(oldest) + 1, heir=True)
+        # Somebody else's workers hold them all (two services under one name): take the next number, never their labels.
+        return self._beyond(count)
+
+    def _beyond(self, count: int) -> Claim:
+        for slot in range(count, MOST_SLOTS + count):
+            generation = self._take(slot)
+            if generation is not None:
+                return Claim(slot, generation, heir=False)
+        return Claim(MOST_SLOTS + count, 1, heir=False)
+
+    def stay(self) -> Claim:
+        """Nobody makes room for this heir: it is one worker more (SIGTTIN), and takes the next number for good."""
+        return self._keep(self._beyond(self._workers or MOST_SLOTS))
+
+    def poll(self) -> Claim | None:
+        """The new claim if a lock has freed that we wait for (ours first), else None. Cheap: call it every 0.2 s."""
+        claim = self.claim
+        if claim is None:
+            return None
+        if claim.heir:
+            others = [slot for slot in range(self._workers or MOST_SLOTS) if slot != claim.slot and not self._numbered]
+            for slot in [claim.slot, *others]:
+                generation = self._take(slot)
+                if generation is not None:
+                    return self._keep(Claim(slot, generation, heir=False))
+            return None
+        if self._compacts() and claim.slot and time.monotonic() - self._began < YOUNG_SECONDS:
+            for slot in range(claim.slot):
+                generation = self._take(slot)
+                if generation is not None:
+                    locks.release(self._path(claim.slot))
+                    return self._keep(Claim(slot, generation, heir=False))
+        return None
+
+    def waiting(self) -> bool:
+        """Whether `poll` may still change the claim."""
+        claim = self.claim
+        if claim is None:
+            return False
+        young = time.monotonic() - self._began < YOUNG_SECONDS
+        return claim.heir or (self._compacts() and claim.slot > 0 and young)
+
+    def _compacts(self) -> bool:
+        return self._workers is None and not self._numbered
+
+    def release(self) -> None:
+        """Give the slot back (a process that stops serving but lives on)."""
+        if self.claim is not None and not self.claim.heir:
+            locks.release(self._path(self.claim.slot))
+        self.claim = None
+
+    def _keep(self, claim: Claim) -> Claim:
+        self.claim = replace(claim)
+        return claim
+
+    def _path(self, slot: int) -> Path:
+        return self._folder / f"{slot}.slot"
+
+    def _read(self, slot: int) -> tuple[int, int, int, int] | None:
+        # Reading through a fresh descriptor and closing it would free a lock of ours: only slots we do not hold are read.
+        try:
+            data = self._path(slot).read_bytes()
+        except OSError:
+            return None
+        return _RECORD.unpack(data) if len(data) == _RECORD.size else None
+
+    def _generation(self, slot: int) -> int:
+        record = self._read(slot)
+        return record[0] if record else 0
+
+    def _take(self, slot: int) -> int | None:
+        """The new generation if the lock of `slot` was free, else None."""
+        path = self._path(slot)
+        if not locks.hold(path):
+            return None
+        descriptor = locks.descriptor(path)
+        data = os.pread(descriptor, _RECORD.size, 0)
+        generation = (_RECORD.unpack(data)[0] if len(data) == _RECORD.size else 0) + 1
+        os.pwrite(descriptor, _RECORD.pack(generation, os.getpid(), self._supervisor, time.time_ns()), 0)
+        return generation
