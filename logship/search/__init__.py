@@ -1,0 +1,1 @@
+"""Questions as plain values: KQL, queries, their meaning, and their translators. No file, no clock."""

@@ -1,0 +1,78 @@
+"""A question asked of one record in memory: what the tail uses, and the oracle that SQL is tested against."""
+
+import re
+from datetime import UTC, tzinfo
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+from logship.search.kql import Node
+from logship.search.meaning import (
+    Compare,
+    Every,
+    Exists,
+    Like,
+    Phrase,
+    Some,
+    Target,
+    Test,
+    Unless,
+    WordLike,
+    like_regex,
+    meaning,
+)
+from logship.search.query import Query, Record
+from logship.search.times import from_rfc3339
+
+_COMPARE = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
+
+
+def matches(node: Node | None, record: Record, now_ns: int = 0, zone: tzinfo = UTC) -> bool:
+    """Return whether `node` holds for `record`. KqlError as in `meaning`."""
+    return holds(meaning(node, now_ns, zone), record)
+
+
+def in_query(query: Query, record: Record, now_ns: int = 0, zone: tzinfo = UTC) -> bool:
+    """Return whether `record` is in the question's time and fits it."""
+    at_ns = from_rfc3339(record["@timestamp"])
+    after = query.since_ns is None or at_ns >= query.since_ns
+    return after and (query.until_ns is None or at_ns < query.until_ns) and matches(query.where, record, now_ns, zone)
+
+
+def holds(test: Test, record: Record) -> bool:
+    """Return whether `test` holds for `record`."""
+    match test:
+        case Every(parts):
+            return all(holds(part, record) for part in parts)
+        case Some(parts):
+            return any(holds(part, record) for part in parts)
+        case Unless(part):
+            return not holds(part, record)
+        case Exists(target):
+            return bool(_values(target, record))
+        case Compare(target, operator, value):
+            return any(_COMPARE[operator](held, value) for held in _values(target, record))
+        case Like(target, parts):
+            whole = like_regex(parts)
+            return any(whole.fullmatch(held) for held in _values(target, record))
+        case Phrase(target, words):
+            phrase = re.compile(r"(?:^|\W)" + r"\W+".join(map(re.escape, words)) + r"(?:$|\W)")
+            return any(phrase.search(held.lower()) for held in _values(target, record))
+        case WordLike(target, parts):
+            word = re.compile(r"(?:^|\W)" + r"\w*".join(map(re.escape, parts)) + r"(?:$|\W)")
+            return any(word.search(held.lower()) for held in _values(target, record))
+
+
+def _values(target: Target, record: Record) -> list[Any]:
+    match target.kind:
+        case "label" | "number label":
+            labels = record.get("labels" if target.kind == "label" else "numeric_labels") or {}
+            if target.parts is None:
+                return [labels[target.name]] if target.name in labels else []
+            fits = like_regex(target.parts)
+            return [value for key, value in labels.items() if fits.fullmatch(key)]
+        case "list":
+            return list(record.get(target.name) or ())
+        case "date":
+            return [from_rfc3339(record[target.name])] if record.get(target.name) is not None else []
+        case _:
+            return [record[target.name]] if record.get(target.name) is not None else []

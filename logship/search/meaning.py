@@ -1,0 +1,288 @@
+"""What a question asks of an event, said once for every translator: KQL's names become fields with a type, its values
+become numbers, instants and words, and `>` on a date becomes a comparison with a nanosecond.
+
+`meaning` gives a tree of few, dull tests; `sql` writes them as SQL, `matches` does them in Python, and each rule of KQL
+stands here and nowhere else. Words are runs of letters, digits and underscores, whatever their case.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Literal, TypeAlias
+
+from logship.errors import KqlError, QuestionError
+from logship.event.fields import FIELDS
+from logship.search import kql
+from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, Value
+from logship.search.times import interval
+
+Kind: TypeAlias = Literal["integer", "number", "keyword", "text", "date", "boolean", "list", "label", "number label"]
+
+_KINDS: dict[str, Kind] = {
+    "long": "integer", "integer": "integer", "short": "integer", "byte": "integer", "unsigned_long": "integer",
+    "double": "number", "float": "number", "half_float": "number", "scaled_float": "number",
+    "match_only_text": "text", "text": "text", "date": "date", "date_nanos": "date", "boolean": "boolean",
+}  # fmt: skip
+MAPS = ("labels", "numeric_labels")
+KIND_OF: dict[str, Kind] = {
+    field.name: "list" if field.many else _KINDS.get(field.stored_type, "keyword")
+    for field in FIELDS
+    if field.name not in MAPS
+}
+# What a word without a field is looked for in: the page's search bar must stay quick over the whole store.
+BARE_TEXT_FIELDS = (
+    "message", "error.message", "error.type", "error.stack_trace", "url.path", "http.route",
+    "event.id", "http.request.id", "trace.id",
+)  # fmt: skip
+
+Operator: TypeAlias = Literal["=", "<", "<=", ">", ">="]
+WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to look: a field, or the label `name`; `parts` stand for every label whose name fits the wildcard."""
+
+    name: str
+    kind: Kind
+    parts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    parts: "tuple[Test, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """No parts: never."""
+
+    parts: "tuple[Test, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Unless:
+    part: "Test"
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`value` has the type of the target's kind; dates are nanoseconds since 1970."""
+
+    target: Target
+    operator: Operator
+    value: int | float | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """The whole text fits the pieces around the stars, in the same case."""
+
+    target: Target
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """These words stand one after the other in running text, in any case."""
+
+    target: Target
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WordLike:
+    """A word of running text fits the pieces around the stars, in any case."""
+
+    target: Target
+    parts: tuple[str, ...]
+
+
+Test: TypeAlias = Every | Some | Unless | Exists | Compare | Like | Phrase | WordLike
+NEVER, ALWAYS = Some(()), Every(())
+
+
+def meaning(node: Node | None, now_ns: int, zone: tzinfo = UTC) -> Test:
+    """Return the tests that `node` stands for, `now` being `now_ns` and dates without an offset being in `zone`.
+
+    KqlError when a field is compared with what it cannot hold."""
+    match node:
+        case None:
+            return ALWAYS
+        case And(parts):
+            return Every(tuple(meaning(part, now_ns, zone) for part in parts))
+        case Or(parts):
+            return Some(tuple(meaning(part, now_ns, zone) for part in parts))
+        case Not(part):
+            return Unless(meaning(part, now_ns, zone))
+        case Is(name, value):
+            return _Leaf(now_ns, zone).test_is(name, value)
+        case Range(name, operator, value):
+            return _Leaf(now_ns, zone).test_range(name, operator, value)
+
+
+def targets(name: Value) -> tuple[Target, ...]:
+    """Return where a field name of KQL points to. A name that is no field is a label; a wildcard fits many of both."""
+    if isinstance(name, Text):
+        if name.text in KIND_OF:
+            return (Target(name.text, KIND_OF[name.text]),)
+        if name.text in MAPS:
+            return _labels("", ("", ""))
+        return _labels(_label_key(name.text))
+    whole = like_regex(name.parts)
+    found = tuple(Target(field, kind) for field, kind in KIND_OF.items() if whole.fullmatch(field))
+    return found if found and name.parts[0] else found + _labels("", (_label_key(name.parts[0]), *name.parts[1:]))
+
+
+def unknown_names(node: Node | None) -> Iterator[Text]:
+    """Names that are no field: labels, if some event has such a label, or else mistakes."""
+    match node:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from unknown_names(part)
+        case Not(part):
+            yield from unknown_names(part)
+        case Is(Text() as name, _) | Range(Text() as name, _, _):
+            if name.text not in KIND_OF and not name.text.startswith(MAPS):
+                yield name
+
+
+def nearest(name: str) -> str | None:
+    """Return the field that somebody who typed `name` may have meant."""
+    close = difflib.get_close_matches(name, KIND_OF, 1, 0.8)
+    if close:
+        return close[0]
+    return next((field for field in KIND_OF if field.endswith("." + name.lower())), None)
+
+
+def unknown_field(name: str, at: int = 0, text: str = "") -> KqlError:
+    """The error for a name that is neither a field nor a label."""
+    near = nearest(name)
+    return KqlError(f"there is no field or label {name!r}" + (f"; did you mean {near}?" if near else ""), at, text)
+
+
+def like_regex(parts: tuple[str, ...], flags: int = re.DOTALL) -> re.Pattern[str]:
+    """The pieces around the stars as a regular expression for a whole text."""
+    return re.compile(".*".join(map(re.escape, parts)), flags)
+
+
+def _labels(key: str, parts: tuple[str, ...] | None = None) -> tuple[Target, ...]:
+    return Target(key, "label", parts), Target(key, "number label", parts)
+
+
+def _label_key(name: str) -> str:
+    return (
+        name.removeprefix("numeric_").removeprefix("labels.")
+        if name.startswith(("labels.", "numeric_labels."))
+        else name
+    )
+
+
+class _Leaf:
+    """One comparison of KQL. When several fields are meant, those that cannot hold the value are passed over."""
+
+    def __init__(self, now_ns: int, zone: tzinfo) -> None:
+        self.now_ns, self.zone = now_ns, zone
+
+    def test_is(self, name: Value | None, value: Value) -> Test:
+        if isinstance(name, Pattern) and name.any and isinstance(value, Pattern) and value.any:
+            return ALWAYS
+        if name is None:
+            if isinstance(value, Pattern) and value.any:
+                return ALWAYS
+            return self.over([Target(field, KIND_OF[field]) for field in BARE_TEXT_FIELDS], "=", value)
+        return self.over(targets(name), "=", value)
+
+    def test_range(self, name: Value, operator: kql.Operator, value: Text) -> Test:
+        return self.over(targets(name), operator, value)
+
+    def over(self, found: "list[Target] | tuple[Target, ...]", operator: Operator, value: Value) -> Test:
+        tests: list[Test] = []
+        for target in found:
+            try:
+                tests.append(self.one(target, operator, value))
+            except QuestionError as wrong:
+                if len(found) == 1:
+                    raise KqlError(str(wrong), value.at) from None
+        return tests[0] if len(tests) == 1 else Some(tuple(test for test in tests if test != NEVER))
+
+    def one(self, target: Target, operator: Operator, value: Value) -> Test:
+        if isinstance(value, Pattern):
+            return self.fits(target, value)
+        text = value.text
+        match target.kind:
+            case "integer":
+                return _integer(target, operator, _decimal(target.name, text))
+            case "number":
+                return Compare(target, operator, float(_decimal(target.name, text)))
+            case "number label":
+                number = _number(text)
+                return NEVER if number is None else Compare(target, operator, float(number))
+            case "label":
+                numeric = operator != "=" and _number(text) is not None
+                return NEVER if numeric else Compare(target, operator, text)
+            case "boolean":
+                if text not in ("true", "false"):
+                    raise QuestionError(f"{target.name} is true or false, not {text!r}")
+                return Compare(target, operator, text == "true")
+            case "date":
+                return self.date(target, operator, text)
+            case "text" if operator == "=":
+                words = tuple(word.lower() for word in WORD.findall(text))
+                if value.quoted:
+                    return Phrase(target, words) if words else NEVER
+                return Some(tuple(Phrase(target, (word,)) for word in words))
+            case _:
+                return Compare(target, operator, text)
+
+    def fits(self, target: Target, pattern: Pattern) -> Test:
+        if pattern.any:
+            return Exists(target)
+        match target.kind:
+            case "integer" | "number" | "date" | "boolean":
+                raise QuestionError(f"{target.name} holds no text, so * cannot be part of its value; write >= and <")
+            case "number label":
+                return NEVER
+            case "text":
+                return WordLike(target, tuple(part.lower() for part in pattern.parts))
+            case _:
+                return Like(target, pattern.parts)
+
+    def date(self, target: Target, operator: Operator, text: str) -> Test:
+        low, high = interval(text, self.now_ns, self.zone)
+        if operator == "=":
+            return Every((Compare(target, ">=", low), Compare(target, "<=", high)))
+        return Compare(target, operator, high if operator in (">", "<=") else low)
+
+
+def _integer(target: Target, operator: Operator, number: Decimal) -> Test:
+    """Compare with a whole number: 499.5 is no value of the field, but `> 499.5` is `> 499`."""
+    if abs(number) > 2**64:
+        number = Decimal(2**64).copy_sign(number)
+    if operator == "=":
+        return Compare(target, "=", int(number)) if number == int(number) else NEVER
+    return Compare(target, operator, math.ceil(number) if operator in (">=", "<") else math.floor(number))
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text.strip()) if text.isascii() and "_" not in text else None
+    except InvalidOperation:
+        return None
+    return number if number is not None and number.is_finite() else None
+
+
+def _decimal(name: str, text: str) -> Decimal:
+    number = _number(text)
+    if number is None:
+        raise QuestionError(f"{name} holds numbers, and {text!r} is none")
+    return number

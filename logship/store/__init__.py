@@ -1,0 +1,1 @@
+"""The embedded store: a durable log, compacted into Parquet, read with DuckDB."""

@@ -1,0 +1,145 @@
+"""The directory of a store. All of its state is in the names of its files.
+
+    00000257.ndjson                              log 257: one canonical JSON object a line, in order of arrival
+    00000240-00000249.50000.<t0>.<t1>.parquet    logs 240 to 249 sealed: rows, first and last "@timestamp" in ns
+    00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be made again
+    dead.ndjson                                  records that fit nowhere: {"@timestamp", "reason", "record"}
+    *.tmp                                        being written      *.bad    could not be read, kept for a person
+    lock                                         locked by the one writer, holds its pid
+
+Only the log with the highest number is appended to; fdatasync of it is the acknowledgement. A crash can leave a torn
+last line there, a *.tmp, and files whose logs a wider segment holds already: `Store` cuts and removes them, readers
+pass them over. The log numbers that are there follow each other: a hole means that the directory changed while it was
+being listed, so it is listed again. Segments never change: a wider one supersedes them, or they go, oldest first.
+
+Every row has a position, `_n`: log number * 2**24 + line. It never changes, and grows with the order of arrival.
+"""
+
+import itertools
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from logship.errors import StoreMissing
+
+POSITION_BITS = 24
+DEAD_LETTERS = "dead.ndjson"
+LOCK = "lock"
+
+_LOG = re.compile(r"(\d{8,})\.ndjson")
+_SEGMENT = re.compile(r"(\d{8,})-(\d{8,})\.(\d+)\.(-?\d+)\.(-?\d+)\.parquet")
+_LISTINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Logs `first` to `last` in one Parquet file of `rows` rows, from `oldest_ns` to `newest_ns` (both included)."""
+
+    first: int
+    last: int
+    rows: int
+    oldest_ns: int
+    newest_ns: int
+
+    @property
+    def stem(self) -> str:
+        return f"{self.first:08d}-{self.last:08d}.{self.rows}.{self.oldest_ns}.{self.newest_ns}"
+
+    @property
+    def name(self) -> str:
+        return self.stem + ".parquet"
+
+    @property
+    def ids_name(self) -> str:
+        return self.stem + ".ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What holds every record once: `segments` and `logs` in order of their numbers; `covered` is left over."""
+
+    segments: tuple[Segment, ...]
+    logs: tuple[int, ...]
+    covered: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers follow each other."""
+        spans = sorted([(segment.first, segment.last) for segment in self.segments] + [(log, log) for log in self.logs])
+        return all(before[1] + 1 == after[0] for before, after in itertools.pairwise(spans))
+
+    @property
+    def next_log(self) -> int:
+        return max([segment.last for segment in self.segments] + list(self.logs), default=-1) + 1
+
+
+def log_name(number: int) -> str:
+    """Return the file name of a log."""
+    return f"{number:08d}.ndjson"
+
+
+def log_of(position: int) -> int:
+    """Return the number of the log that a row arrived in."""
+    return position >> POSITION_BITS
+
+
+def listing(names: list[str]) -> Listing:
+    """Sort out file names: of two segments that overlap the wider one counts, of a log and its segment the segment."""
+    found = sorted(
+        (Segment(*map(int, match.groups())) for match in map(_SEGMENT.fullmatch, names) if match),
+        key=lambda segment: (segment.first, -segment.last),
+    )
+    live: list[Segment] = []
+    covered: list[str] = []
+    for segment in found:
+        if not live or segment.last > live[-1].last:
+            live.append(segment)
+        else:
+            covered += [segment.name, segment.ids_name]
+    sealed = [(segment.first, segment.last) for segment in live]
+    logs = []
+    for number in sorted(int(match[1]) for match in map(_LOG.fullmatch, names) if match):
+        if any(first <= number <= last for first, last in sealed):
+            covered.append(log_name(number))
+        else:
+            logs.append(number)
+    return Listing(tuple(live), tuple(logs), tuple(name for name in covered if name in names))
+
+
+def read_listing(directory: Path) -> Listing:
+    """List a store that may be changing. After some tries a hole is believed: somebody removed a file.
+
+    StoreMissing when there is no store."""
+    for attempt in range(_LISTINGS):
+        try:
+            names = os.listdir(directory)
+        except (FileNotFoundError, NotADirectoryError):
+            names = []
+        now = listing(names)
+        if LOCK not in names and not now.segments and not now.logs:
+            raise StoreMissing(f"there is no store in {directory}; start `logship up`, or name another with --source")
+        if now.whole:
+            break
+        time.sleep(0.005 * attempt)
+    return now
+
+
+def sync_directory(directory: Path) -> None:
+    """Return when the names in `directory` survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a whole file under a temporary name, then give it its own."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)

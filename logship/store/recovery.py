@@ -1,0 +1,146 @@
+"""Bringing a directory in order when its writer opens it: after kill -9, a full disk, or a person with `rm`."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import orjson
+
+from logship.store import ids
+from logship.store.files import Listing, Segment, listing, log_name, sync_directory
+from logship.store.ids import Ids
+from logship.store.schema import connect
+
+_MAGIC = b"PAR1"
+_MEMORY_LIMIT_BYTES = 256 * 2**20
+
+_logger = logging.getLogger("logship.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A store in order: `active` is the log to append to, with what it holds; `full_logs` wait to be sealed."""
+
+    active: int
+    active_lines: int
+    active_bytes: int
+    full_logs: tuple[int, ...]
+    ids: Ids
+    sentence: str
+
+
+def recover(directory: Path) -> Recovered:
+    """Cut a torn line, remove what is half written or superseded, set aside what cannot be read. Needs the lock."""
+    did: list[str] = []
+    names = os.listdir(directory)
+    if temporary := [name for name in names if name.endswith(".tmp")]:
+        did.append(f"removed {len(temporary)} half-written files")
+    for name in temporary:
+        (directory / name).unlink()
+    found = _readable(directory, listing(names), did)
+    if superseded := [name for name in found.covered if name not in temporary]:
+        did.append(f"removed {len(superseded)} superseded files")
+    for name in superseded:
+        (directory / name).unlink(missing_ok=True)
+    if not found.whole:
+        did.append("some log numbers are missing: their events are lost, the rest is served")
+    torn = sum(_cut(directory / log_name(number)) for number in found.logs)
+    if torn:
+        did.append(f"cut {torn} bytes of a torn line")
+    counts = {number: _count(directory / log_name(number)) for number in found.logs}
+    # An empty last log is taken up again: log numbers must follow each other.
+    active = found.logs[-1] if found.logs and found.logs[-1] == found.next_log - 1 else found.next_log
+    sync_directory(directory)
+    rows = sum(segment.rows for segment in found.segments) + sum(counts.values())
+    sentence = (
+        f"the store in {directory} holds {rows} records in {len(found.segments)} segments and {len(found.logs)} logs"
+    )
+    return Recovered(
+        active=active,
+        active_lines=counts.get(active, 0),
+        active_bytes=(directory / log_name(active)).stat().st_size if active in counts else 0,
+        full_logs=tuple(number for number in found.logs if number != active),
+        ids=ids.merge([*_sealed(directory, found, did), *(_unsealed(directory / log_name(one)) for one in found.logs)]),
+        sentence="; ".join([sentence, *did]),
+    )
+
+
+def _readable(directory: Path, found: Listing, did: list[str]) -> Listing:
+    """The listing without segments whose ends are no Parquet; they are renamed, never deleted."""
+    bad = [segment for segment in found.segments if not _is_parquet(directory / segment.name)]
+    for segment in bad:
+        (directory / segment.name).rename(directory / (segment.stem + ".bad"))
+        (directory / segment.ids_name).unlink(missing_ok=True)
+    if not bad:
+        return found
+    did.append(f"set {len(bad)} unreadable segments aside as .bad")
+    # What a bad segment superseded may still be there.
+    return _readable(directory, listing(os.listdir(directory)), did)
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) < 2 * len(_MAGIC):
+            return False
+        file.seek(-len(_MAGIC), os.SEEK_END)
+        tail = file.read()
+        file.seek(0)
+        return tail == file.read(len(_MAGIC)) == _MAGIC
+
+
+def _cut(log: Path) -> int:
+    """Cut what follows the last newline and return how many bytes that were."""
+    with log.open("rb+") as file:
+        data = file.read()
+        end = data.rfind(b"\n") + 1
+        if end != len(data):
+            file.truncate(end)
+            file.flush()
+            os.fsync(file.fileno())
+        return len(data) - end
+
+
+def _count(log: Path) -> int:
+    with log.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def _sealed(directory: Path, found: Listing, did: list[str]) -> Iterator[Ids]:
+    rebuilt = 0
+    for segment in found.segments:
+        known = ids.read(directory, segment)
+        if known is None:
+            rebuilt += 1
+            known = _rebuilt(directory, segment)
+        yield known
+    if rebuilt:
+        did.append(f"made the event ids of {rebuilt} segments again")
+
+
+def _rebuilt(directory: Path, segment: Segment) -> Ids:
+    connection = connect(_MEMORY_LIMIT_BYTES, threads=1)
+    try:
+        known = ids.rebuild(connection, directory / segment.name)
+    except duckdb.Error as error:
+        _logger.error("%s cannot be read: %s", directory / segment.name, error)  # noqa: TRY400 - a person reads it
+        return {}
+    finally:
+        connection.close()
+    ids.write(directory, segment, known)
+    return known
+
+
+def _unsealed(log: Path) -> Ids:
+    with log.open("rb") as file:
+        return ids.collect(_event_id(line) for line in file)
+
+
+def _event_id(line: bytes) -> str | None:
+    try:
+        found = orjson.loads(line).get("event.id")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None

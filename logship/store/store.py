@@ -1,0 +1,246 @@
+"""The one writer of a store."""
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from logship.errors import StoreError, StoreLocked
+from logship.store import ids
+from logship.store.door import Door, Unfit, dead_letter
+from logship.store.files import DEAD_LETTERS, LOCK, POSITION_BITS, log_name, read_listing, sync_directory
+from logship.store.ids import Seen
+from logship.store.keeper import Keeper, Retention
+from logship.store.recovery import recover
+
+# Every question reads the unsealed log again: 5,000 lines are a few milliseconds.
+ROLL_RECORDS = 5_000
+# An idle service's events are sealed after a minute as well.
+ROLL_SECONDS = 60.0
+# More unsealed logs than this hold up the next append, and so the acknowledgement.
+UNSEALED_LOGS = 32
+STALL_LIMIT_SECONDS = 30.0
+
+_logger = logging.getLogger("logship.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch: every record is stored, or was stored before, or lies in the dead-letter file."""
+
+    stored: int
+    duplicates: int = 0
+    dead: int = 0
+
+
+class Store:
+    """The writer of the store in `directory`, which is made when it is missing.
+
+    One process and one thread append; a thread of its own seals. Opening brings a store that was killed in order, and
+    says in one line of the log what it found. StoreLocked when another process writes it, StoreError when it cannot be
+    made."""
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        roll_records: int = ROLL_RECORDS,
+        roll_seconds: float = ROLL_SECONDS,
+        retention_days: float = 0,
+        retention_bytes: int = 0,
+    ) -> None:
+        self.directory = Path(directory)
+        self._roll_records, self._roll_seconds = roll_records, roll_seconds
+        self._lock_file = _lock(self.directory)
+        try:
+            self._open(Retention(retention_days, retention_bytes))
+        except BaseException:
+            os.close(self._lock_file)
+            raise
+
+    def _open(self, retention: Retention) -> None:
+        found = recover(self.directory)
+        _logger.info("%s", found.sentence)
+        self._seen = Seen.of(found.ids)
+        self._door = Door()
+        self._full = list(found.full_logs)
+        self._number, self._lines, self._size = found.active, found.active_lines, found.active_bytes
+        self._log = self._open_log()
+        self._began = time.monotonic()
+        self._dead: int | None = None
+        # Held while the active log changes hands: the keeper rolls a log that has become old.
+        self._turn = threading.Lock()
+        self._closed = False
+        self._keeper = Keeper(self.directory, self._due, retention)
+
+    def append(self, entries: list[tuple[int, dict[str, Any]]]) -> Appended:
+        """Store (nanoseconds, record) pairs; they are durable when it returns. Belongs to one thread.
+
+        OSError when the disk refuses: then none of them is stored, and they may be appended again. StoreError when
+        logs can no longer be sealed, or the store is closed."""
+        self._check()
+        with self._turn:
+            position = (self._number << POSITION_BITS) + self._lines
+            lines, letters, fresh, duplicates = self._sort(entries, position)
+            if letters:
+                self._keep_dead(letters)
+            if lines:
+                self._write(b"".join(lines))
+                self._lines += len(lines)
+            for incarnation, sequences in fresh.items():
+                self._seen.add(incarnation, sequences)
+            if self._lines >= self._roll_records:
+                self._roll()
+                self._keeper.wake()
+        return Appended(len(lines), duplicates, len(letters))
+
+    def seal(self, timeout_seconds: float = 60.0) -> None:
+        """Return when everything that was appended is in Parquet. StoreError when it is not in time."""
+        with self._turn:
+            if self._lines:
+                self._roll()
+        self._keeper.wake()
+        if not self._keeper.wait(lambda: not self._due(), timeout_seconds):
+            raise StoreError(f"{self.directory}: logs were not sealed in {timeout_seconds} s: {self._keeper.failed}")
+
+    def health(self) -> dict[str, float]:
+        """Numbers for a metrics page: unsealed logs, lines of the active one, and its age in seconds."""
+        return {
+            "unsealed_logs": len(self._full) + 1,
+            "active_log_lines": self._lines,
+            "active_log_age_seconds": time.monotonic() - self._began if self._lines else 0.0,
+            "sealing_fails": float(self._keeper.failed is not None),
+        }
+
+    def close(self) -> None:
+        """Stop sealing and let the next writer in. Everything appended stays; what is unsealed is sealed next time."""
+        if self._closed:
+            return
+        self._closed = True
+        self._keeper.stop()
+        for handle in (self._log, self._dead, self._lock_file):
+            if handle is not None:
+                os.close(handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self.directory}: the store is closed")
+        if not self._keeper.alive:
+            raise StoreError(f"{self.directory}: sealing has ended, restart the collector: {self._keeper.failed!r}")
+        if len(self._full) >= UNSEALED_LOGS and not self._keeper.wait(
+            lambda: len(self._full) < UNSEALED_LOGS, STALL_LIMIT_SECONDS
+        ):
+            raise StoreError(f"{self.directory}: {len(self._full)} logs wait to be sealed: {self._keeper.failed}")
+
+    def _sort(
+        self, entries: list[tuple[int, dict[str, Any]]], position: int
+    ) -> tuple[list[bytes], list[bytes], dict[str, set[int]], int]:
+        """Lines, dead letters, the new sequences of each incarnation, and how many are stored already."""
+        lines: list[bytes] = []
+        letters: list[bytes] = []
+        fresh: defaultdict[str, set[int]] = defaultdict(set)
+        duplicates = 0
+        for time_ns, record in entries:
+            try:
+                identity = ids.identity(record) if isinstance(record, dict) else None
+                if identity is not None:
+                    incarnation, sequence = identity
+                    if sequence in fresh[incarnation] or self._seen.has(incarnation, sequence):
+                        duplicates += 1
+                        continue
+                lines.append(self._door.line(position + len(lines), time_ns, record))
+                if identity is not None:
+                    fresh[incarnation].add(sequence)
+            except Unfit as reason:
+                letters.append(dead_letter(time_ns, record, str(reason)))
+        return lines, letters, fresh, duplicates
+
+    def _write(self, data: bytes) -> None:
+        """Write and sync, or leave the log as it was."""
+        try:
+            _write_all(self._log, data)
+            _sync(self._log)
+        except BaseException:
+            os.ftruncate(self._log, self._size)
+            raise
+        self._size += len(data)
+
+    def _keep_dead(self, letters: list[bytes]) -> None:
+        if self._dead is None:
+            self._dead = os.open(self.directory / DEAD_LETTERS, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+            sync_directory(self.directory)
+            _logger.warning("records that fit nowhere are kept in %s", self.directory / DEAD_LETTERS)
+        _write_all(self._dead, b"".join(letters))
+        _sync(self._dead)
+
+    def _open_log(self) -> int:
+        handle = os.open(self.directory / log_name(self._number), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        sync_directory(self.directory)
+        return handle
+
+    def _roll(self) -> None:
+        """Begin the next log. If it cannot be made, the old one simply goes on."""
+        old = self._log
+        self._number += 1
+        try:
+            self._log = self._open_log()
+        except OSError:
+            self._number -= 1
+            raise
+        os.close(old)
+        self._full.append(self._number - 1)
+        self._lines = self._size = 0
+        self._began = time.monotonic()
+
+    def _due(self) -> list[int]:
+        """Full logs, after rolling the active one if it has become old. Called by the keeper."""
+        with self._turn:
+            if not self._lines:
+                self._began = time.monotonic()
+            elif time.monotonic() - self._began >= self._roll_seconds and not self._closed:
+                self._roll()
+            logs = set(read_listing(self.directory).logs)
+            self._full = [number for number in self._full if number in logs]
+            return list(self._full)
+
+
+def _lock(directory: Path) -> int:
+    """Take the store for this process. The pid in the file is for people; the lock ends with the process."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreError(f"the store directory {directory} cannot be made or written: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(handle)
+        raise StoreLocked(
+            f"the store in {directory} is being written by process {holder}; stop that one or choose another directory"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return handle
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
+def _sync(handle: int) -> None:
+    # macOS has no fdatasync.
+    getattr(os, "fdatasync", os.fsync)(handle)

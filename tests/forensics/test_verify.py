@@ -1,0 +1,147 @@
+"""Each thing that can go wrong gets its verdict, and nothing else does."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from logship.forensics.verify import Verdict, overall, verify
+from logship.search.query import Query
+from logship.search.times import rfc3339
+from logship.store.reader import Reader
+from logship.store.store import Store
+from tests.forensics.lives import SECOND, START_NS, beat, older_event, requests, worker_event
+from tests.store.events import LIFE, OTHER, Entry
+
+LATER = START_NS + 7200 * SECOND
+
+
+def judge(store: Store, source: Reader, entries: list[Entry], now_ns: int = LATER) -> Verdict:
+    older_event(store)
+    store.append(entries)
+    (verdict,) = verify(source, Query(), now_ns)
+    return verdict
+
+
+def test_a_life_from_start_to_close_is_complete(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests(range(1, 10)), beat(10, "worker-closed")])
+    assert (verdict.finding, verdict.stored, verdict.missing, verdict.state) == ("complete", 10, 0, "closed")
+    assert verdict.sentence == "all 10 events are stored"
+
+
+@pytest.mark.parametrize("end", ["worker-lost", "worker-ended"])
+def test_a_life_with_a_report_of_its_end_is_complete(end: str, store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests(range(1, 10)), beat(10, end)])
+    assert (verdict.finding, verdict.state) == ("complete", end.removeprefix("worker-"))
+
+
+def test_a_living_worker_is_complete_so_far(store: Store, source: Reader) -> None:
+    entries = [*requests(range(1, 10)), beat(10), *requests([11, 12])]
+    assert judge(store, source, entries, START_NS + 20 * SECOND).finding == "complete"
+
+
+def test_lost_frames_are_missing_between_two_times(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests([1, 2, 3, 7, 8, 9]), beat(10, "worker-closed")])
+    assert (verdict.finding, verdict.missing, verdict.gaps) == ("missing", 3, ((4, 6),))
+    assert (verdict.gap_after, verdict.gap_before) == (rfc3339(START_NS + 3 * SECOND), rfc3339(START_NS + 7 * SECOND))
+    assert verdict.sentence == f"3 missing between {verdict.gap_after} and {verdict.gap_before}"
+
+
+def test_the_first_events_are_missed_too(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests(range(4, 10)), beat(10, "worker-closed")])
+    assert (verdict.finding, verdict.missing, verdict.gap_after) == ("missing", 3, None)
+    assert "between the beginning and" in verdict.sentence
+
+
+def test_what_may_be_older_than_the_store_is_not_judged(store: Store, source: Reader) -> None:
+    store.append([*requests(range(4, 10)), beat(10, "worker-closed")])
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.missing, verdict.not_judged) == ("complete", 0, 3)
+    assert verdict.sentence == "all 7 events are stored; 3 may be older than this store and are not judged"
+
+
+def test_dropped_events_are_told_by_reason_and_are_not_missing(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests([1, 2, 3, 7, 8, 9]), beat(10, "worker-closed", {"journal_full": 3})])
+    assert (verdict.finding, verdict.missing, verdict.dropped) == ("missing", 0, {"journal_full": 3})
+    assert verdict.sentence == "dropped by the worker: 3 journal_full"
+
+
+def test_drops_do_not_hide_other_losses(store: Store, source: Reader) -> None:
+    verdict = judge(
+        store, source, [*requests([1, 2, 7, 8]), beat(10, "worker-closed", {"refused": 2, "journal_full": 1})]
+    )
+    assert (verdict.missing, verdict.dropped) == (2, {"journal_full": 1, "refused": 2})
+
+
+def test_a_cut_tail_is_unknown(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests(range(1, 10)), beat(10), *requests([11, 12])])
+    assert (verdict.finding, verdict.state, verdict.missing) == ("unknown", "silent", 0)
+    assert "no end was recorded" in verdict.sentence
+
+
+def test_without_any_beat_gaps_are_missing_and_the_tail_is_unknown(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, requests([1, 2, 5]))
+    assert (verdict.finding, verdict.missing, verdict.judged_to) == ("missing", 2, 5)
+    assert "is not known" in verdict.sentence
+    assert verify(source, Query(), START_NS)[0].finding == "unknown"
+
+
+def test_gaps_after_the_newest_beat_of_a_living_worker_wait_for_the_next(store: Store, source: Reader) -> None:
+    entries = [*requests(range(1, 10)), beat(10), *requests([11, 15])]
+    verdict = judge(store, source, entries, START_NS + 20 * SECOND)
+    assert (verdict.finding, verdict.missing, verdict.judged_to) == ("unknown", 0, 10)
+    assert "next heartbeat" in verdict.sentence
+    store.append([beat(16, dropped={"journal_full": 3})])
+    assert verify(source, Query(), START_NS + 20 * SECOND)[0].dropped == {"journal_full": 3}
+    store.append(requests([12, 13, 14]))
+    assert verify(source, Query(), START_NS + 20 * SECOND)[0].finding == "complete"
+
+
+def test_a_clock_that_steps_back_changes_nothing(store: Store, source: Reader) -> None:
+    entries = [worker_event(n, "http-request", at_s=n if n < 5 else n - 3000) for n in range(1, 10)]
+    assert judge(store, source, [*entries, beat(10, "worker-closed", at_s=-2990)]).finding == "complete"
+
+
+def test_events_stored_twice_are_duplicated(store: Store, source: Reader) -> None:
+    older_event(store)
+    store.append([*requests([1, 2]), beat(3, "worker-closed")])
+    store.seal()
+    # A copy of a segment, as somebody would make who merges two directories by hand.
+    segment = next(store.directory.glob("*.parquet"))
+    store.close()
+    first, last = "00000000-00000000", "00000001-00000001"
+    (store.directory / segment.name.replace(first, last)).write_bytes(segment.read_bytes())
+    for log in store.directory.glob("*.ndjson"):
+        log.unlink()
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.duplicates) == ("duplicated", 3)
+    assert verdict.sentence == "3 stored more than once"
+
+
+def test_every_life_in_the_question_gets_a_verdict_and_the_gravest_counts(store: Store, source: Reader) -> None:
+    older_event(store)
+    store.append([*requests([1]), beat(2, "worker-closed")])
+    assert overall(verify(source, Query(), LATER)) == "complete"
+    store.append(requests([1, 2], life=OTHER, slot=1))
+    assert overall(verify(source, Query(), LATER)) == "unknown"
+    store.append(requests([5], life=OTHER, slot=1))
+    assert [(one.incarnation, one.finding) for one in verify(source, Query(), LATER)] == [
+        (LIFE, "complete"), (OTHER, "missing"),
+    ]  # fmt: skip
+    assert overall(verify(source, Query(), LATER)) == "missing"
+    assert overall([]) == "complete"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_what_is_planted_is_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    last = data.draw(st.integers(3, 30))
+    lost = data.draw(st.sets(st.integers(1, last - 1), max_size=8))
+    dropped = data.draw(st.sets(st.sampled_from(sorted(lost)))) if lost else set()
+    with Store(tmp_path_factory.mktemp("store")) as store:
+        source = Reader(store.directory, threads=1)
+        kept = [number for number in range(1, last) if number not in lost]
+        verdict = judge(store, source, [*requests(kept), beat(last, "worker-closed", {"journal_full": len(dropped)})])
+        source.close()
+    assert verdict.missing == len(lost - dropped)
+    assert verdict.finding == ("missing" if lost else "complete")
+    assert {n for low, high in verdict.gaps for n in range(low, high + 1)} == lost

@@ -1,0 +1,87 @@
+"""One row for each worker, with the numbers of the time asked for."""
+
+import pytest
+
+from logship.forensics.workers import workers
+from logship.store.reader import Reader
+from logship.store.store import Store
+from tests.forensics.lives import SECOND, START_NS, beat, requests, worker_event
+from tests.store.events import LIFE, OTHER
+
+THIRD = "f" * 24
+
+
+def test_a_row_says_who_it_is_and_how_it_does(store: Store, source: Reader) -> None:
+    store.append(
+        [
+            worker_event(1, "worker-started", at_s=0),
+            *[
+                worker_event(
+                    n, "http-request", event__duration=n * 10**6, http__response__status_code=500 if n == 5 else 200
+                )
+                for n in range(2, 8)
+            ],
+            beat(
+                8,
+                dropped={"journal_full": 2, "refused": 1},
+                logship__requests__in_flight=3,
+                logship__loop_lag__mean_ns=10,
+                logship__loop_lag__max_ns=90,
+            ),
+            *requests(range(1, 3), life=OTHER, slot=1, event__duration=10**6),
+        ]
+    )
+    first, second = workers(source, START_NS - SECOND, START_NS + 12 * SECOND)
+    assert (first.node, first.service, first.slot, first.generation, first.pid) == ("h/shop/w0", "shop", 0, 1, 100)
+    assert (first.incarnation, first.state, first.lives) == (LIFE, "alive", 1)
+    assert (first.up_since_ns, first.last_seen_ns) == (START_NS, START_NS + 8 * SECOND)
+    assert (first.requests, first.errors, first.share) == (6, 1, 0.75)
+    assert first.requests_per_second == pytest.approx(6 / 12)
+    assert first.p50_ms == pytest.approx(4.5)
+    assert first.p99_ms == pytest.approx(6.95)
+    assert (first.in_flight, first.loop_lag_mean_ns, first.loop_lag_max_ns, first.dropped) == (3, 10, 90, 3)
+    assert (second.slot, second.requests, second.share, second.in_flight) == (1, 2, 0.25, None)
+
+
+@pytest.mark.parametrize(
+    ("end", "after_s", "state"),
+    [
+        (None, 20, "alive"),
+        (None, 40, "silent"),
+        ("worker-closed", 20, "closed"),
+        ("worker-lost", 20, "lost"),
+        ("worker-ended", 400, "ended"),
+    ],
+)
+def test_the_state_is_how_the_newest_life_stands(
+    end: str | None, after_s: int, state: str, store: Store, source: Reader
+) -> None:
+    store.append([*requests([1, 2]), *([beat(3, end, logship__requests__in_flight=2)] if end else [])])
+    (row,) = workers(source, START_NS, START_NS + after_s * SECOND)
+    assert row.state == state
+    assert row.in_flight is None
+
+
+def test_a_slot_keeps_its_row_over_restarts(store: Store, source: Reader) -> None:
+    store.append([*requests([1, 2]), beat(3, "worker-lost", {"journal_full": 4})])
+    store.append(
+        requests([1], life=THIRD, logship__worker__generation=2, process__pid=900, at_s=5, event__duration=1000)
+    )
+    (row,) = workers(source, START_NS, START_NS + 10 * SECOND)
+    assert (row.lives, row.generation, row.pid, row.state, row.dropped) == (2, 2, 900, "alive", 4)
+    assert row.up_since_ns == START_NS + 5 * SECOND
+    assert row.requests == 1
+
+
+def test_processes_without_a_slot_are_no_workers(store: Store, source: Reader) -> None:
+    script = worker_event(1, "supervisor-message")
+    del script[1]["service.node.name"], script[1]["logship.worker.slot"]
+    store.append([script])
+    assert workers(source, START_NS, START_NS + 10 * SECOND) == []
+
+
+def test_slots_are_in_the_order_of_their_numbers(store: Store, source: Reader) -> None:
+    for slot in (10, 2, 1):
+        store.append(requests([1], life=f"{slot:024x}", slot=slot))
+    assert [row.slot for row in workers(source, START_NS, START_NS + 2 * SECOND)] == [1, 2, 10]
+    assert workers(source, 0, START_NS) == []

@@ -1,0 +1,54 @@
+"""Exact sets of event ids, whatever the order in which they come."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logship.store import ids
+from logship.store.files import Segment
+from logship.store.ids import Held, Seen
+from tests.store.events import LIFE, OTHER
+
+SEGMENT = Segment(0, 0, 3, 1, 2)
+some = st.lists(st.tuples(st.sampled_from((LIFE, OTHER)), st.integers(1, 30)), max_size=40)
+
+
+@given(st.lists(some, max_size=6))
+def test_seen_is_a_set(batches: list[list[tuple[str, int]]]) -> None:
+    seen, model = Seen(), set[tuple[str, int]]()
+    for batch in batches:
+        for life in (LIFE, OTHER):
+            numbers = {number for name, number in batch if name == life}
+            if numbers:
+                seen.add(life, numbers)
+            model |= {(life, number) for number in numbers}
+        assert {(life, n) for life in (LIFE, OTHER) for n in range(32) if seen.has(life, n)} == model
+
+
+@given(some, some)
+def test_ids_of_two_files_are_those_of_both(one: list[tuple[str, int]], other: list[tuple[str, int]]) -> None:
+    def collected(pairs: list[tuple[str, int]]) -> ids.Ids:
+        return ids.collect(f"{life}-{number:012d}" for life, number in pairs)
+
+    assert ids.merge([collected(one), collected(other)]) == collected(one + other)
+
+
+def test_foreign_ids_are_left_out() -> None:
+    assert ids.collect([None, "", "abc", f"{LIFE}-12", LIFE + "-" + "9" * 30, LIFE.upper() + "-000000000001"]) == {}
+    assert ids.identity({"event.id": 7}) is None
+    assert ids.identity({"event.id": f"{LIFE}-000000000012"}) == (LIFE, 12)
+
+
+def test_an_ids_file_holds_what_was_written(tmp_path: Path) -> None:
+    known = {LIFE: Held(3, ((1, 2), (5, 5)))}
+    ids.write(tmp_path, SEGMENT, known)
+    assert ids.read(tmp_path, SEGMENT) == known
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 1}', b'{"a": [1, 2]}'])
+def test_an_ids_file_that_cannot_be_read_counts_as_none(content: bytes, tmp_path: Path) -> None:
+    assert ids.read(tmp_path, SEGMENT) is None
+    (tmp_path / SEGMENT.ids_name).write_bytes(content)
+    assert ids.read(tmp_path, SEGMENT) is None

@@ -1,0 +1,268 @@
+"""Answers, the same from the log and from Parquet."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
+from logship.search.kql import parse
+from logship.search.query import Bucket, Page, Query, Record, Share, Source
+from logship.store.files import read_listing
+from logship.store.reader import Reader
+from logship.store.store import Store
+from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event, events
+
+SECOND = 10**9
+
+
+def shop() -> list[Entry]:
+    """Twelve requests of two workers, one each second."""
+    return [
+        event(
+            number // 2 + 1,
+            (LIFE, OTHER)[number % 2],
+            at_ns=BEGIN_NS + number * SECOND,
+            event__duration=number * 1000,
+            event__action="http-request",
+            http__route="/orders/{id}" if number % 3 else "/health",
+            http__request__id=f"req-{number // 3}",
+            http__response__status_code=500 if number == 7 else 200,
+            logship__worker__slot=number % 2,
+            service__node__name=f"h/shop/w{number % 2}",
+            tags=["slow", "cut"] if number > 9 else ["cut"],
+            labels={"tenant": "acme"} if number < 4 else {},
+            numeric_labels={"items": number / 2},
+        )
+        for number in range(12)
+    ]
+
+
+@pytest.fixture(params=["log", "parquet", "both"])
+def source(request: pytest.FixtureRequest, store: Store, reader: Reader) -> Source:
+    """The shop's requests: in the log, sealed, or half and half, stored out of order."""
+    late_first = shop()[6:] + shop()[:6]
+    if request.param == "both":
+        store.append(late_first[:5])
+        store.seal()
+        store.append(late_first[5:])
+    else:
+        store.append(late_first)
+    if request.param == "parquet":
+        store.seal()
+    return reader
+
+
+def numbers(records: list[Record]) -> list[int]:
+    return [record["event.duration"] // 1000 for record in records]
+
+
+def asked(text: str, since: int | None = None, until: int | None = None) -> Query:
+    return Query(
+        parse(text),
+        None if since is None else BEGIN_NS + since * SECOND,
+        None if until is None else BEGIN_NS + until * SECOND,
+    )
+
+
+def test_search_gives_whole_records_by_time(source: Source) -> None:
+    rows = source.search(asked("http.response.status_code >= 500"), Page())
+    assert rows.next is None
+    assert rows.records == [
+        {
+            "@timestamp": "2026-11-20T10:00:07.000000000Z", "event.id": f"{OTHER}-000000000004", "event.sequence": 4,
+            "service.ephemeral_id": OTHER, "message": "GET /orders/4 200 1ms", "event.duration": 7000,
+            "event.action": "http-request", "http.route": "/orders/{id}", "http.request.id": "req-2",
+            "http.response.status_code": 500, "logship.worker.slot": 1, "service.node.name": "h/shop/w1",
+            "tags": ["cut"], "numeric_labels": {"items": 3.5},
+        }
+    ]  # fmt: skip
+
+
+def test_pages_follow_each_other_in_both_directions(source: Source) -> None:
+    for newest_first in (True, False):
+        found: list[int] = []
+        after = None
+        while True:
+            rows = source.search(asked(""), Page(5, newest_first, after))
+            found += numbers(rows.records)
+            after = rows.next
+            if after is None:
+                break
+        assert found == sorted(range(12), reverse=newest_first)
+
+
+def test_time_begins_with_since_and_ends_before_until(source: Source) -> None:
+    assert numbers(source.search(asked("", 3, 6), Page(newest_first=False)).records) == [3, 4, 5]
+    assert source.count(asked("", 3, 6)) == 3
+    assert source.count(asked("", 12)) == 0
+
+
+def test_get_finds_by_event_and_request_id(source: Source) -> None:
+    assert numbers(source.get(f"{LIFE}-000000000002")) == [2]
+    assert numbers(source.get("req-1")) == [3, 4, 5]
+    assert source.get("nothing") == []
+
+
+def test_a_tally_counts_in_buckets_by_a_field(source: Source) -> None:
+    assert source.tally(asked(""), None, 5 * SECOND) == [
+        Bucket(BEGIN_NS, "", 5), Bucket(BEGIN_NS + 5 * SECOND, "", 5), Bucket(BEGIN_NS + 10 * SECOND, "", 2),
+    ]  # fmt: skip
+    assert source.tally(asked(""), "http.response.status_code", 60 * SECOND) == [
+        Bucket(BEGIN_NS, "200", 11), Bucket(BEGIN_NS, "500", 1),
+    ]  # fmt: skip
+    assert source.tally(asked(""), "tenant", 60 * SECOND) == [Bucket(BEGIN_NS, "", 8), Bucket(BEGIN_NS, "acme", 4)]
+
+
+def test_top_counts_the_values_of_a_field_a_list_or_a_label(source: Source) -> None:
+    assert source.top(asked(""), "http.route", 5) == [Share("/orders/{id}", 8), Share("/health", 4)]
+    assert source.top(asked(""), "tags", 1) == [Share("cut", 12)]
+    assert source.top(asked(""), "tenant", 5) == [Share("acme", 4)]
+    assert source.top(asked(""), "items", 2) == [Share("0", 1), Share("0.5", 1)]
+    assert source.top(asked(""), "error.type", 5) == []
+
+
+def test_stats_are_exact(source: Source) -> None:
+    (all_,) = source.stats(asked(""), "event.duration", None)
+    assert (all_.key, all_.count, all_.sum, all_.min, all_.max) == ("", 12, 66000.0, 0.0, 11000.0)
+    assert (all_.p50, all_.p95, all_.p99) == pytest.approx((5500.0, 10450.0, 10890.0))
+    one, other = source.stats(asked(""), "items", "logship.worker.slot")
+    assert (one.key, one.count, one.sum, one.max) == ("0", 6, 15.0, 5.0)
+    assert (other.key, other.p50) == ("1", 3.0)
+
+
+def test_fields_are_counted(source: Source) -> None:
+    found = {name: (kind, count) for name, kind, count in source.fields()}
+    assert found["message"] == ("text", 12)
+    assert found["labels.tenant"] == ("keyword", 4)
+    assert found["numeric_labels.items"] == ("number", 12)
+    assert "error.type" not in found
+
+
+def test_incarnations_are_told_as_a_whole(source: Source) -> None:
+    one, other = source.incarnations(asked("http.response.status_code: *"))
+    assert (one.id, one.stored, one.slot, one.node, one.first_ns) == (LIFE, ((1, 6),), 0, "h/shop/w0", BEGIN_NS)
+    assert (other.id, other.last_ns, other.duplicates, other.last_beat) == (OTHER, BEGIN_NS + 11 * SECOND, 0, None)
+    assert [life.id for life in source.incarnations(asked("http.response.status_code: 500"))] == [OTHER]
+    assert source.incarnations(asked("tenant: nobody")) == []
+
+
+def test_the_oldest_event_is_known(source: Source) -> None:
+    assert source.oldest_ns() == BEGIN_NS
+
+
+def test_the_newest_beat_and_the_end_of_a_life_are_told(store: Store, reader: Reader) -> None:
+    for sequence, action in enumerate(("worker-started", "worker-heartbeat", "worker-heartbeat", "http-request"), 1):
+        store.append([event(sequence, event__action=action, logship__emitted=sequence)])
+    (life,) = reader.incarnations(Query())
+    assert life.last_beat
+    assert (life.last_beat["event.sequence"], life.ended) == (3, None)
+    store.append([event(5, event__action="worker-lost", logship__emitted=5)])
+    store.seal()
+    (life,) = reader.incarnations(Query())
+    assert life.last_beat
+    assert (life.last_beat["logship.emitted"], life.ended) == (5, "worker-lost")
+
+
+def test_a_tail_gives_each_event_once_in_the_order_of_arrival(store: Store, reader: Reader) -> None:
+    store.append(events(1, 3))
+    rows = reader.tail(Query(), None)
+    assert rows.records == []
+    key, heard = rows.next, []
+    for start in range(4, 80, 4):
+        store.append([event(n, at_ns=BEGIN_NS - n) for n in range(start, start + 4)])
+        if start % 3 == 0:
+            store.seal()
+        rows = reader.tail(Query(parse("not event.sequence: 10")), key, limit=3)
+        heard += [record["event.sequence"] for record in rows.records]
+        key = rows.next
+    while rows.records:
+        rows = reader.tail(Query(parse("not event.sequence: 10")), key)
+        heard += [record["event.sequence"] for record in rows.records]
+        key = rows.next
+    assert heard == [n for n in range(4, 80) if n != 10]
+    assert reader.tail(Query(), key).next == key
+
+
+def test_a_tail_that_begins_just_after_a_seal_misses_nothing(store: Store, reader: Reader) -> None:
+    store.append(events(1, 3))
+    store.seal()
+    key = reader.tail(Query(), None).next
+    store.append(events(4, 5))
+    assert [record["event.sequence"] for record in reader.tail(Query(), key).records] == [4, 5]
+
+
+def test_a_reader_may_be_made_before_the_store(directory: Path, reader: Reader) -> None:
+    with pytest.raises(StoreMissing, match="logship up"):
+        reader.count(Query())
+    with Store(directory) as store:
+        assert reader.count(Query()) == 0
+        assert reader.search(Query(), Page()).records == []
+        assert reader.oldest_ns() is None
+        assert reader.incarnations(Query()) == []
+        assert reader.fields() == []
+        assert reader.stats(Query(), "event.duration", None) == []
+        store.append(events(1, 1))
+        assert reader.count(Query()) == 1
+
+
+def test_a_misspelt_field_is_named_with_the_nearest_unless_it_is_a_label(store: Store, reader: Reader) -> None:
+    store.append([event(1, slot="a label")])
+    with pytest.raises(KqlError, match=r"did you mean http\.response\.status_code") as caught:
+        reader.count(Query(parse("a: 1 or http.response.statuscode: 500")))
+    assert caught.value.at == 8
+    assert reader.count(Query(parse("slot: *"))) == 1
+    assert reader.count(Query(parse("never_seen: *"))) == 0
+    with pytest.raises(QuestionError, match="never_seen"):
+        reader.top(Query(), "never_seen", 3)
+    with pytest.raises(QuestionError, match="no numbers"):
+        reader.stats(Query(), "message", None)
+
+
+@pytest.mark.parametrize("key", ["", "x", "1", "1.x", "1.2.3"])
+def test_a_wrong_key_is_a_wrong_question(key: str, store: Store, reader: Reader) -> None:
+    if key:
+        with pytest.raises(QuestionError, match="key"):
+            reader.search(Query(), Page(after=key))
+    if key != "1":
+        with pytest.raises(QuestionError, match="key"):
+            reader.tail(Query(), key)
+
+
+def test_now_is_the_readers_clock(store: Store, directory: Path) -> None:
+    store.append(events(1, 10))
+    reader = Reader(directory, clock_ns=lambda: BEGIN_NS + 5 * 10**6)
+    assert reader.count(Query(parse("@timestamp > now"))) == 5
+    reader.close()
+
+
+def test_many_threads_may_ask_while_the_store_seals_and_merges(store: Store, reader: Reader) -> None:
+    wrong: list[object] = []
+    done = threading.Event()
+    stored = [0]
+
+    def ask() -> None:
+        while not done.is_set():
+            least = stored[0]
+            count, found = reader.count(Query()), reader.search(Query(), Page(3)).records
+            if count < least or len(found) < min(3, least):
+                wrong.append((least, count, found))
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    for start in range(1, 1200, 6):
+        store.append(events(start, start + 5))
+        stored[0] = start + 5
+    done.set()
+    for thread in asking:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_segment_that_breaks_under_a_reader_is_named(store: Store, reader: Reader, directory: Path) -> None:
+    store.append(events(1, 5))
+    store.seal()
+    (directory / read_listing(directory).segments[0].name).write_bytes(b"PAR1 broken PAR1")
+    with pytest.raises(StoreError, match=r"read|answer"):
+        reader.count(Query())

@@ -1,0 +1,323 @@
+"""What append returned for is durable, once, and found at once."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from logship.errors import StoreError, StoreLocked
+from logship.search.kql import parse
+from logship.search.query import Page, Query
+from logship.store import keeper as keeper_module
+from logship.store.files import DEAD_LETTERS, read_listing
+from logship.store.reader import Reader
+from logship.store.store import Appended, Store
+from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event, events
+
+
+def ids_in(reader: Reader) -> list[str]:
+    return [record["event.id"] for record in reader.search(Query(), Page(10_000, newest_first=False)).records]
+
+
+def test_an_event_is_found_as_soon_as_append_returns(store: Store, reader: Reader) -> None:
+    for sequence in range(1, 60):
+        assert store.append([event(sequence)]) == Appended(1)
+        assert reader.count(Query()) == sequence
+
+
+def test_an_event_is_stored_once_within_a_batch_and_across_batches(store: Store, reader: Reader) -> None:
+    assert store.append(events(1, 10) + events(5, 12)) == Appended(12, duplicates=6)
+    assert store.append(events(1, 12)) == Appended(0, duplicates=12)
+    assert store.append(events(1, 3, OTHER)) == Appended(3)
+    assert reader.count(Query()) == 15
+
+
+def test_an_event_is_stored_once_across_seals_merges_and_restarts(directory: Path, reader: Reader) -> None:
+    for round_ in range(12):
+        with Store(directory, roll_records=5) as store:
+            new = events(round_ * 7 + 1, round_ * 7 + 7)
+            assert store.append(events(1, round_ * 7) + new) == Appended(7, duplicates=round_ * 7)
+            if round_ % 3:
+                store.seal()
+    assert len(ids_in(reader)) == len(set(ids_in(reader))) == 84
+    assert reader.incarnations(Query())[0].stored == ((1, 84),)
+
+
+def test_late_events_of_an_adopted_journal_fill_their_hole(store: Store, reader: Reader) -> None:
+    store.append(events(1, 3) + events(8, 9))
+    store.seal()
+    assert store.append(events(2, 8)) == Appended(4, duplicates=3)
+    assert reader.incarnations(Query())[0].stored == ((1, 9),)
+
+
+def test_foreign_events_are_kept_each_time(store: Store, reader: Reader) -> None:
+    foreign: Entry = (BEGIN_NS, {"message": "hello", "event.id": "not ours"})
+    assert store.append([foreign, foreign]) == Appended(2)
+    assert reader.count(Query()) == 2
+
+
+def test_what_fits_nowhere_lies_in_the_dead_letter_file_when_append_returns(store: Store, directory: Path) -> None:
+    hostile: list[Any] = [(BEGIN_NS, "no map"), (2**70, {"message": "late"}), event(1)]
+    assert store.append(hostile) == Appended(1, dead=2)
+    letters = [orjson.loads(line) for line in (directory / DEAD_LETTERS).read_bytes().splitlines()]
+    assert [letter["record"] for letter in letters] == ["'no map'", "{'message': 'late'}"]
+
+
+def test_an_empty_batch_is_no_work(store: Store) -> None:
+    assert store.append([]) == Appended(0)
+
+
+def test_a_full_log_is_sealed_in_the_background(store: Store, directory: Path, reader: Reader) -> None:
+    store.append(events(1, 50))
+    store.seal()
+    found = read_listing(directory)
+    assert [segment.rows for segment in found.segments] == [50]
+    assert (found.segments[0].oldest_ns, found.segments[0].newest_ns) == (BEGIN_NS + 10**6, BEGIN_NS + 50 * 10**6)
+    assert reader.count(Query()) == 50
+
+
+def test_an_idle_log_is_sealed_when_it_is_old(directory: Path) -> None:
+    with Store(directory, roll_seconds=0.1) as store:
+        store.append(events(1, 3))
+        deadline = time.monotonic() + 20
+        while not read_listing(directory).segments and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [segment.rows for segment in read_listing(directory).segments] == [3]
+        assert store.append(events(4, 5)) == Appended(2)
+
+
+def test_ten_small_segments_become_one(directory: Path, reader: Reader) -> None:
+    with Store(directory, roll_records=5) as store:
+        for number in range(10):
+            store.append(events(number * 5 + 1, number * 5 + 5))
+            store.seal()
+        deadline = time.monotonic() + 20
+        while len(read_listing(directory).segments) > 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [(one.first, one.last, one.rows) for one in read_listing(directory).segments] == [(0, 9, 50)]
+    assert sorted(path.suffix for path in directory.iterdir() if path.suffix) == [".ids", ".ndjson", ".parquet"]
+    assert len(set(ids_in(reader))) == 50
+
+
+def test_a_second_writer_is_told_who_the_first_is(store: Store, directory: Path) -> None:
+    with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
+        Store(directory)
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(tmp_path / "file" / "store")
+
+
+def test_a_closed_store_takes_nothing(directory: Path) -> None:
+    store = Store(directory)
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.append(events(1, 1))
+
+
+def test_a_failed_write_leaves_the_log_as_it_was_and_can_be_repeated(
+    store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(events(1, 2))
+    real = os.fdatasync
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fdatasync", full)
+    with pytest.raises(OSError, match="No space"):
+        store.append(events(3, 4))
+    monkeypatch.setattr(os, "fdatasync", real)
+    assert reader.count(Query()) == 2
+    assert store.append(events(3, 4)) == Appended(2)
+    assert reader.count(Query()) == 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_sealer_fails_append(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(keeper_module.Keeper, "_seal", broken)
+    with Store(directory, roll_records=2) as store:
+        store.append(events(1, 2))
+        with pytest.raises(StoreError, match="a bug"):
+            store.seal()
+        with pytest.raises(StoreError, match="restart"):
+            store.append(events(3, 4))
+
+
+def test_sealing_that_fails_for_a_while_is_tried_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, failures = keeper_module.Keeper._publish, [OSError(28, "No space left on device")]
+
+    def full(*asked: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return real(*asked)
+
+    monkeypatch.setattr(keeper_module.Keeper, "_publish", full)
+    with Store(directory, roll_records=2) as store:
+        store.append(events(1, 2))
+        store.seal()
+        assert read_listing(directory).segments[0].rows == 2
+        assert not failures
+
+
+def test_old_segments_go_first_by_age_and_by_bytes(directory: Path, reader: Reader) -> None:
+    with Store(directory, roll_records=5) as store:
+        for number in range(4):
+            store.append(events(number * 5 + 1, number * 5 + 5))
+            store.seal()
+    files = read_listing(directory)
+    size = (directory / files.segments[-1].name).stat().st_size
+    with Store(directory, retention_days=50_000) as store:
+        assert len(store._keeper.retain(files.segments[1].newest_ns + 50_000 * 86400 * 10**9 + 1)) == 2
+    with Store(directory, retention_bytes=size + 10) as store:
+        store._keeper.retain(0)
+    assert [one.first for one in read_listing(directory).segments] == [3]
+    assert reader.count(Query()) == 5
+    assert reader.oldest_ns() == BEGIN_NS + 16 * 10**6
+
+
+WRITER = """
+    import os, sys
+    from logship.store.store import Store
+    from tests.store.events import events
+    store = Store(sys.argv[1], roll_records=40)
+    at = int(sys.argv[2])
+    print("ready", flush=True)
+    while True:
+        store.append(events(at, at + 6))
+        at += 7
+        os.write(1, b"%d\\n" % (at - 1))
+"""
+
+
+@pytest.mark.timeout(600)
+def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(directory: Path) -> None:
+    acknowledged, rounds = 0, 30 if os.environ.get("LOGSHIP_PROVE") else 6
+    answers: list[tuple[int, int]] = []
+    done = threading.Event()
+    newest = [0]
+
+    def race() -> None:
+        reader = Reader(directory, threads=1)
+        while not done.is_set():
+            least = newest[0]
+            if least:
+                answers.append((least, reader.count(Query())))
+        reader.close()
+
+    racing = threading.Thread(target=race)
+    racing.start()
+    try:
+        for round_ in range(rounds):
+            # Beginning a little before what was acknowledged is a resend: those are duplicates.
+            command = [sys.executable, "-c", textwrap.dedent(WRITER), str(directory), str(max(1, acknowledged - 20))]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."}) as writer:
+                assert writer.stdout
+                assert writer.stdout.readline() == b"ready\n"
+                kill_at = time.monotonic() + 0.3 + 0.11 * (round_ % 5)
+                while time.monotonic() < kill_at:
+                    newest[0] = acknowledged = max(acknowledged, int(writer.stdout.readline()))
+                writer.kill()
+                rest = writer.stdout.read().splitlines()
+            acknowledged = max([acknowledged, *map(int, rest)])
+            with Store(directory) as store:
+                reader = Reader(directory, threads=1)
+                (life,) = reader.incarnations(Query())
+                ((first, last),) = life.stored
+                assert (first, life.duplicates, reader.count(Query())) == (1, 0, last)
+                reader.close()
+                assert acknowledged <= last <= acknowledged + 7
+                resent = events(max(1, last - 500), last)
+                assert store.append(resent) == Appended(0, duplicates=len(resent))
+    finally:
+        done.set()
+        racing.join()
+    assert acknowledged > 100
+    assert answers
+    assert all(counted >= least for least, counted in answers)
+
+
+class StoreAgainstAList(RuleBasedStateMachine):
+    """The store, and a plain list of what it should hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: dict[tuple[str, int], str] = {}
+
+    @initialize(base=st.just(None))
+    def begin(self, base: None) -> None:
+        import tempfile
+
+        self.home = tempfile.TemporaryDirectory()
+        self.store = Store(self.home.name, roll_records=4)
+        self.reader = Reader(self.home.name, threads=1)
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            self.reader.close()
+            self.home.cleanup()
+
+    @rule(
+        batch=st.lists(
+            st.tuples(st.sampled_from((LIFE, OTHER)), st.integers(1, 25), st.sampled_from(("GET", "PUT"))), max_size=6
+        )
+    )
+    def append(self, batch: list[tuple[str, int, str]]) -> None:
+        new = 0
+        for life, sequence, method in batch:
+            if (life, sequence) not in self.model:
+                self.model[life, sequence] = method
+                new += 1
+        entries = [event(sequence, life, http__request__method=method) for life, sequence, method in batch]
+        assert self.store.append(entries) == Appended(new, duplicates=len(batch) - new)
+
+    @rule()
+    def seal(self) -> None:
+        self.store.seal()
+
+    @rule()
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = Store(self.home.name, roll_records=4)
+
+    @rule(method=st.sampled_from(("GET", "PUT")), limit=st.integers(1, 5), newest_first=st.booleans())
+    def page_through(self, method: str, limit: int, newest_first: bool) -> None:
+        query, found, after = Query(parse(f"http.request.method: {method}")), [], None
+        while True:
+            rows = self.reader.search(query, Page(limit, newest_first, after))
+            found += [(r["service.ephemeral_id"], r["event.sequence"]) for r in rows.records]
+            after = rows.next
+            if after is None:
+                break
+        wanted = [key for key, held in self.model.items() if held == method]
+        assert sorted(found) == sorted(wanted)
+        sequences = [sequence for _, sequence in found]
+        assert sequences == sorted(sequences, reverse=newest_first)
+
+    @invariant()
+    def holds_the_same(self) -> None:
+        if hasattr(self, "reader"):
+            assert self.reader.count(Query()) == len(self.model)
+
+
+TestStoreAgainstAList = StoreAgainstAList.TestCase
+TestStoreAgainstAList.settings = settings(
+    max_examples=10, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
