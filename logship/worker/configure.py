@@ -1,0 +1,205 @@
+"""The root of a worker: builds the line in the order data flows, and is the one place that does."""
+
+import atexit
+import contextlib
+import logging
+import os
+import socket
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+from logship.errors import StateUnusable
+from logship.event.build import Worker
+from logship.settings import Settings, load, no_color
+from logship.state import home
+from logship.state.identity import Cell, Facts
+from logship.state.journal import Journal
+from logship.worker import hooks, logs
+from logship.worker import line as lines
+from logship.worker.agent import Feed, ForwardAgent
+from logship.worker.feed import Orphans, OwnFeed, Refused
+from logship.worker.line import Heartbeat, Line, SlotWatch
+from logship.worker.shipper import Chore, Console, Outlet, Shipper, Sink, json_line, pretty_line
+
+_logger = logging.getLogger("logship")
+_settings: Settings | None = None
+_warned_memory = False
+_guard = threading.Lock()
+
+
+def configure(**arguments: object) -> Settings:
+    """Take hold of this process's logging and return the settings in force: arguments > `LOGSHIP_*` > defaults.
+
+    Idempotent: a second call with other arguments changes the line that is there. SettingsError names the nearest
+    setting when one is unknown. It opens nothing: the journal is made with the first event, in the process that logs it."""
+    global _settings
+    settings = load(arguments)
+    with _guard:
+        before, _settings = _settings, settings
+        lines.install(partial(_make, settings))
+        logs.install(settings.level)
+        hooks.install(reassert=_reassert)
+        existing = lines.existing()
+        if existing is not None and before != settings:
+            _apply(existing, settings)
+        if before is None:
+            atexit.register(_at_exit)
+    return settings
+
+
+def flush(deadline_seconds: float = 2.0) -> bool:
+    """Wait until everything logged so far is acknowledged; False if the deadline passed before. Nothing is lost then."""
+    line = lines.existing()
+    return line is None or line.shipper is None or line.shipper.flush(deadline_seconds)
+
+
+def shutdown(deadline_seconds: float = 2.0) -> bool:
+    """Say goodbye, flush, end the shipping thread. Later events stay in the journal until it is adopted."""
+    line = lines.existing()
+    if line is None:
+        return True
+    line.closed()
+    return line.shipper is None or line.shipper.stop(deadline_seconds)
+
+
+def _also_in_children() -> None:
+    """Children of multiprocessing (granian's workers, process pools) end without atexit: they have finalisers instead."""
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=1)
+
+
+def _at_exit() -> None:
+    with contextlib.suppress(Exception):
+        shutdown()
+
+
+def _make(settings: Settings) -> Line:
+    """The line of this process: home, journal, worker, feed, outlet, thread."""
+    state, why = _home(settings)
+    host = socket.gethostname()
+    facts = lines.facts_of(settings, settings.service, host, _boot(), "process")
+    journal = _journal(state, facts, settings)
+    if journal.directory is None:
+        why = why or "the disk is full"
+    worker = Worker(
+        incarnation=journal.incarnation,
+        service=settings.service,
+        host=host,
+        pid=os.getpid(),
+        supervisor=os.getppid(),
+        instance=settings.instance,
+        version=settings.version,
+        environment=settings.environment,
+        role="process",
+    )
+    slots = state.slots if state is not None else None
+    line = Line(settings, journal, worker, slots, why)
+    with contextlib.suppress(OSError):
+        journal.prepare()
+    line.shipper = _shipper(line, state.path if state is not None and journal.directory is not None else None)
+    line.shipper.start()
+    _also_in_children()
+    return line
+
+
+def _home(settings: Settings) -> tuple[home.Home | None, str]:
+    global _warned_memory
+    try:
+        return home.open_home(Path(settings.state_dir)), ""
+    except StateUnusable as error:
+        if not _warned_memory:
+            _warned_memory = True
+            _logger.warning("%s. The journal is in memory: events are lost if this process dies", error)
+        return None, str(error)
+
+
+def _journal(state: home.Home | None, facts: Facts, settings: Settings) -> Journal:
+    if state is not None:
+        try:
+            return Journal(state.journals, facts, settings.journal_limit_bytes)
+        except OSError as error:
+            _logger.warning("no journal in %s (%s); it is in memory until the next start", state.path, error.strerror)
+    return Journal(None, facts, settings.journal_limit_bytes)
+
+
+def _shipper(line: Line, state: Path | None) -> Shipper:
+    settings = line.settings
+    aside = Refused(line.journal, state / "refused" if state is not None else None)
+    feed = OwnFeed(line.journal, aside)
+    chores: list[Chore] = [Heartbeat(line, settings.heartbeat_seconds), SlotWatch(line)]
+    if state is not None and settings.agent != "off":
+        orphans = Orphans(line, state, aside)
+        feed.orphans = orphans.next
+        chores.append(orphans)
+    if settings.agent != "console" and (
+        settings.console == "on" or (settings.console == "auto" and sys.stderr is not None and sys.stderr.isatty())
+    ):
+        chores.append(Console(OwnFeed(line.journal, aside), not no_color() and sys.stderr.isatty()))
+    outlet = _outlet(settings, feed)
+    return Shipper(line.journal, feed, outlet, chores, settings.agent)
+
+
+def _outlet(settings: Settings, feed: Feed) -> Outlet:
+    where, _, path = settings.agent.partition(":")
+    if settings.agent == "stdout":
+        return Sink(feed, "stdout", json_line)
+    if settings.agent == "console":
+        color = not no_color() and sys.stderr is not None and sys.stderr.isatty()
+        return Sink(feed, "stderr", partial(pretty_line, color=color))
+    if where == "file":
+        return Sink(feed, path, json_line)
+    if settings.agent == "off":
+        return Off()
+    return ForwardAgent(settings, feed, logs.mute_access if settings.mute_access else lambda: None)
+
+
+class Off:
+    """No agent: events stay in the journal until its limit, for `logship` to read there."""
+
+    acks = 1
+    trouble = ""
+
+    def wants(self) -> None:
+        return None
+
+    def deadline(self) -> None:
+        return None
+
+    def step(self, now: float) -> None:
+        return None
+
+    def idle(self) -> bool:
+        return True
+
+    def room(self) -> bool:
+        return False
+
+    def disconnect(self) -> None:
+        return None
+
+
+def _apply(line: Line, settings: Settings) -> None:
+    """Another configure call in a process that has logged already: the journal stays, what it says and where it goes changes."""
+    other_agent = line.settings.agent != settings.agent
+    line.change(settings)
+    if other_agent or line.journal.cells[Cell.ACKNOWLEDGED] == 0:
+        if line.shipper is not None:
+            line.shipper.end()
+        state = line.journal.directory.parent.parent if line.journal.directory is not None else None
+        line.shipper = _shipper(line, state)
+        line.shipper.start()
+
+
+def _reassert() -> None:
+    if _settings is not None:
+        logs.reassert()
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

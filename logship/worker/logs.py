@@ -1,0 +1,370 @@
+"""Log calls of the application: structlog and stdlib logging into the journal, and what nobody caught.
+
+A call becomes an event with the ids of the request that it was made in. Our own logger `logship` never comes here.
+"""
+
+import asyncio
+import contextvars
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from logship.event import build, clean
+from logship.event.cut import cut_to, safe_text
+from logship.event.failure import error_fields
+from logship.event.redact import suspicious_text
+from logship.worker import hooks
+from logship.worker import line as lines
+from logship.worker.line import REQUEST, Line
+
+STACK_BYTES = 16 * 1024
+MESSAGE_CHARACTERS = 16 * 1024
+# A record has 64 KB: what is left by a message, a stack trace and our own fields.
+OWN_FIELDS_BYTES = 24 * 1024
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_OWN_LOGGER = "logship"
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def write(
+    line: Line,
+    level: str,
+    logger: str,
+    message: object,
+    own: Mapping[str, Any],
+    failure: ExcInfo | None = None,
+    origin: tuple[str, int, str] | None = None,
+) -> None:
+    """Journal one event of the application. Never raises: what cannot be made is counted."""
+    try:
+        shown = message if type(message) is str else str(clean.clean_value(message))
+        text = safe_text(shown[:MESSAGE_CHARACTERS])
+        if suspicious_text(text):
+            text = line.redactor.text(text)
+        fields: dict[str, object] = {
+            "message": text,
+            "log.level": level,
+            "log.logger": logger,
+            "event.dataset": build.APP,
+        }
+        if origin is not None:
+            fields["log.origin.file.name"], fields["log.origin.file.line"] = origin[:2]
+            if origin[2]:
+                fields["log.origin.function"] = origin[2]
+        labels: dict[str, str | bool] = {}
+        numbers: dict[str, int | float] = {}
+        cut = False
+        if own:
+            labels, numbers, cut = clean.application_fields(own, line.redactor)
+            if labels:
+                fields["labels"] = labels
+            if numbers:
+                fields["numeric_labels"] = numbers
+        if failure is not None:
+            fields |= error_fields(*failure, line.redactor, STACK_BYTES)
+        request = REQUEST.get()
+        if request is not None:
+            request_id, trace, span, scope = request
+            fields["http.request.id"] = request_id.decode()
+            fields["trace.id"] = trace.decode()
+            fields["span.id"] = fields["transaction.id"] = span.decode()
+            route = hooks.route(scope)
+            if route:
+                fields["http.route"] = route
+        if len(own) > 8 or cut:
+            labels, numbers, shortened = cut_to(labels, numbers, OWN_FIELDS_BYTES)
+            fields |= {"labels": labels, "numeric_labels": numbers}
+            cut = cut or shortened
+        if cut or len(shown) > MESSAGE_CHARACTERS:
+            fields["tags"] = ["cut"]
+        line.record(fields)
+    except Exception as error:
+        line.journal.refuse("internal_error")
+        hooks.complain(error)
+
+
+class JournalHandler(logging.Handler):
+    """Writes stdlib log records into the journal. It formats nothing, takes no lock, and its level is the setting's."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] == _OWN_LOGGER:
+            return False
+        if self.filters and not self.filter(record):
+            return False
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = lines.current()
+        if line is None:
+            return
+        try:
+            message = record.getMessage()
+        except Exception:  # a wrong number of arguments: the call is kept as it was written
+            message = f"{record.msg!r} % {record.args!r}"
+        given = vars(record)
+        own = {name: given[name] for name in given.keys() - _STANDARD} if len(given) > len(_STANDARD) - 4 else {}
+        failure = record.exc_info if record.exc_info and record.exc_info[0] is not None else None
+        origin = (record.filename, record.lineno, record.funcName or "")
+        write(line, level_name(record.levelno), record.name, message, own, failure, origin)
+
+
+def level_name(number: int) -> str:
+    """The level's name for any number: 25 is info."""
+    if number >= 50:
+        return "critical"
+    if number >= 40:
+        return "error"
+    if number >= 30:
+        return "warning"
+    return "info" if number >= 20 else "debug"
+
+
+class JournalLogger:
+    """The end of structlog's chain: takes the event dictionary and journals it."""
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name or "app"
+
+    def _write(self, level: str, event_dict: dict[str, Any]) -> None:
+        line = lines.current()
+        if line is None:
+            return
+        message = event_dict.pop("event", "")
+        exc_info = event_dict.pop("exc_info", None)
+        name = event_dict.pop("logger", self._name)
+        write(line, level, str(name), message, event_dict, _failure(exc_info))
+
+
+for _level, _names in {
+    "debug": ("debug", "notset"),
+    "info": ("info", "log"),
+    "warning": ("warning", "warn"),
+    "error": ("error", "err", "exception", "failure"),
+    "critical": ("critical", "fatal"),
+}.items():
+    for _name in _names:
+        setattr(JournalLogger, _name, lambda self, event_dict, level=_level: self._write(level, event_dict))
+
+
+def _failure(exc_info: object) -> ExcInfo | None:
+    if isinstance(exc_info, BaseException):
+        return type(exc_info), exc_info, exc_info.__traceback__
+    if isinstance(exc_info, tuple) and len(exc_info) == 3 and exc_info[0] is not None:
+        return exc_info
+    if exc_info:
+        current = sys.exc_info()
+        return current if current[0] is not None else None
+    return None
+
+
+def to_journal(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> tuple[tuple[Any], dict[str, Any]]:
+    """structlog's last processor: bound contextvars, then the call's own fields, as one argument."""
+    bound = structlog.contextvars.get_contextvars()
+    return ({**bound, **event_dict} if bound else dict(event_dict),), {}
+
+
+def structlog_settings(level: str) -> dict[str, Any]:
+    """What `structlog.configure` takes so that every structlog logger writes into the journal."""
+    return {
+        "processors": [to_journal],
+        "wrapper_class": structlog.make_filtering_bound_logger(build.LEVELS[level]),
+        "logger_factory": JournalLogger,
+        "cache_logger_on_first_use": False,
+    }
+
+
+def get_logger(name: str = "", **bound: Any) -> Any:
+    """Return a structlog logger into the journal, whatever the application does with structlog's global configuration."""
+    line = lines.existing()
+    level = line.settings.level if line is not None else _level_now
+    made = structlog_settings(level)
+    return structlog.wrap_logger(
+        JournalLogger(name), processors=made["processors"], wrapper_class=made["wrapper_class"], **bound
+    )
+
+
+_level_now = "info"
+_handler = JournalHandler()
+
+
+def install(level: str) -> None:
+    """Take hold of structlog, stdlib logging, warnings and everything that nobody catches. Twice does no harm."""
+    global _level_now
+    _level_now = level
+    structlog.configure(**structlog_settings(level))
+    _handler.setLevel(build.LEVELS[level])
+    own = logging.getLogger(_OWN_LOGGER)
+    if not own.handlers:
+        stream = logging.StreamHandler()
+        stream.setFormatter(logging.Formatter("logship: %(message)s"))
+        own.addHandler(stream)
+        own.setLevel(logging.INFO)
+        own.propagate = False
+    reassert()
+    _capture()
+
+
+def reassert() -> None:
+    """Put our handler where records pass: on the root, and on every server logger that does not propagate to it."""
+    root = logging.getLogger()
+    if _handler not in root.handlers:
+        root.addHandler(_handler)
+    if root.level in {logging.NOTSET, logging.WARNING} or root.level > build.LEVELS[_level_now]:
+        root.setLevel(build.LEVELS[_level_now])
+    for name in SERVER_LOGGERS:
+        logger = logging.Logger.manager.loggerDict.get(name)
+        if isinstance(logger, logging.Logger) and not logger.propagate and _handler not in logger.handlers:
+            logger.addHandler(_handler)
+    for name in SERVER_LOGGERS:
+        logger = logging.Logger.manager.loggerDict.get(name)
+        if isinstance(logger, logging.Logger) and _handler in logger.handlers and _reaches_us(logger, itself=False):
+            logger.removeHandler(_handler)  # the server has begun to propagate: once is enough
+
+
+SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "gunicorn.error", "hypercorn.error", "_granian", "granian")
+ACCESS_LOGGERS = ("uvicorn.access",)
+
+
+def _reaches_us(logger: logging.Logger | None, itself: bool = True) -> bool:
+    if logger is not None and not itself:
+        logger = logger.parent if logger.propagate else None
+    while logger is not None:
+        if _handler in logger.handlers:
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def mute_access() -> None:
+    """The agent has our requests: uvicorn's access lines are not needed any more, and cost more than ours."""
+    for name in ACCESS_LOGGERS:
+        logging.getLogger(name).disabled = True
+
+
+def installed() -> bool:
+    """Whether records still reach the journal (an application may have taken our handler away)."""
+    return _handler in logging.getLogger().handlers
+
+
+# What nobody caught.
+
+_captured = False
+
+
+def _capture() -> None:
+    global _captured
+    if _captured:
+        return
+    _captured = True
+    sys.excepthook = _chained(
+        sys.excepthook, lambda kind, error, trace: _uncaught("uncaught exception", kind, error, trace)
+    )
+    threading.excepthook = _chained(
+        threading.excepthook,
+        lambda given: _uncaught(
+            f"uncaught exception in thread {given.thread.name if given.thread else '?'}",
+            given.exc_type,
+            given.exc_value,
+            given.exc_traceback,
+        ),
+    )
+    sys.unraisablehook = _chained(
+        sys.unraisablehook,
+        lambda given: _uncaught(
+            given.err_msg or "exception ignored", given.exc_type, given.exc_value, given.exc_traceback, "error"
+        ),
+    )
+    warnings.showwarning = _chained(warnings.showwarning, _warned)
+    hooks.loop_watchers.append(_watch_loop)
+    ThreadPoolExecutor.submit = _with_context(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+
+
+def _chained(before: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(before)
+    def both(*given: Any, **named: Any) -> Any:
+        try:
+            ours(*given, **named)
+        except Exception as error:
+            hooks.complain(error)
+        return before(*given, **named)
+
+    return both
+
+
+def _uncaught(
+    what: str,
+    kind: type[BaseException],
+    error: BaseException | None,
+    trace: TracebackType | None,
+    level: str = "critical",
+) -> None:
+    line = lines.current()
+    if line is None or issubclass(kind, (KeyboardInterrupt, SystemExit)):
+        return
+    write(line, level, "python", what, {}, (kind, error if error is not None else kind(), trace))
+
+
+def _warned(message: object, category: type[Warning], filename: str, number: int, *_: Any, **__: Any) -> None:
+    line = lines.current()
+    if line is not None:
+        name = filename.rpartition("/")[2]
+        write(line, "warning", "py.warnings", f"{category.__name__}: {message}", {}, None, (name, number, ""))
+
+
+def _watch_loop(loop: asyncio.AbstractEventLoop) -> None:
+    before = loop.get_exception_handler()
+    if getattr(before, "_logship", False):
+        return
+
+    def logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        line = lines.current()
+        if line is not None:
+            failure = (type(error), error, error.__traceback__) if error is not None else None
+            write(line, "error", "asyncio", context.get("message", "unhandled exception"), {}, failure)
+        if before is not None:
+            before(loop, context)
+        else:
+            # asyncio's own words go to its logger, which would come back to us: only to stderr, then.
+            with _Quiet():
+                loop.default_exception_handler(context)
+
+    logged._logship = True  # type: ignore[attr-defined]
+    loop.set_exception_handler(logged)
+
+
+class _Quiet:
+    """While this lasts, what the logger `asyncio` says does not become a second event."""
+
+    def __enter__(self) -> None:
+        self._token = _silent.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _silent.reset(self._token)
+
+
+_silent: contextvars.ContextVar[bool] = contextvars.ContextVar("logship_silent", default=False)
+_handler.addFilter(lambda record: not (record.name == "asyncio" and _silent.get()))
+
+
+def _with_context(submit: Callable[..., Any]) -> Callable[..., Any]:
+    """Work that a request gives to a thread pool keeps the request's context, as asyncio.to_thread does."""
+
+    @wraps(submit)
+    def logged(self: ThreadPoolExecutor, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+        if REQUEST.get() is None:
+            return submit(self, function, *given, **named)
+        return submit(self, partial(contextvars.copy_context().run, function), *given, **named)
+
+    return logged

@@ -1,0 +1,392 @@
+"""RequestLog: one complete account of each request, from the first byte asked to the end of its background work.
+
+Pure ASGI. Around the application it takes times, ids and sizes; when the request is over it packs one event into the
+journal. Nothing here waits, and a mistake of ours is counted (`internal_error`), never raised into a request.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
+from time import perf_counter_ns, time_ns
+from typing import Any
+
+from logship.event import account, entry
+from logship.event.account import MESSAGE_KEY, NUMBER_KEYS, REQUEST_ID_KEY, TEXT_KEYS, fixed, size16
+from logship.event.entry import HEAD_START, MAP16
+from logship.event.entry import head as entry_head
+from logship.event.failure import error_fields
+from logship.state.identity import Cell
+from logship.state.inflight import CELL
+from logship.worker import hooks
+from logship.worker import line as lines
+from logship.worker.line import REQUEST, Line
+from logship.worker.sockets import Socket
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+N0, N1, N2, N3, N4, N5 = NUMBER_KEYS
+T0, T1, T2, T3 = TEXT_KEYS
+FIELDS_OF_EACH = account.NEW_FIELDS + entry.STAMP_FIELDS
+NOBODY = ("", 0)
+MARK = "logship"
+STACK_BYTES = 16 * 1024
+
+# Our own generator: an application that calls random.seed() must not make ids repeat. Reseeded after fork.
+_random = random.Random()
+_random_bytes = _random.randbytes
+_write_cell = CELL.pack_into
+
+
+class Plan:
+    """What the settings mean for each request, worked out once a line."""
+
+    __slots__ = ("allowed", "exact", "headers", "id_header", "line", "paths", "prefixes", "samples", "slow_ns", "wanted")
+
+    def __init__(self, line: Line) -> None:
+        settings = line.settings
+        self.line = line
+        self.id_header = settings.request_id_header.lower().encode("latin-1")
+        self.headers = frozenset(name.lower().encode("latin-1") for name in settings.allow_headers)
+        self.allowed = bool(settings.allow_headers or settings.allow_query or settings.allow_cookies)
+        self.wanted = frozenset(
+            (self.id_header, b"traceparent", b"content-length", b"transfer-encoding", b"host", b"user-agent")
+        )
+        self.slow_ns = int(settings.slow_seconds * 1e9)
+        self.samples = settings.sample_ratio < 1
+        self.exact = frozenset(probe for probe in settings.probes if not probe.endswith("*"))
+        self.prefixes = tuple(probe[:-1] for probe in settings.probes if probe.endswith("*"))
+        self.paths: dict[str, account.Path] = {}
+
+
+_plan: Plan | None = None
+
+
+def _plan_now(scope: Scope | None) -> Plan | None:
+    """The plan for this process's line, serving from now on; None if logship is not configured. Never raises."""
+    global _plan
+    try:
+        line = lines.current()
+        if line is None:
+            return None
+        if line.serving is None:
+            line.serve(hooks.serving(scope))
+            hooks.watch_loop(line)
+        if _plan is None or _plan.line is not line:
+            _random.seed()
+            _plan = Plan(line)
+        return _plan
+    except Exception as error:
+        hooks.complain(error)
+        return None
+
+
+class RequestLog:
+    """ASGI application around `app` that accounts for each request. One inside another is passed through."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if MARK in scope:
+            return await self.app(scope, receive, send)
+        plan = _plan
+        if plan is None or plan.line is not lines._line:
+            plan = _plan_now(scope if kind != "lifespan" else None)
+            if plan is None:
+                return await self.app(scope, receive, send)
+        if kind != "http":
+            scope[MARK] = True
+            if kind == "lifespan":
+                return await _lifespan(self.app, scope, receive, send, plan.line)
+            if kind == "websocket":
+                return await _websocket(self.app, scope, receive, send, plan)
+            return await self.app(scope, receive, send)
+
+        line = plan.line
+        wall = time_ns()
+        began = perf_counter_ns()
+        scope[MARK] = True
+        given_id = parent = None
+        agent = host = mime = b""
+        has_body = scope["http_version"] not in {"1.1", "1.0"}  # HTTP/2 bodies need no length
+        received = sent = status = first = last = 0
+        disconnected = False
+        failure: BaseException | None = None
+        wanted = plan.wanted
+        id_header = plan.id_header
+        for name, value in scope["headers"]:
+            if name in wanted:
+                if name == b"host":
+                    host = value
+                elif name == b"user-agent":
+                    agent = value
+                elif name == id_header:
+                    given_id = value
+                elif name == b"traceparent":
+                    parent = account.trace_of(value)
+                elif name != b"content-length" or value != b"0":
+                    has_body = True
+        fresh = _random_bytes(24).hex().encode()
+        span = fresh[:16]
+        request_id = (account.request_id_of(given_id, line.redactor) if given_id else None) or fresh[16:]
+        trace = parent[0] if parent else fresh[16:]
+        method = scope["method"]
+        method_bytes = method.encode()
+        path_text = scope["path"]
+        path = plan.paths.get(path_text) or _path(plan, path_text)
+        inflight = line.journal.inflight
+        try:
+            cell = inflight.free.pop()
+            _write_cell(inflight.map, cell, wall, span, request_id, method_bytes, path.shown)
+        except IndexError:
+            cell = -1
+            line.journal.cells[Cell.IN_FLIGHT_OVERFLOW] += 1
+        token = REQUEST.set((request_id, trace, span, scope))
+        if has_body:
+            outer = receive
+
+            async def receive() -> Message:
+                nonlocal received, disconnected
+                message = await outer()
+                if message["type"] == "http.disconnect":
+                    disconnected = not last
+                else:
+                    received += len(message.get("body", b""))
+                return message
+
+        def logged_send(message: Message) -> Awaitable[None]:  # a plain function: no coroutine of ours in between
+            nonlocal status, first, last, sent, mime
+            kind = message["type"]
+            if kind == "http.response.body":
+                if "body" in message:
+                    sent += len(message["body"])
+                if not message.get("more_body"):
+                    last = perf_counter_ns()
+            elif kind == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ())]
+                has_id = False
+                for name, value in headers:
+                    if name == b"content-type":
+                        mime = value
+                    elif name == id_header:
+                        has_id = True
+                first = perf_counter_ns()
+                if not has_id:
+                    headers.append((id_header, request_id))
+                    return send({**message, "headers": headers})
+            elif kind in {"http.response.pathsend", "http.response.zerocopysend"}:
+                last = perf_counter_ns()
+            return send(message)
+
+        try:
+            await self.app(scope, receive, logged_send)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            try:
+                ended = perf_counter_ns()
+                REQUEST.reset(token)
+                duration = ended - began
+                if failure is None and last:
+                    reason = "complete"
+                else:
+                    reason, status = _reason(failure, status, last, disconnected)
+                slow = duration >= plan.slow_ns
+                if not (path.probe or plan.samples) or _kept(plan, path.probe, status, failure, slow):
+                    try:
+                        route = hooks.route(scope) if scope.get("root_path") else scope["route"].path_format
+                    except (KeyError, AttributeError):
+                        route = hooks.route(scope)
+                    key = (method, route, status, mime, reason, slow)
+                    head = line.heads.get(key) or _head(line, key)
+                    client = scope.get("client") or NOBODY
+                    who_key = (agent, host, client[0], scope["http_version"], scope.get("scheme", "http"))
+                    who, who_count = line.clients.get(who_key) or _client(line, who_key)
+                    end = wall + duration
+                    text = b"%b %b%b%dms" % (method_bytes, path.shown, head.status_text, duration // 1000000)
+                    extra, extra_count = b"", 0
+                    if failure is not None or plan.allowed or parent:
+                        extra, extra_count = _extra(plan, scope, failure, parent)
+                    count = line.common_count + head.fields + who_count + FIELDS_OF_EACH + extra_count
+                    seconds = end // 1000000000
+                    seconds_text = account.second_text(wall // 1000000000)
+                    line.journal.append(
+                        (
+                            entry_head(HEAD_START, seconds, end - seconds * 1000000000, MAP16, count),
+                            line.common,
+                            head.packed,
+                            who,
+                            fixed(
+                                N0, duration, N1, received, N2, sent,
+                                N3, port if type(port := client[1]) is int else _number(port), N4, (first or ended) - began, N5, ended - (last or ended),
+                                T0, b"%b%09dZ" % (seconds_text, wall % 1000000000), T1, trace, T2, span, T3, span,
+                            ),
+                        ),
+                        (
+                            path.packed,
+                            REQUEST_ID_KEY, size16(len(request_id)), request_id,
+                            MESSAGE_KEY, size16(len(text)), text,
+                            extra,
+                        ),
+                    )  # fmt: skip
+            except Exception as error:
+                line.journal.refuse("internal_error")
+                hooks.complain(error)
+            finally:
+                if cell >= 0:
+                    inflight.starts[cell >> 3] = 0
+                    inflight.free.append(cell)
+
+
+def _number(port: object) -> int:
+    """A port that is no int: text under granian, None on a unix socket."""
+    return int(port) if isinstance(port, str) and port.isdecimal() else 0
+
+
+def _path(plan: Plan, text: str) -> account.Path:
+    probe = text in plan.exact or text.startswith(plan.prefixes)
+    path = account.pack_path(plan.line.redactor, text, probe)
+    if len(plan.paths) > account.MOST_CACHED:
+        plan.paths.clear()
+    plan.paths[text] = path
+    return path
+
+
+def _head(line: Line, key: tuple[str, str | None, int, bytes, str, bool]) -> account.Head:
+    head = account.pack_head(*key)
+    if len(line.heads) > account.MOST_CACHED:
+        line.heads.clear()
+    line.heads[key] = head
+    return head
+
+
+def _client(line: Line, key: tuple[bytes, bytes, str, str, str]) -> tuple[bytes, int]:
+    packed = account.pack_client(line.redactor, line.settings.client_ip, *key)
+    if len(line.clients) > account.MOST_CACHED:
+        line.clients.clear()
+    line.clients[key] = packed
+    return packed
+
+
+def _reason(failure: BaseException | None, status: int, last: int, disconnected: bool) -> tuple[str, int]:
+    """(event.reason, status) of a request that did not simply complete."""
+    if failure is None:
+        if status or disconnected:
+            return "client_disconnected", status
+        return "server_error", 500  # it returned without an answer: the server sends a 500 of its own
+    if isinstance(failure, asyncio.CancelledError):
+        return "cancelled", status
+    if not last and (disconnected or type(failure).__name__ in {"ClientDisconnect", "ClientDisconnected"}):
+        return "client_disconnected", status
+    return "server_error", status or 500
+
+
+def _kept(plan: Plan, probe: bool, status: int, failure: BaseException | None, slow: bool) -> bool:
+    """Whether the request is logged: probes that went well are counted only; sampling spares failures and slow ones."""
+    if failure is not None or status >= 400 or status == 0:
+        return True
+    if probe:
+        plan.line.journal.cells[Cell.PROBES] += 1
+        return False
+    if plan.samples and not slow and _random.random() >= plan.line.settings.sample_ratio:
+        plan.line.journal.cells[Cell.SAMPLED_OUT] += 1
+        return False
+    return True
+
+
+def _extra(
+    plan: Plan, scope: Scope, failure: BaseException | None, parent: tuple[bytes, bytes] | None
+) -> tuple[bytes, int]:
+    """Packed pairs that most requests do not have: the exception, values that are allowed by name, the parent span."""
+    line = plan.line
+    fields: dict[str, object] = {}
+    if parent:
+        fields["parent.id"] = parent[1].decode()
+    if failure is not None and not isinstance(failure, asyncio.CancelledError):
+        fields |= error_fields(type(failure), failure, failure.__traceback__, line.redactor, STACK_BYTES)
+    if plan.allowed:
+        settings = line.settings
+        query = account.allowed_query(
+            scope.get("query_string", b""), dict.fromkeys(settings.allow_query), line.redactor
+        )
+        if query:
+            fields["url.query"] = query
+        labels = _allowed_values(plan, scope["headers"])
+        if labels:
+            fields["labels"] = labels
+    return entry.pairs(fields), len(fields)
+
+
+def _allowed_values(plan: Plan, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    redactor = plan.line.redactor
+    cookies = plan.line.settings.allow_cookies
+    labels = {}
+    for name, value in headers:
+        if name in plan.headers:
+            labels[f"http.request.header.{name.decode('latin-1')}"] = str(redactor.value(name.decode("latin-1"), value.decode("latin-1")))[:1024]
+        elif name == b"cookie" and cookies:
+            for part in value.decode("latin-1").split(";"):
+                cookie, _, content = part.strip().partition("=")
+                if cookie in cookies:
+                    labels[f"http.request.cookie.{cookie}"] = redactor.text(content)[:1024]
+    return labels
+
+
+async def _lifespan(app: Application, scope: Scope, receive: Receive, send: Send, line: Line) -> None:
+    """Pass lifespan on; keep the handlers ours at start-up; flush at shutdown, because atexit does not run on SIGTERM.
+
+    An application without lifespan gets one of ours, so that the flush happens all the same."""
+    asked = False
+
+    async def logged_receive() -> Message:
+        nonlocal asked
+        asked = True
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            line.begin_closing()
+        return message
+
+    async def logged_send(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            hooks.reassert()
+        elif message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}:
+            await hooks.finish(line)
+        await send(message)
+
+    try:
+        await app(scope, logged_receive, logged_send)
+        return
+    except Exception:
+        if asked:
+            raise
+    await logged_receive()
+    await logged_send({"type": "lifespan.startup.complete"})
+    await logged_receive()
+    await logged_send({"type": "lifespan.shutdown.complete"})
+
+
+async def _websocket(app: Application, scope: Scope, receive: Receive, send: Send, plan: Plan) -> None:
+    """Account for a websocket: `ws-open` when it is accepted, `ws-close` when it is over, with bytes both ways."""
+    socket = Socket(plan.line, scope, _random_bytes(24).hex().encode(), plan.id_header)
+    token = REQUEST.set((socket.request_id, socket.trace, socket.span, scope))
+    failure: BaseException | None = None
+    try:
+        await app(scope, partial(socket.receive, receive), partial(socket.send, send))
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        REQUEST.reset(token)
+        try:
+            socket.close(failure)
+        except Exception as error:
+            plan.line.journal.refuse("internal_error")
+            hooks.complain(error)
