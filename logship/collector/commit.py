@@ -1,0 +1,137 @@
+"""Group commit: batches of all connections go to the store together, and only then is each acknowledged, in order."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from logship.collector.health import Health
+from logship.errors import StoreError
+from logship.store.store import Appended
+from logship.wire.entries import Entries
+from logship.wire.receive import Batch
+
+# What one append takes at most: a commit of this size is on disk in tens of milliseconds, so that acks keep coming.
+GROUP_BYTES = 4 * 2**20
+GROUP_RECORDS = 5_000
+# Python's dicts take more room than the bytes they came from; this is the least a record is counted with.
+RECORD_BYTES = 512
+
+_logger = logging.getLogger("logship.collector")
+
+
+class Sender(Protocol):
+    """Whoever sent a batch: a connection."""
+
+    def acknowledge(self, chunk: str | None) -> None: ...
+
+    def refuse(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One batch that is received and not yet stored."""
+
+    batch: Batch
+    sender: Sender
+    cost_bytes: int
+
+
+class Committer:
+    """Stores what is offered, in one thread, and answers the senders. All methods belong to the event loop's thread."""
+
+    def __init__(self, append: Callable[[Entries], Appended], health: Health, limit_bytes: int) -> None:
+        self._append, self._health, self._limit_bytes = append, health, limit_bytes
+        self._pending: deque[Pending] = deque()
+        self._work, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._idle.set()
+        self._failing = False
+        # The store has one writer; a thread of its own also keeps fdatasync away from the event loop.
+        self._thread = ThreadPoolExecutor(1, "logship-store")
+
+    def offer(self, batch: Batch, sender: Sender) -> None:
+        """Queue a batch. Never refuses: senders ask `room()` before they read on."""
+        cost = max(batch.wire_bytes, RECORD_BYTES * len(batch.entries))
+        self._pending.append(Pending(batch, sender, cost))
+        self._account(cost)
+        self._idle.clear()
+        self._work.set()
+
+    async def room(self) -> None:
+        """Return when less than the limit is received and not yet stored. Not reading is the back-pressure."""
+        await self._room.wait()
+
+    async def idle(self) -> None:
+        """Return when nothing is pending."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Store and acknowledge until cancelled."""
+        while True:
+            await self._work.wait()
+            group = self._next_group()
+            await self._commit(group)
+            self._account(-sum(one.cost_bytes for one in group))
+            if not self._pending:
+                self._work.clear()
+                self._idle.set()
+
+    async def append(self, entries: Entries) -> Appended:
+        """Store entries that no connection brought, between two groups. Raises what the store raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._append, entries)
+
+    def close(self) -> None:
+        """Return when the thread has ended."""
+        self._thread.shutdown()
+
+    def _next_group(self) -> list[Pending]:
+        group = [self._pending.popleft()]
+        size, records = group[0].cost_bytes, len(group[0].batch.entries)
+        while self._pending and size < GROUP_BYTES and records < GROUP_RECORDS:
+            group.append(self._pending.popleft())
+            size += group[-1].cost_bytes
+            records += len(group[-1].batch.entries)
+        return group
+
+    async def _commit(self, group: list[Pending]) -> None:
+        entries = [entry for one in group for entry in one.batch.entries]
+        try:
+            appended = await self.append(entries)
+        except (OSError, StoreError) as error:
+            self._failed(error, group)  # a full disk refuses everything: senders keep it and come again
+        except Exception as error:  # noqa: BLE001 - one hostile batch must not hold up the others, nor end the collector
+            if len(group) == 1:
+                self._failed(error, group)
+                return
+            for one in group:
+                await self._commit([one])
+        else:
+            self._stored(appended, group)
+
+    def _stored(self, appended: Appended, group: list[Pending]) -> None:
+        if self._failing:
+            self._failing = False
+            _logger.warning("the store takes events again")
+        self._health.count(commits_total=1, stored_total=appended.stored)
+        self._health.count(duplicates_total=appended.duplicates, dead_letters_total=appended.dead)
+        for one in group:
+            one.sender.acknowledge(one.batch.chunk)
+
+    def _failed(self, error: Exception, group: list[Pending]) -> None:
+        self._health.count(refused_batches_total=len(group))
+        if not self._failing:
+            self._failing = True
+            _logger.error("the store does not take events, so none are acknowledged; senders keep them: %s", error)
+        for one in group:
+            one.sender.refuse()
+
+    def _account(self, change_bytes: int) -> None:
+        self._health.undecided_bytes += change_bytes
+        if self._health.undecided_bytes < self._limit_bytes:
+            self._room.set()
+        else:
+            self._room.clear()

@@ -1,0 +1,48 @@
+"""What the collector has seen since it started, and which peers misbehaved."""
+
+import logging
+from dataclasses import asdict, dataclass, field
+
+# Beyond this many different bad peers the log would only repeat itself; they are counted all the same.
+NAMED_PEERS = 256
+
+_logger = logging.getLogger("logship.collector")
+
+
+@dataclass(slots=True)
+class Health:
+    """Counters end in `_total` and only grow; the others say how it is now."""
+
+    connections: int = 0
+    undecided_bytes: int = 0
+    half_frame_bytes: int = 0
+    connections_total: int = 0
+    frames_total: int = 0
+    records_total: int = 0
+    received_bytes_total: int = 0
+    commits_total: int = 0
+    stored_total: int = 0
+    duplicates_total: int = 0
+    dead_letters_total: int = 0
+    acknowledged_total: int = 0
+    refused_batches_total: int = 0
+    bad_peers_total: int = 0
+    slow_peers_total: int = 0
+    _named: set[str] = field(default_factory=set)
+
+    def count(self, **changes: int) -> None:
+        """Add to counters by name."""
+        for name, change in changes.items():
+            setattr(self, name, getattr(self, name) + change)
+
+    def bad_peer(self, peer: str, reason: str) -> None:
+        """Count a peer whose connection was closed for what it sent; each is named in the log once."""
+        self.bad_peers_total += 1
+        if peer in self._named or len(self._named) >= NAMED_PEERS:
+            return
+        self._named.add(peer)
+        _logger.warning("closed the connection of %s: %s; further ones of this peer are only counted", peer, reason)
+
+    def report(self) -> dict[str, int]:
+        """Every number by its name."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("_")}

@@ -1,0 +1,125 @@
+"""The questions that can be asked over HTTP: name, parameters, and the function that asks the source."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from logship.errors import KqlError, QuestionError
+from logship.forensics import inflight, verify, workers
+from logship.page.asked import LIMIT_ROWS, QUERY_NAMES, Asked
+from logship.search.query import Source
+
+# A year by minutes is half a million: a chart of more buckets than this shows nothing more.
+LIMIT_BUCKETS = 50_000
+LEAST_EVERY_NS = 10**6
+# Without a window the table of workers is that of the last quarter of an hour.
+WORKERS_SPAN_NS = 15 * 60 * 10**9
+PAGE_NAMES = ("limit", "order", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question: `names` are its parameters, all others are refused."""
+
+    ask: Callable[[Source, Asked], object]
+    names: tuple[str, ...]
+
+
+def search(source: Source, asked: Asked) -> object:
+    return source.search(asked.query(), asked.page())
+
+
+def tail(source: Source, asked: Asked) -> object:
+    return source.tail(asked.query(), asked.maybe("after"), asked.whole("limit", 1000, LIMIT_ROWS))
+
+
+def count(source: Source, asked: Asked) -> object:
+    return {"count": source.count(asked.query())}
+
+
+def tally(source: Source, asked: Asked) -> object:
+    every_ns = asked.whole("every_ns", 60 * 10**9, 10**18)
+    if every_ns < LEAST_EVERY_NS:
+        raise QuestionError(f"every_ns is at least {LEAST_EVERY_NS}, a millisecond")
+    buckets = source.tally(asked.query(), asked.maybe("by"), every_ns)
+    if len(buckets) > LIMIT_BUCKETS:
+        raise QuestionError(f"that makes {len(buckets)} buckets, the limit is {LIMIT_BUCKETS}; make every_ns larger")
+    return {"buckets": buckets}
+
+
+def top(source: Source, asked: Asked) -> object:
+    return {"values": source.top(asked.query(), asked.text("field"), asked.whole("limit", 10, LIMIT_ROWS))}
+
+
+def stats(source: Source, asked: Asked) -> object:
+    return {"stats": source.stats(asked.query(), asked.text("field"), asked.maybe("by"))}
+
+
+def get(source: Source, asked: Asked) -> object:
+    return {"records": source.get(asked.text("id"))}
+
+
+def incarnations(source: Source, asked: Asked) -> object:
+    return {"incarnations": source.incarnations(asked.query())}
+
+
+def fields(source: Source, asked: Asked) -> object:
+    return {"fields": source.fields()}
+
+
+def oldest(source: Source, asked: Asked) -> object:
+    return {"oldest_ns": source.oldest_ns()}
+
+
+def workers_(source: Source, asked: Asked) -> object:
+    query = asked.query()
+    until_ns = query.until_ns if query.until_ns is not None else asked.now_ns
+    since_ns = query.since_ns if query.since_ns is not None else until_ns - WORKERS_SPAN_NS
+    return {"workers": workers.workers(source, since_ns, until_ns)}
+
+
+def verify_(source: Source, asked: Asked) -> object:
+    verdicts = verify.verify(source, asked.query(), asked.now_ns)
+    return {"finding": verify.overall(verdicts), "verdicts": verdicts}
+
+
+def inflight_(source: Source, asked: Asked) -> object:
+    worker = asked.text("worker", "")
+    return {"requests": inflight.inflight(source, asked.query(), now_ns=asked.now_ns, worker=worker)}
+
+
+ANSWERS = {
+    "search": Answer(search, QUERY_NAMES + PAGE_NAMES),
+    "tail": Answer(tail, (*QUERY_NAMES, "after", "limit")),
+    "count": Answer(count, QUERY_NAMES),
+    "tally": Answer(tally, (*QUERY_NAMES, "by", "every_ns")),
+    "top": Answer(top, (*QUERY_NAMES, "field", "limit")),
+    "stats": Answer(stats, (*QUERY_NAMES, "field", "by")),
+    "get": Answer(get, ("id",)),
+    "incarnations": Answer(incarnations, QUERY_NAMES),
+    "workers": Answer(workers_, ("since", "until", "last", "since_ns", "until_ns")),
+    "verify": Answer(verify_, QUERY_NAMES),
+    "inflight": Answer(inflight_, (*QUERY_NAMES, "worker")),
+    "fields": Answer(fields, ()),
+    "oldest": Answer(oldest, ()),
+}
+
+
+def as_json(value: object) -> bytes:
+    """JSON of records and of the dataclasses and named tuples that a source answers with."""
+    return orjson.dumps(value, default=_named_tuple, option=orjson.OPT_NON_STR_KEYS)
+
+
+def wrong(error: QuestionError) -> dict[str, object]:
+    """What a client is told of a question that makes no sense; for KQL with the place."""
+    told: dict[str, object] = {"error": str(error)}
+    if isinstance(error, KqlError):
+        told |= {"at": error.at, "expected": error.expected}
+    return told
+
+
+def _named_tuple(value: object) -> object:
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,74 @@
+"""What a URL asks, as values: the query, the page, and single parameters, each checked and named when it is wrong."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+
+from logship.errors import QuestionError
+from logship.search.kql import parse
+from logship.search.query import Page, Query
+from logship.search.times import parse_time, span
+
+# One answer is made in memory: 10,000 records of the largest size would be 640 MB, of the usual size 10 MB.
+LIMIT_ROWS = 10_000
+QUERY_NAMES = ("q", "since", "until", "last", "since_ns", "until_ns")
+
+
+class Asked:
+    """The parameters of one request. Every method raises QuestionError with the name of what it cannot take."""
+
+    def __init__(self, given: Mapping[str, str], now_ns: int, zone: tzinfo) -> None:
+        self._given, self.now_ns, self._zone = given, now_ns, zone
+
+    def only(self, known: Iterable[str]) -> None:
+        """Refuse a parameter that is not `known`: a misspelt filter would answer another question."""
+        names = list(known)
+        for name in self._given:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names) or 'none'}"
+                raise QuestionError(f"there is no parameter {name!r} here; {hint}")
+
+    def query(self) -> Query:
+        """`q` in KQL; `since` and `until` as people write times, or `since_ns`, `until_ns`; `last` as a span."""
+        since_ns = self._moment("since")
+        if "last" in self._given:
+            if since_ns is not None:
+                raise QuestionError("last and since both say where to begin; give one of them")
+            since_ns = self.now_ns - span(self._given["last"])
+        return Query(parse(self.text("q", "")), since_ns, self._moment("until"))
+
+    def page(self) -> Page:
+        """`limit` (100), `order` (newest or oldest first) and `after`."""
+        order = self.text("order", "newest")
+        if order not in {"newest", "oldest"}:
+            raise QuestionError(f"order is newest or oldest, not {order!r}")
+        return Page(self.whole("limit", 100, LIMIT_ROWS), order == "newest", self._given.get("after"))
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The parameter as it is; without a default it must be there."""
+        value = self._given.get(name, default)
+        if value is None or (default is None and not value):
+            raise QuestionError(f"the parameter {name} is missing")
+        return value
+
+    def maybe(self, name: str) -> str | None:
+        """The parameter, None when it is absent or empty."""
+        return self._given.get(name) or None
+
+    def whole(self, name: str, default: int, most: int) -> int:
+        """A number from 1 to `most`."""
+        text = self._given.get(name, str(default))
+        if not text.isascii() or not text.isdigit() or len(text) > 20 or not 1 <= int(text) <= most:
+            raise QuestionError(f"{name} is a whole number from 1 to {most}, not {text!r}")
+        return int(text)
+
+    def _moment(self, name: str) -> int | None:
+        exact, text = self._given.get(f"{name}_ns"), self._given.get(name)
+        if exact is not None and text is not None:
+            raise QuestionError(f"{name} and {name}_ns say the same; give one of them")
+        if exact is not None:
+            if len(exact) > 20 or not exact.isascii() or not exact.removeprefix("-").isdigit():
+                raise QuestionError(f"{name}_ns is a number of nanoseconds since 1970, not {exact!r}")
+            return int(exact)
+        return parse_time(text, self.now_ns, self._zone) if text else None

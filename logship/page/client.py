@@ -1,0 +1,127 @@
+"""A collector that is somewhere else, as a `Source`: the questions of `answers.py` asked over HTTP."""
+
+import http.client
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+
+from logship.errors import KqlError, QuestionError, SourceError
+from logship.search.kql import text_of
+from logship.search.query import (
+    Bucket,
+    FieldCount,
+    Incarnation,
+    Page,
+    Query,
+    Record,
+    Rows,
+    Share,
+    Stat,
+)
+
+# Longer than any question should take, shorter than a person's patience with a collector that hangs.
+ANSWER_SECONDS = 30.0
+
+
+class HttpSource:
+    """Asks the collector at `url` (http:// or https://). Any thread; each question is a connection of its own.
+
+    Proxies of the environment are not used. SourceError when nobody answers there or the token is wrong."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
+            raise QuestionError(f"{url!r} is no address of a collector; write http://HOST:PORT")
+        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        self._secure, self._host, self._port, self._path = parts.scheme == "https", parts.hostname, port, parts.path
+        self._headers = {"accept": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+
+    def search(self, query: Query, page: Page) -> Rows:
+        order = "newest" if page.newest_first else "oldest"
+        told = self._ask("search", query, limit=page.limit, order=order, after=page.after)
+        return Rows(told["records"], told["next"])
+
+    def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
+        told = self._ask("tail", query, after=after, limit=limit)
+        return Rows(told["records"], told["next"])
+
+    def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
+        records: list[Record] = self._ask("get", id=id)["records"]
+        return records
+
+    def count(self, query: Query) -> int:
+        return int(self._ask("count", query)["count"])
+
+    def tally(self, query: Query, by: str | None, every_ns: int) -> list[Bucket]:
+        return [Bucket(**one) for one in self._ask("tally", query, by=by, every_ns=every_ns)["buckets"]]
+
+    def top(self, query: Query, field: str, limit: int) -> list[Share]:
+        return [Share(**one) for one in self._ask("top", query, field=field, limit=limit)["values"]]
+
+    def stats(self, query: Query, number_field: str, by: str | None) -> list[Stat]:
+        return [Stat(**one) for one in self._ask("stats", query, field=number_field, by=by)["stats"]]
+
+    def incarnations(self, query: Query) -> list[Incarnation]:
+        told = self._ask("incarnations", query)["incarnations"]
+        return [Incarnation(**one | {"stored": tuple(map(tuple, one["stored"]))}) for one in told]
+
+    def fields(self) -> list[FieldCount]:
+        return [FieldCount(**one) for one in self._ask("fields")["fields"]]
+
+    def oldest_ns(self) -> int | None:
+        oldest: int | None = self._ask("oldest")["oldest_ns"]
+        return oldest
+
+    def health(self) -> Mapping[str, object]:
+        """The collector's counters."""
+        health: Mapping[str, object] = self._ask("health")
+        return health
+
+    def _ask(self, name: str, query: Query | None = None, **parameters: object) -> Any:
+        if query is not None:
+            parameters |= {"q": text_of(query.where), "since_ns": query.since_ns, "until_ns": query.until_ns}
+        given = urlencode({key: value for key, value in parameters.items() if value is not None})
+        status, body = self._get(f"{self._path.rstrip('/')}/api/{name}?{given}")
+        try:
+            told = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise SourceError(f"{self.url} answers with something else than JSON; is it a logship collector?") from None
+        if status == 200:
+            return told
+        sentence = str(told.get("error", "")) if isinstance(told, dict) else ""
+        if status == 400:
+            if "at" in told:
+                raise KqlError(told["expected"], told["at"], str(parameters.get("q", "")))
+            raise QuestionError(sentence)
+        if status == 401:
+            raise SourceError(f"{self.url} asks for its token; set LOGSHIP_TOKEN")
+        raise SourceError(f"{self.url} answers {status}: {sentence or 'without a reason'}")
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        connection = self._connection()
+        try:
+            connection.request("GET", path, headers=self._headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except TimeoutError:
+            raise SourceError(
+                f"{self.url} has not answered for {ANSWER_SECONDS:g} s; a shorter span may help"
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(f"no collector answers at {self.url} ({reason}); start one with: logship up") from error
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._secure:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(self._host, self._port, timeout=ANSWER_SECONDS, context=context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_SECONDS)

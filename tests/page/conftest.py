@@ -1,0 +1,84 @@
+"""The page behind a real uvicorn on port 0, over a real store with a few events."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from logship.page.app import Around, app
+from logship.page.client import HttpSource
+from logship.store.reader import Reader
+from logship.store.store import Store
+
+LIFE = "5ca1ab1e0ddba11cafef00d5"
+
+
+def event(number: int, ns: int, **more: object) -> tuple[int, dict[str, object]]:
+    record: dict[str, object] = {
+        "event.id": f"{LIFE}-{number:012d}",
+        "event.sequence": number,
+        "event.dataset": "logship.request",
+        "event.action": "http-request",
+        "event.duration": number * 1_000_000,
+        "service.name": "shop",
+        "service.node.name": "host/shop/w2",
+        "service.ephemeral_id": LIFE,
+        "logship.worker.slot": 2,
+        "logship.worker.generation": 1,
+        "process.pid": 4711,
+        "http.request.id": f"request-{number}",
+        "http.response.status_code": 500 if number == 3 else 200,
+        "message": f"GET /orders/{number} <script>alert(1)</script>",
+        **more,
+    }
+    return ns, record
+
+
+class Served:
+    """A running page: `url`, and the store behind it to put more into."""
+
+    def __init__(self, directory: Path, around: Around, asked: Path | None = None) -> None:
+        self.store = Store(directory)
+        self.now_ns = time.time_ns()
+        self.store.append([event(number, self.now_ns - (10 - number) * 10**9) for number in range(1, 6)])
+        self.reader = Reader(asked or directory)
+        config = uvicorn.Config(app(self.reader, around), port=0, log_config=None, lifespan="off", ws="none")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.reader.close()
+        self.store.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    started: list[Served] = []
+
+    def start(around: Around | None = None, asked: Path | None = None) -> Served:
+        started.append(Served(tmp_path / "store", around or Around(), asked))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def served(serve: Callable[..., Served]) -> Served:
+    return serve()
+
+
+@pytest.fixture
+def far(served: Served) -> HttpSource:
+    return HttpSource(served.url)

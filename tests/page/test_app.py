@@ -1,0 +1,183 @@
+"""The HTTP interface: answers as JSON, wrong questions as sentences, tails that resume, strangers kept out."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from logship.page.app import Around
+from tests.page.conftest import LIFE, Served, event
+
+Serve = Callable[..., Served]
+
+
+def ask(served: Served, path: str, **more: str) -> httpx.Response:
+    return httpx.get(served.url + path, headers=more, timeout=20)
+
+
+def test_a_search_answers_with_records_newest_first(served: Served) -> None:
+    told = ask(served, "/api/search?q=http.response.status_code:200&limit=2").json()
+    assert [record["event.sequence"] for record in told["records"]] == [5, 4]
+    rest = ask(served, f"/api/search?q=http.response.status_code:200&limit=10&after={told['next']}").json()
+    assert [record["event.sequence"] for record in rest["records"]] == [2, 1]
+    oldest = ask(served, "/api/search?order=oldest&limit=1").json()
+    assert oldest["records"][0]["event.sequence"] == 1
+
+
+def test_windows_may_be_spans_times_and_nanoseconds(served: Served) -> None:
+    assert ask(served, "/api/count?last=1h").json() == {"count": 5}
+    assert ask(served, "/api/count?since=2020-01-01&until=2020-01-02").json() == {"count": 0}
+    third = served.now_ns - 7 * 10**9
+    assert ask(served, f"/api/count?since_ns={third}&until_ns={third + 1}").json() == {"count": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/api/search?q=a%3A%20(", "expected a value, found the end"),
+        ("/api/search?limit=0", "limit is a whole number from 1 to 10000, not '0'"),
+        ("/api/search?limit=many", "limit is a whole number"),
+        ("/api/search?limt=5", "no parameter 'limt' here; did you mean limit?"),
+        ("/api/search?order=up", "order is newest or oldest, not 'up'"),
+        ("/api/search?since=whenever", "'whenever' is no time"),
+        ("/api/search?last=1h&since=1h", "both say where to begin"),
+        ("/api/count?since_ns=x", "since_ns is a number of nanoseconds"),
+        ("/api/top", "the parameter field is missing"),
+        ("/api/tally?every_ns=5", "every_ns is at least 1000000"),
+        ("/api/stats?field=message", "holds no numbers"),
+    ],
+)
+def test_a_wrong_question_is_answered_with_a_sentence(served: Served, path: str, sentence: str) -> None:
+    answer = ask(served, path)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+
+
+def test_wrong_kql_says_where(served: Served) -> None:
+    assert ask(served, "/api/count?q=a%3A%20(b").json()["at"] == 5
+
+
+def test_what_is_not_there_is_named_with_what_is(served: Served) -> None:
+    answer = ask(served, "/api/serach")
+    assert answer.status_code == 404
+    assert "/api/search" in answer.json()["error"]
+
+
+def test_reports_are_answered(served: Served) -> None:
+    (worker,) = ask(served, "/api/workers").json()["workers"]
+    assert (worker["slot"], worker["requests"], worker["errors"]) == (2, 5, 1)
+    assert ask(served, "/api/verify").json()["verdicts"][0]["incarnation"] == LIFE
+    assert ask(served, "/api/inflight").json() == {"requests": []}
+
+
+def test_health_is_what_the_process_tells(serve: Serve) -> None:
+    served = serve(Around(health=lambda: {"stored_total": 7}))
+    assert ask(served, "/api/health").json() == {"status": "ok", "stored_total": 7}
+
+
+def test_a_stream_sends_what_is_new_and_resumes_after_the_last_id(served: Served) -> None:
+    def read(lines: list[str], stream: httpx.Response, until: str) -> None:
+        for line in stream.iter_lines():
+            lines.append(line)
+            if until in line:
+                return
+
+    first: list[str] = []
+    with httpx.stream("GET", f"{served.url}/api/stream", timeout=20) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        while not (line := next(lines)).startswith("id: "):
+            pass
+        served.store.append([event(6, served.now_ns), event(7, served.now_ns)])
+        for line in lines:
+            first.append(line)
+            if '"event.sequence":7' in line:
+                break
+    key = next(line for line in reversed(first) if line.startswith("id: ")).removeprefix("id: ")
+    assert sum(line.startswith("data: ") for line in first) == 2
+    served.store.append([event(8, served.now_ns)])
+    second: list[str] = []
+    with httpx.stream("GET", f"{served.url}/api/stream", headers={"last-event-id": key}, timeout=20) as stream:
+        read(second, stream, '"event.sequence":8')
+    assert sum(line.startswith("data: ") for line in second) == 1
+
+
+def test_a_stream_ends_when_the_process_does(serve: Serve) -> None:
+    ending: list[bool] = []
+    served = serve(Around(stopping=lambda: bool(ending)))
+    with httpx.stream("GET", f"{served.url}/api/stream", timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith(":")
+        ending.append(True)
+        assert all(not line.startswith("data:") for line in lines)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "shop"])
+def test_another_name_for_this_address_is_refused(served: Served, host: str) -> None:
+    assert ask(served, "/api/count", host=host).status_code in {400, 421}
+
+
+@pytest.mark.parametrize("host", ["localhost:24280", "127.0.0.1", "[::1]:80", "10.1.2.3:24280", "x.localhost"])
+def test_addresses_and_localhost_are_answered(served: Served, host: str) -> None:
+    assert ask(served, "/api/count", host=host).status_code == 200
+
+
+def test_names_that_we_were_told_are_answered(serve: Serve) -> None:
+    assert ask(serve(Around(hosts=("Logs.Example",))), "/api/count", host="logs.example:80").status_code == 200
+
+
+def test_another_site_may_link_here_but_not_ask(served: Served) -> None:
+    site = {"sec-fetch-site": "cross-site"}
+    assert ask(served, "/api/count", **site, **{"sec-fetch-mode": "no-cors"}).status_code == 403
+    assert ask(served, "/", **site, **{"sec-fetch-mode": "navigate"}).status_code == 200
+
+
+def test_nothing_can_be_changed(served: Served) -> None:
+    answer = httpx.post(f"{served.url}/api/search")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_a_token_opens_the_door_as_bearer_or_as_a_browsers_password(serve: Serve) -> None:
+    served = serve(Around(token="s3cret"))
+    basic = base64.b64encode(b"me:s3cret").decode()
+    for authorization, status in {
+        "": 401,
+        "Bearer wrong": 401,
+        "Digest s3cret": 401,
+        "Basic !": 401,
+        "Basic " + base64.b64encode(b"me:wrong").decode(): 401,
+        "Bearer s3cret": 200,
+        "bearer s3cret": 200,
+        f"Basic {basic}": 200,
+    }.items():
+        for path in ("/", "/api/count", "/api/health"):
+            assert ask(served, path, authorization=authorization).status_code == status
+    assert ask(served, "/healthz").text == "ok\n"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/count", "/api/nothing", "/api/search?q=(", "/style.css"])
+def test_every_answer_carries_the_security_headers(served: Served, path: str) -> None:
+    headers = ask(served, path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_a_mistake_of_ours_is_a_sentence_without_its_insides(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> dict[str, object]:
+        raise RuntimeError("the insides")
+
+    served = serve(Around(health=broken))
+    answer = ask(served, "/api/health")
+    assert answer.status_code == 500
+    assert "insides" not in answer.text
+    assert "the insides" in caplog.text
+
+
+def test_a_store_that_is_not_there_is_said_so(serve: Serve, tmp_path: Path) -> None:
+    answer = ask(serve(asked=tmp_path / "elsewhere"), "/api/count")
+    assert answer.status_code == 503
+    assert "there is no store" in answer.json()["error"]
