@@ -18,6 +18,8 @@ from logship.forensics.verify import Verdict, verify
 from logship.forensics.workers import WorkerRow, workers
 from logship.page.client import HttpSource
 from logship.search.query import Query
+from logship.state import inflight
+from logship.state.adopt import survey
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -93,7 +95,7 @@ class Demo:
         killed: int | None = None
         try:
             await asyncio.sleep(min(INCIDENT_SECONDS, (self._seconds or 60.0) / 3))
-            killed = await _incident(traffic, shop, self._show)
+            killed = await _incident(place, traffic, self._show)
             if self._seconds is None:
                 self._show("running until Ctrl-C")
                 await asyncio.Event().wait()
@@ -108,24 +110,20 @@ class Demo:
             self.outcome = await asyncio.to_thread(_account, place, seconds, traffic.asked, killed)
 
 
-async def _incident(traffic: Traffic, shop: int, show: Callable[[str], None]) -> int | None:
-    """Kill one worker with -9 in the middle of its requests; its pid, or None if there is none to kill."""
+async def _incident(place: Place, traffic: Traffic, show: Callable[[str], None]) -> int | None:
+    """Kill the busiest worker with -9 in the middle of its requests; its pid, or None if there is none to kill."""
     holding = [asyncio.create_task(traffic.hold("/report?seconds=8")) for _ in range(4)]
-    await asyncio.sleep(1.0)
-    victims = [pid for pid in _children(shop) if "resource_tracker" not in _command(pid)]
-    if not victims:
-        return None
-    os.kill(victims[-1], signal.SIGKILL)
-    show(f"incident   worker process {victims[-1]} was killed with -9 while it answered requests")
+    await asyncio.sleep(1.5)
     for task in holding:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return victims[-1]
-
-
-def _children(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-    return []
+    found, _ = survey(place.directory / "state")
+    living = [one for one in found if one.owner is not None and one.snapshot.slot is not None]
+    if not living:
+        return None
+    victim = max(living, key=lambda one: len(inflight.read(one.directory))).snapshot
+    os.kill(victim.facts.pid, signal.SIGKILL)
+    show(f"incident   worker w{victim.slot} (pid {victim.facts.pid}) was killed with -9 in the middle of its requests")
+    return victim.facts.pid
 
 
 def _command(pid: int) -> str:

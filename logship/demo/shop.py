@@ -1,8 +1,5 @@
-"""The demo's shop: a small Starlette application. Nothing in it knows logship but the first line."""
+"""The demo's shop: a small Starlette application. Nothing in it knows logship but two lines at its end."""
 
-import logship.auto  # noqa: F401 - the one import
-
-# ruff: noqa: I001
 import asyncio
 import logging
 import os
@@ -15,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
+
+import logship
 
 log = logging.getLogger("shop.orders")
 chance = random.Random(os.getpid())  # noqa: S311 - how long things take
@@ -83,7 +82,7 @@ async def chat(socket: WebSocket) -> None:
     await socket.close()
 
 
-app = Starlette(
+shop = Starlette(
     routes=[
         Route("/products", products),
         Mount("/orders", routes=[Route("/{id:int}", order)]),
@@ -94,3 +93,6 @@ app = Starlette(
         WebSocketRoute("/chat", chat),
     ]
 )
+
+logship.configure(level="debug")
+app = logship.RequestLog(shop)
