@@ -95,9 +95,7 @@ def pack_client(
     """Return the pairs that repeat by client, and how many. `client_ip`: on, truncated or off."""
     fields = {
         "user_agent.original": redactor.text(agent.decode("latin-1"))[:512] if agent else "",
-        "url.domain": redactor.text(host.decode("latin-1")[:256].rpartition(":")[0] or host.decode("latin-1")[:256])
-        if host
-        else "",
+        "url.domain": redactor.text(domain_of(host)),
         "client.ip": shown_ip(address, client_ip),
         "http.version": version,
         "url.scheme": scheme,
@@ -105,6 +103,13 @@ def pack_client(
     }
     kept = {name: value for name, value in fields.items() if value}
     return entry.pairs(kept), len(kept)
+
+
+def domain_of(host: bytes) -> str:
+    """A Host header without its port."""
+    text = host.decode("latin-1")[:256]
+    name, _, port = text.rpartition(":")
+    return name if name and port.isdecimal() else text
 
 
 def shown_ip(address: str, how: str) -> str:
@@ -162,7 +167,7 @@ def allowed_query(query: bytes, names: Mapping[str, object], redactor: Redactor)
     return redactor.text(urlencode(kept))[:1024] if kept else ""
 
 
-_second: tuple[int, bytes] = (0, b"")
+_second: tuple[int, bytes] = (-1, b"")
 
 
 def second_text(seconds: int) -> bytes:

@@ -9,6 +9,7 @@ from logship.event.fields import ECS_VERSION
 MODULE = "logship"
 REQUEST, APP, WORKER = "logship.request", "logship.app", "logship.worker"
 IN_FLIGHT_SHOWN = 50
+KNOWN_BY = {"supervisor_survived": "its supervisor lives on", "host_restarted": "its host was restarted"}
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
@@ -141,6 +142,8 @@ def ended(death: Death) -> dict[str, object]:
         message += f" with {count} request{'s' if count > 1 else ''} in flight: {_shown(death.in_flight[0])}"
         if count > 1:
             message += f" and {count - 1} more"
+    elif reason in KNOWN_BY:
+        message += f": {KNOWN_BY[reason]}"
     elif death.exit_code is not None:
         message += f", exit status {death.exit_code}"
     fields = _worker_event(
