@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
-from logship.errors import JournalUnreadable, LogshipError
+from logship.errors import JournalUnreadable, LogshipError, StoreError
 from logship.state import adopt, home, identity
 from logship.state.adopt import Orphan
 from logship.state.identity import Cell, Facts
@@ -34,19 +34,29 @@ class Adopter:
         self._append = append
         self._everything = everything
         self._unreadable: set[str] = set()
+        self._said: set[str] = set()
         self._finder = Facts(host=socket.gethostname(), boot=_boot())
 
     async def run(self) -> None:
         """Adopt what there is, again and again. Trouble with one journal is said once and leaves the others alone."""
+        await asyncio.to_thread(adopt.sweep_unfinished, self._state)
         while True:
             for name in await asyncio.to_thread(home.incarnations, self._state):
                 if name not in self._unreadable:
                     try:
                         await self._look_at(self._state / "journals" / name)
                     except (JournalUnreadable, LogshipError, OSError, ValueError) as error:
-                        self._unreadable.add(name)
-                        _logger.warning("journal %s is left as it is: %s", name, error)
+                        self._trouble(name, error)
             await asyncio.sleep(EVERY_SECONDS)
+
+    def _trouble(self, name: str, error: Exception) -> None:
+        if not (self._state / "journals" / name).exists():
+            return  # a worker of its service adopted it meanwhile
+        if not isinstance(error, OSError | StoreError):
+            self._unreadable.add(name)  # its bytes will not get better; a full disk may
+        if name not in self._said:
+            self._said.add(name)
+            _logger.warning("journal %s is left as it is: %s", name, error)
 
     async def _look_at(self, directory: Path) -> None:
         if adopt.owner(directory) is not None or not directory.exists():

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,8 @@ class Pending:
     batch: Batch
     sender: Sender
     cost_bytes: int
+    since: float
+    """Monotonic second in which its last byte came."""
 
 
 class Committer:
@@ -55,8 +58,8 @@ class Committer:
 
     def offer(self, batch: Batch, sender: Sender) -> None:
         """Queue a batch. Never refuses: senders ask `room()` before they read on."""
-        cost = max(batch.wire_bytes, RECORD_BYTES * len(batch.entries))
-        self._pending.append(Pending(batch, sender, cost))
+        cost = max(batch.wire_bytes, batch.inflated_bytes, RECORD_BYTES * len(batch.entries))
+        self._pending.append(Pending(batch, sender, cost, time.monotonic()))
         self._account(cost)
         self._idle.clear()
         self._work.set()
@@ -118,8 +121,10 @@ class Committer:
             _logger.warning("the store takes events again")
         self._health.count(commits_total=1, stored_total=appended.stored)
         self._health.count(duplicates_total=appended.duplicates, dead_letters_total=appended.dead)
+        now = time.monotonic()
         for one in group:
             one.sender.acknowledge(one.batch.chunk)
+            self._health.acknowledged_after(now - one.since)
 
     def _failed(self, error: Exception, group: list[Pending]) -> None:
         self._health.count(refused_batches_total=len(group))

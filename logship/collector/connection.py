@@ -66,8 +66,8 @@ class Connection:
             early = await self._shake_hands() if self._terms.shared_key else b""
             await self._receive(early)
         except WireError as error:
-            self._writer.write(error.answer)
             self._health.bad_peer(self.peer, str(error))
+            self._writer.write(error.answer)
         except SlowPeer as slow:
             self._health.count(slow_peers_total=1)
             self._health.bad_peer(self.peer, str(slow))

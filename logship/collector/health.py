@@ -1,10 +1,14 @@
 """What the collector has seen since it started, and which peers misbehaved."""
 
 import logging
+from bisect import bisect_left
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 
 # Beyond this many different bad peers the log would only repeat itself; they are counted all the same.
 NAMED_PEERS = 256
+# From a quick disk to the senders' own patience.
+ACK_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _logger = logging.getLogger("logship.collector")
 
@@ -29,11 +33,23 @@ class Health:
     bad_peers_total: int = 0
     slow_peers_total: int = 0
     _named: set[str] = field(default_factory=set)
+    _acks: list[int] = field(default_factory=lambda: [0] * (len(ACK_BOUNDS_SECONDS) + 1))
+    _ack_seconds: float = 0.0
 
     def count(self, **changes: int) -> None:
         """Add to counters by name."""
         for name, change in changes.items():
             setattr(self, name, getattr(self, name) + change)
+
+    def acknowledged_after(self, seconds: float) -> None:
+        """Count how long a frame waited for its acknowledgement, from its last byte on."""
+        self._acks[bisect_left(ACK_BOUNDS_SECONDS, seconds)] += 1
+        self._ack_seconds += seconds
+
+    def ack_seconds(self) -> dict[str, object]:
+        """How many acknowledgements took up to each bound: {"le": {seconds as text: count}, "sum": seconds}."""
+        bounds = [*map(str, ACK_BOUNDS_SECONDS), "+Inf"]
+        return {"le": dict(zip(bounds, accumulate(self._acks), strict=True)), "sum": self._ack_seconds}
 
     def bad_peer(self, peer: str, reason: str) -> None:
         """Count a peer whose connection was closed for what it sent; each is named in the log once."""

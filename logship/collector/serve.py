@@ -89,6 +89,10 @@ class Collector:
         """Counters since the start and the state of now, by name; see `Health`."""
         return self._health.report()
 
+    def ack_seconds(self) -> dict[str, object]:
+        """How long acknowledgements took; see `Health`."""
+        return self._health.ack_seconds()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if transport_socket := writer.get_extra_info("socket"):
             with contextlib.suppress(OSError):  # a peer whose machine vanished is noticed by the kernel

@@ -8,9 +8,10 @@ one struct call writes them all. The dictionaries are bounded, because clients c
 import ipaddress
 import re
 import struct
+from asyncio import CancelledError
 from collections.abc import Mapping
 from time import gmtime, strftime
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import ormsgpack
@@ -19,6 +20,7 @@ from logship.event import build, entry
 from logship.event.redact import Redactor, suspicious
 
 MOST_CACHED = 4096
+Made = TypeVar("Made")
 PATH_BYTES = 2048
 REQUEST_ID_CHARACTERS = 64
 
@@ -43,11 +45,14 @@ TEXT_KEYS = tuple(ormsgpack.packb(name) + _width(size) for name, size in WIDTHS.
 fixed = struct.Struct(
     ">"
     + "".join(f"{len(key)}sQ" for key in NUMBER_KEYS)
-    + "".join(f"{len(key)}s{size}s" for key, size in zip(TEXT_KEYS, WIDTHS.values(), strict=True))
+    + f"{len(TEXT_KEYS[0])}s20s10s"  # the time up to its second, and the rest of it
+    + "".join(f"{len(key)}s{size}s" for key, size in list(zip(TEXT_KEYS, WIDTHS.values(), strict=True))[1:])
 ).pack
 size16 = struct.Struct(">H").pack
 PATH_KEY = ormsgpack.packb("url.path") + b"\xda"
-REQUEST_ID_KEY = ormsgpack.packb("http.request.id") + b"\xda"
+REQUEST_ID_KEYS = tuple(
+    ormsgpack.packb("http.request.id") + b"\xda" + size16(size) for size in range(REQUEST_ID_CHARACTERS + 1)
+)
 MESSAGE_KEY = ormsgpack.packb("message") + b"\xda"
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -55,12 +60,14 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=\-]{1,64}")
 
 
 class Head(NamedTuple):
-    """Packed pairs that repeat by method, route, status, media type, reason and slowness."""
+    """Packed pairs that repeat by method, route, status, media type, reason and slowness; and what the message says
+    before and behind the path, `text_bytes` together."""
 
     packed: bytes
     fields: int
-    status_text: bytes
-    failed: bool
+    begin: bytes
+    answer: bytes
+    text_bytes: int
 
 
 def pack_head(method: str, route: str | None, status: int, mime: bytes, reason: str, slow: bool) -> Head:
@@ -85,8 +92,9 @@ def pack_head(method: str, route: str | None, status: int, mime: bytes, reason: 
         fields["http.response.mime_type"] = mime.partition(b";")[0].strip().decode("latin-1")[:128]
     if slow:
         fields["tags"] = ["slow"]
-    text = b" %d " % status if status else b" - "
-    return Head(entry.pairs(fields), len(fields), text, failed)
+    begin = method.encode("utf-8", "replace") + b" "
+    answer = b" %d " % status if status else b" - "
+    return Head(entry.pairs(fields), len(fields), begin, answer, len(begin) + len(answer))
 
 
 def pack_client(
@@ -103,6 +111,19 @@ def pack_client(
     }
     kept = {name: value for name, value in fields.items() if value}
     return entry.pairs(kept), len(kept)
+
+
+def remembered(cache: dict[Any, Made], key: object, made: Made) -> Made:
+    """`made`, kept in `cache` under `key`; a cache that is full begins anew."""
+    if len(cache) > MOST_CACHED:
+        cache.clear()
+    cache[key] = made
+    return made
+
+
+def port_of(port: object) -> int:
+    """A client's port as a number: granian gives text, a unix socket none (0)."""
+    return int(port) if isinstance(port, (int, str)) and str(port).isdecimal() else 0
 
 
 def domain_of(host: bytes) -> str:
@@ -158,6 +179,20 @@ def request_id_of(header: bytes, redactor: Redactor) -> bytes | None:
     ):
         return None
     return header
+
+
+def reason_of(failure: BaseException | None, status: int, last: int, disconnected: bool) -> tuple[str, int]:
+    """Return (event.reason, status) of a request that did not simply complete. `last`: 0 if its last byte was never sent."""
+    if failure is None:
+        if status or disconnected:
+            return "client_disconnected", status
+        return "server_error", 500  # it returned without an answer: the server sends a 500 of its own
+    if isinstance(failure, CancelledError):
+        return "cancelled", status
+    gone = type(failure).__name__ in {"ClientDisconnect", "ClientDisconnected"}
+    if gone or (disconnected and not last):
+        return "client_disconnected", 0 if last else status  # the framework's 500 was sent to nobody
+    return "server_error", status or 500
 
 
 def allowed_query(query: bytes, names: Mapping[str, object], redactor: Redactor) -> str:

@@ -14,6 +14,17 @@ KNOWN_BY = {"supervisor_survived": "its supervisor lives on", "host_restarted": 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
+def level_name(number: int) -> str:
+    """The level's name for any number: 25 is info."""
+    if number >= 50:
+        return "critical"
+    if number >= 40:
+        return "error"
+    if number >= 30:
+        return "warning"
+    return "info" if number >= 20 else "debug"
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Who speaks: what every event of one incarnation carries. Empty and None are left out."""

@@ -2,7 +2,7 @@
 
     entry   = 0x92 | EventTime | map16 | pairs                      (one [time, record] of the Forward protocol)
     EventTime = 0xd7 0x00 | seconds u32 | nanoseconds u32           (big-endian, ext type 0)
-    pairs   = before | stamp | after                                (flat dotted ECS keys)
+    pairs   = the event's | stamp                                   (flat dotted ECS keys)
     stamp   = "event.sequence" u64 | "event.id" str of 37 bytes     (both of fixed width: written under the journal's lock)
 
 Source: Forward Protocol v1, msgpack specification. A number in eight bytes where fewer would do is valid msgpack.

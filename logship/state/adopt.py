@@ -18,6 +18,7 @@ from logship.state.identity import DROP_REASONS, Cell, Facts
 from logship.state.inflight import Running
 
 READ_RECORDS = 500
+_STATE_LIMIT = Cell.DROPPED + DROP_REASONS.index("state_limit")
 # What clears a cell of the in-flight table, a moment later.
 ENDS = frozenset({"http-request", "ws-close"})
 
@@ -71,13 +72,21 @@ class Orphan:
         self.cells[Cell.MARK] = mark
         self.cells[Cell.ACKNOWLEDGED] += events
 
+    def refuse(self) -> None:
+        """Count one event that the agent will not have; it is lost."""
+        self.cells[Cell.DROPPED + DROP_REASONS.index("refused")] += 1
+
     def give_up(self) -> int:
-        """Count everything that is pending as dropped for the total limit; its events are lost. Returns how many."""
+        """Remove the segments and count what was pending as dropped for the total limit. Returns how many events are lost.
+
+        The tables stay, so that whoever adopts the rest reports the end and the loss."""
         lost = 0
         for entries, mark in self.pending():
             lost += len(entries)
             self.cells[Cell.MARK] = mark
-        self.cells[Cell.DROPPED + DROP_REASONS.index("state_limit")] += lost
+        self.cells[_STATE_LIMIT] += lost
+        for number in segment.numbers(self.directory):
+            (self.directory / segment.file_name(number)).unlink(missing_ok=True)
         return lost
 
     def end(self) -> End:
@@ -94,7 +103,10 @@ class Orphan:
             sequence=sequence,
             alive_ns=max(cells[Cell.ALIVE_NS], last_ns, self.facts.started_ns),
             closing=cells[Cell.CLOSING] > 0,
-            reported=cells[Cell.CLOSING] > 1 and cells[Cell.CLOSING] - 1 >= sequence,
+            # What was logged after the goodbye ("Finished server process") needs no second one, unless some of it is lost.
+            reported=cells[Cell.CLOSING] > 1
+            and (cells[Cell.CLOSING] - 1 >= sequence or not any(identity.dropped(cells).values()))
+            and not cells[_STATE_LIMIT],
             in_flight=running,
             in_flight_overflow=cells[Cell.IN_FLIGHT_OVERFLOW],
             dropped=identity.dropped(cells),

@@ -72,20 +72,26 @@ class Journal:
             making.mkdir(mode=0o700)
             if not locks.hold(making / "lock"):
                 raise OSError(f"{making / 'lock'} cannot be locked")
-        self.identity = Identity(self.incarnation, facts, making and making / "identity")
-        self.inflight = InFlight(making and making / "inflight")
+        try:
+            self.identity = Identity(self.incarnation, facts, making and making / "identity")
+            self.inflight = InFlight(making and making / "inflight")
+            self._current = Segment(1, making and making / segment.file_name(1))
+        except OSError:
+            if making is not None:
+                remove(making)
+                locks.release(making / "lock")
+            raise
         self.cells = self.identity.cells
         self.limit_segments = max(2, limit_bytes // segment.SIZE_BYTES)
         self._lock = threading.RLock()
         self._acquire = self._lock.acquire
         self._release = self._lock.release
         self._busy = False
-        self._side: deque[tuple[tuple[bytes, ...], tuple[bytes, ...], bool]] = deque()
+        self._side: deque[tuple[tuple[bytes, ...], bool]] = deque()
         self._id_key = ID_KEY + self.incarnation.encode() + b"-"
         self._sequence = 0
         self._ready: deque[Segment] = deque()
         self.made = 1
-        self._current = Segment(1, making and making / segment.file_name(1))
         self._segments = deque([self._current])
         self._room = DATA_BYTES
         self._stalled = False
@@ -98,15 +104,15 @@ class Journal:
 
     # The request path.
 
-    def append(self, before: tuple[bytes, ...], after: tuple[bytes, ...] = (), reserved: bool = False) -> bool:
-        """Stamp and keep one entry: the parts `before` the stamp, those `after` it. False: refused, and counted.
+    def append(self, parts: tuple[bytes, ...], reserved: bool = False) -> bool:
+        """Keep one entry: `parts` end to end, and the stamp behind them. False: refused, and counted.
 
         The next sequence is taken and the entry published (or counted as dropped) under one lock. A call from inside
         another (signal handler, finaliser) is kept aside and written before that one returns: then True means accepted."""
         while True:
             self._acquire()
             if self._busy:
-                self._side.append((before, after, reserved))
+                self._side.append((parts, reserved))
                 self._release()
                 return True
             self._busy = True
@@ -114,29 +120,26 @@ class Journal:
             number = self._sequence + 1
             end = 0
             try:
-                record = b"".join(
-                    (*before, SEQUENCE_KEY, number.to_bytes(8, "big"), self._id_key, b"%012d" % number, *after)
-                )
+                record = b"".join(parts + (SEQUENCE_KEY, number.to_bytes(8, "big"), self._id_key, b"%012d" % number))  # noqa: RUF005  unpacking takes a fifth longer
                 at = current.position
                 end = at + len(record)
                 kept: bool | None
-                if end <= self._room and current.count < INDEX_COUNT:
+                count = current.count
+                if end <= self._room and count < INDEX_COUNT:
                     current.view[at:end] = record
                     self._sequence = number
-                    current.index[current.count] = _crc(record) << 32 | end
+                    current.index[count] = _crc(record) << 32 | end
                     current.position = end
-                    current.count += 1
+                    current.count = count + 1
                     self.cells[0] = number
                     kept = True
                 else:
                     kept = self._place(record, reserved)
-                while True:
-                    if self._side:
-                        self._drain()
-                    self._busy = False
-                    if not self._side:
-                        break
+                self._busy = False
+                while self._side:
                     self._busy = True
+                    self._drain()
+                    self._busy = False
             except BaseException:
                 self._mend(current, number, end)
                 raise
@@ -149,9 +152,9 @@ class Journal:
 
     def _drain(self) -> None:
         while self._side:
-            before, after, reserved = self._side.popleft()
+            parts, reserved = self._side.popleft()
             number = self._sequence + 1
-            record = b"".join((*before, SEQUENCE_KEY, number.to_bytes(8, "big"), self._id_key, b"%012d" % number, *after))
+            record = b"".join((*parts, SEQUENCE_KEY, number.to_bytes(8, "big"), self._id_key, b"%012d" % number))
             self._place(record, reserved, may_wait=False)
 
     def _mend(self, current: Segment, number: int, end: int) -> None:
@@ -260,6 +263,11 @@ class Journal:
             self._segments.popleft().remove()
         if at is not self._current and count >= at.count and self._segments[0] is at:
             self._segments.popleft().remove()
+
+    def written(self) -> int:
+        """The mark that `acknowledge` reaches when everything appended by now is acknowledged."""
+        last = self._current
+        return last.number << 32 | last.count if last.count else 0
 
     def backlog_bytes(self) -> int:
         """Bytes of entries that are not acknowledged yet."""

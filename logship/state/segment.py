@@ -10,6 +10,7 @@ after its bytes. A crash of the process leaves whole records; a power cut may le
 stop at the first bad checksum. At a live tail a bad checksum means "not yet". Nobody truncates; the shipper unlinks.
 """
 
+import contextlib
 import mmap
 import os
 import zlib
@@ -60,9 +61,10 @@ class Segment:
             self.count += 1
 
     def remove(self) -> None:
-        """Unlink the file. Views that are still being sent stay valid."""
+        """Unlink the file. Views that are still being sent stay valid. A file that cannot go goes with its directory."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.path.unlink()
 
 
 def file_name(number: int) -> str:
@@ -78,6 +80,8 @@ def numbers(directory: Path) -> list[int]:
 def read(path: Path, start: int = 0) -> list[bytes]:
     """The valid records of a segment file from record `start` on. JournalUnreadable if it is not a segment of ours."""
     data = mapping.read(path)
+    if len(data) < SIZE_BYTES or not any(data[: len(MAGIC)]):
+        return []  # its maker was killed before it was whole: nothing was written to it
     if len(data) != SIZE_BYTES or data[: len(MAGIC)] != MAGIC:
         raise JournalUnreadable(f"{path} begins with {data[:8]!r}, not {MAGIC!r}: another version wrote it; it is kept")
     index = memoryview(data)[INDEX_AT:DATA_AT].cast("Q")

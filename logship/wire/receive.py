@@ -29,12 +29,13 @@ DEFAULT_LIMITS = Limits()
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One frame. `entries`: nanoseconds since 1970 and record, as sent; `chunk`: to be acknowledged, None if nobody
-    asked; `wire_bytes`: what the frame took on the wire."""
+    asked; `wire_bytes`: what the frame took on the wire; `inflated_bytes`: what compressed entries became, else 0."""
 
     tag: str
     entries: Entries
     chunk: str | None
     wire_bytes: int
+    inflated_bytes: int = 0
 
 
 def acknowledge(chunk: str) -> bytes:
@@ -152,10 +153,12 @@ def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
     if len(option) > 1:
         raise WireError(f"a frame has {len(parts)} elements; only Message mode has four")
     chunk, compressed = _options(option[0], limits) if option else (None, "")
+    inflated_bytes = 0
     if compressed and body[0] in BYTES_HEADS:
         entries = inflate(entries, compressed, limits.frame_bytes)
+        inflated_bytes = len(entries)
     name = bytes(tag[TEXT_HEADS[tag[0]] :]).decode("utf-8", "replace")
-    return Batch(name, decode_entries(entries, limits), chunk, wire_bytes)
+    return Batch(name, decode_entries(entries, limits), chunk, wire_bytes, inflated_bytes)
 
 
 def _options(packed: memoryview, limits: Limits) -> tuple[str | None, str]:

@@ -1,12 +1,14 @@
 """The connection to the agent: Forward with acknowledgement over a socket that never blocks.
 
 Bundles of entries come in order from a feed; at most eight frames are unacknowledged. A lost connection is made again
-after a jittered pause and the same bytes are sent again, in order. A frame that the agent refuses three times while
-others pass is halved until one record is left, which is set aside: one bad record does not hold up the rest.
+after a jittered pause and the same bytes are sent again, in order. What the agent seems to refuse goes last and alone; a
+frame refused three times while others pass is halved until one record is left, which is set aside: one bad record does
+not hold up the rest, and an agent that takes nothing at all makes nobody throw anything away.
 """
 
+import contextlib
 import errno
-import ipaddress
+import os
 import random
 import select
 import socket
@@ -15,11 +17,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from logship.errors import LogshipError, WireError
+from logship.errors import SettingsError, WireError
 from logship.settings import Settings
 from logship.wire import handshake, send
+from logship.worker.feed import Bundle, Feed
 
 TAG = "logship.events"
 WINDOW = 8
@@ -30,37 +32,22 @@ LONGEST_PAUSE_SECONDS = 10.0
 LONGEST_ACK_SECONDS = 60.0
 
 
-class Bundle(Protocol):
-    """Entries that travel as one frame: our own journal's, or an orphan's."""
-
-    records: int
-
-    def body(self) -> bytes | memoryview: ...
-    def entries(self) -> list[bytes]: ...
-    def split(self) -> "tuple[Bundle, Bundle]": ...
-    def done(self) -> None: ...
-    def set_aside(self) -> None: ...
-
-
-class Feed(Protocol):
-    def next(self) -> Bundle | None: ...
-
-
 class Frame:
     """A bundle on its way: the same bytes and the same chunk however often it is sent."""
 
-    __slots__ = ("acked", "acks_when_refused", "bundle", "chunk", "deadline", "parts", "refusals", "suspect")
+    __slots__ = ("acked", "acks_before", "bundle", "chunk", "overtaken", "parts", "refusals", "sent_at")
 
-    def __init__(self, bundle: Bundle, suspect: bool = False) -> None:
+    def __init__(self, bundle: Bundle, refusals: int = 0, acks_before: int = 0) -> None:
+        """`acks_before`: what the agent had acknowledged in all when it last refused this."""
         self.bundle = bundle
         self.chunk = send.new_chunk()
         body = bundle.body()
-        self.parts = (send.frame_head(TAG, len(body)), body, send.frame_tail(self.chunk, bundle.records))
-        self.acked = False
-        self.refusals = 0
-        self.acks_when_refused = 0
-        self.suspect = suspect
-        self.deadline = 0.0
+        head, tail = send.frame_head(TAG, len(body)), send.frame_tail(self.chunk, bundle.records)
+        self.parts: tuple[bytes | memoryview, ...] = (head, body, tail)
+        self.acked = self.overtaken = False
+        self.refusals = refusals
+        self.acks_before = acks_before
+        self.sent_at = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. LogshipError says what is wrong."""
+    """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. SettingsError says what is wrong."""
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "tcp", text
@@ -85,7 +72,7 @@ def parse_address(text: str) -> Address:
         return Address(rest, 0, unix=True)
     host, _, port = rest.rpartition(":")
     if scheme not in {"tcp", "tls"} or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise LogshipError(
+        raise SettingsError(
             f"agent {text!r} is no address: use HOST:PORT, tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off"
         )
     return Address(host.strip("[]"), int(port), tls=scheme == "tls")
@@ -99,12 +86,16 @@ class Closed(Lost):
     """The agent closed the connection: perhaps it will not have what we sent."""
 
 
+class Late(Lost):
+    """The agent is silent: it hangs, or it swallowed what we sent."""
+
+
 class ForwardAgent:
     """One connection, its window, and what it waits for. Not for several threads: the shipping thread owns it.
 
     `step` does what can be done without waiting; `wants` and `deadline` say what to wait for before the next one."""
 
-    def __init__(self, settings: Settings, feed: Feed, first_ack: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, feed: Feed, first_ack: Callable[[], object]) -> None:
         self.address = parse_address(settings.agent)
         self.acks = 0
         self.trouble = ""
@@ -113,7 +104,7 @@ class ForwardAgent:
         self._feed = feed
         self._first_ack = first_ack
         self._socket: socket.socket | None = None
-        self._state = "away"
+        self._state = "away"  # then connecting, tls, greeting, ready
         self._retry_at = 0.0
         self._pause = SHORTEST_PAUSE_SECONDS
         self._ack_seconds = settings.ack_timeout_seconds
@@ -127,10 +118,9 @@ class ForwardAgent:
             settings.agent_shared_key, settings.agent_user, settings.agent_password
         )
         self._greeting = handshake.ClientHandshake(self._credentials, socket.gethostname())
-        self._resolved: list[tuple[int, object]] | None = None
+        self._resolved: list[tuple[int, object]] = []
         self._resolving: threading.Thread | None = None
         self._tls_wants = 0
-        self._context = self._tls_context() if self.address.tls else None
 
     # What the thread waits for.
 
@@ -146,17 +136,16 @@ class ForwardAgent:
         """Monotonic second at which `step` has something to do even if nothing arrives."""
         if self._state == "away":
             return self._retry_at if self._window or self._resolving else None
-        if self._state != "ready":
-            return self._until
-        return min((frame.deadline for frame in self._sent), default=None)
-
-    def idle(self) -> bool:
-        """Whether everything that was taken from the feed is acknowledged."""
-        return not self._window
+        if self._sent and self._sent[0].overtaken:  # while others are acknowledged it has to keep its own time
+            return min(self._until, self._sent[0].sent_at + self._ack_seconds)
+        return self._until if self._sent or self._state != "ready" else None
 
     def room(self) -> bool:
         """Whether another frame may go out now."""
-        return self._state == "ready" and len(self._window) < WINDOW and not self._outbox
+        return self._state == "ready" and self._open() < WINDOW and not self._outbox
+
+    def _open(self) -> int:
+        return sum(not frame.acked for frame in self._window)
 
     # What happens.
 
@@ -176,16 +165,15 @@ class ForwardAgent:
             if self._state == "ready":
                 self._fill()
                 self._send(now)
-                if any(now > frame.deadline for frame in self._sent):
-                    self._ack_seconds = min(self._ack_seconds * 2, LONGEST_ACK_SECONDS)
-                    raise Lost("no acknowledgement in time")
-            elif self._state != "away" and now > self._until:
-                raise Lost(f"no answer while {self._state}")
+            due = self.deadline()
+            if self._state != "away" and due is not None and now >= due:
+                self._ack_seconds = min(self._ack_seconds * 2, LONGEST_ACK_SECONDS)
+                raise Late("no acknowledgement in time" if self._state == "ready" else f"no answer while {self._state}")
         except (Lost, OSError, WireError) as error:
             self._lose(now, error)
 
     def _fill(self) -> None:
-        while len(self._window) < WINDOW:
+        while self._open() < WINDOW:
             bundle = self._feed.next()
             if bundle is None:
                 return
@@ -207,38 +195,33 @@ class ForwardAgent:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._until = now + CONNECT_SECONDS
         code = self._socket.connect_ex(target)  # type: ignore[arg-type]
-        if code not in {0, errno.EINPROGRESS, errno.EAGAIN}:
-            raise OSError(code, errno.errorcode.get(code, str(code)))
+        if code not in {0, errno.EINPROGRESS}:
+            raise OSError(code, os.strerror(code).lower())
         self._state = "connecting"
 
     def _place(self) -> tuple[int, object] | None:
-        """Family and address to connect to; None while a name is being resolved by a thread of its own, since it may hang."""
+        """Family and address to connect to; None while a thread of its own resolves the name, since that may hang."""
         address = self.address
         if address.unix:
             return socket.AF_UNIX, address.host
-        try:
-            version = ipaddress.ip_address(address.host).version
-            return socket.AF_INET if version == 4 else socket.AF_INET6, (address.host, address.port)
-        except ValueError:
-            pass
         if self._resolving is None:
-            self._resolved = None
-            self._resolving = threading.Thread(target=self._resolve, daemon=True, name="logship-resolve")
-            self._resolving.start()
-            self._resolving.join(0.02)
-        if self._resolving.is_alive():
+            self._resolve(socket.AI_NUMERICHOST)
+            if not self._resolved:
+                self._resolving = threading.Thread(target=self._resolve, daemon=True, name="logship-resolve")
+                self._resolving.start()
+                self._resolving.join(0.02)
+        if self._resolving is not None and self._resolving.is_alive():
             return None
         self._resolving = None
         if not self._resolved:
             raise Lost(f"the name {address.host!r} is not known")
         return self._resolved[self.reconnects % len(self._resolved)]
 
-    def _resolve(self) -> None:
-        try:
-            found = socket.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_STREAM)
+    def _resolve(self, flags: int = 0) -> None:
+        self._resolved = []
+        with contextlib.suppress(OSError):
+            found = socket.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_STREAM, flags=flags)
             self._resolved = [(family, target) for family, _, _, _, target in found]
-        except OSError:
-            self._resolved = []
 
     def _connected(self, now: float) -> None:
         assert self._socket is not None
@@ -246,11 +229,12 @@ class ForwardAgent:
             return
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            raise OSError(code, errno.errorcode.get(code, str(code)))
-        if self._context is None:
+            raise OSError(code, os.strerror(code).lower())
+        if not self.address.tls:
             self._greet(now)
             return
-        self._socket = self._context.wrap_socket(
+        context = ssl.create_default_context(cafile=self._settings.agent_ca_file or None)
+        self._socket = context.wrap_socket(
             self._socket, server_hostname=self.address.host, do_handshake_on_connect=False
         )
         self._state = "tls"
@@ -259,11 +243,8 @@ class ForwardAgent:
         assert isinstance(self._socket, ssl.SSLSocket)
         try:
             self._socket.do_handshake()
-        except ssl.SSLWantReadError:
-            self._tls_wants = select.POLLIN
-            return
-        except ssl.SSLWantWriteError:
-            self._tls_wants = select.POLLOUT
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wants:
+            self._tls_wants = select.POLLIN if isinstance(wants, ssl.SSLWantReadError) else select.POLLOUT
             return
         self._tls_wants = 0
         self._greet(now)
@@ -276,8 +257,7 @@ class ForwardAgent:
         self._sent = []
         self._outbox.clear()
         again = [frame for frame in self._window if not frame.acked]
-        # Suspects and what was refused often go last, so that the others are not held up.
-        self._unsent = deque(sorted(again, key=lambda frame: frame.suspect or frame.refusals >= REFUSALS))
+        self._unsent = deque(sorted(again, key=lambda frame: frame.refusals))  # stable: the others keep their order
 
     def _read(self, now: float) -> None:
         assert self._socket is not None
@@ -299,17 +279,23 @@ class ForwardAgent:
                     self._state = "ready"
                 continue
             for chunk in self._reader.feed(data):
-                self._acknowledged(chunk)
+                self._acknowledged(chunk, now)
 
-    def _acknowledged(self, chunk: str) -> None:
-        frame = next((frame for frame in self._sent if frame.chunk == chunk), None)
-        if frame is None:
+    def _acknowledged(self, chunk: str, now: float) -> None:
+        place = next((place for place, frame in enumerate(self._sent) if frame.chunk == chunk), None)
+        if place is None:
             return
+        for frame in self._sent[:place]:
+            frame.overtaken = True
+        frame = self._sent.pop(place)
         frame.acked = True
-        self._sent.remove(frame)
+        frame.parts = ()
         self.acks += 1
         self._pause = SHORTEST_PAUSE_SECONDS
-        self._ack_seconds = self._settings.ack_timeout_seconds
+        # A slow agent is given twice what it took: otherwise each frame would be sent several times.
+        took = min(2 * (now - frame.sent_at), LONGEST_ACK_SECONDS)
+        self._ack_seconds = max(self._settings.ack_timeout_seconds, took)
+        self._until = now + self._ack_seconds
         self.trouble = ""
         if self.acks == 1:
             self._first_ack()
@@ -321,21 +307,23 @@ class ForwardAgent:
             self._window.popleft().bundle.done()
 
     def _send(self, now: float) -> None:
-        self._push()
+        moved = self._push()
         while self._unsent and not self._outbox:
-            frame = self._unsent[0]
-            if frame.suspect and self._sent:
-                return  # alone, so that a closed connection can only mean this one
-            self._unsent.popleft()
-            frame.deadline = now + self._ack_seconds
+            # Alone, so that a closed connection can only mean this frame.
+            if self._sent and any(frame.refusals and not frame.acked for frame in self._window):
+                break
+            frame = self._unsent.popleft()
+            frame.sent_at = now
             self._sent.append(frame)
             self._outbox.extend(memoryview(part) for part in frame.parts)
-            self._push()
-            if frame.suspect:
-                return
+            moved = self._push() or moved
+        if moved:  # a slow reader is no silent one
+            self._until = now + self._ack_seconds
 
-    def _push(self) -> None:
+    def _push(self) -> bool:
+        """Send what the kernel takes now; whether it took anything."""
         assert self._socket is not None
+        before = len(self._outbox), len(self._outbox[0]) if self._outbox else 0
         while self._outbox:
             try:
                 if isinstance(self._socket, ssl.SSLSocket):
@@ -343,45 +331,49 @@ class ForwardAgent:
                 else:
                     sent = self._socket.sendmsg(self._outbox)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
+                break
             while sent:
-                part = self._outbox[0]
+                part = self._outbox.popleft()
                 if sent < len(part):
-                    self._outbox[0] = part[sent:]
-                    return
-                sent -= len(part)
-                self._outbox.popleft()
+                    self._outbox.appendleft(part[sent:])
+                sent -= min(sent, len(part))
+        return before != (len(self._outbox), len(self._outbox[0]) if self._outbox else 0)
 
     def _lose(self, now: float, error: Exception) -> None:
-        self.trouble = str(error) or type(error).__name__
-        refused = isinstance(error, Closed) or _reset(error)
-        suspected = self._sent[0] if refused and self._sent and self._state == "ready" else None
+        self.trouble = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        blamed = self._blamed(error)
         self.disconnect()
         self.reconnects += 1
         self._retry_at = now + self._pause * random.uniform(0.5, 1.0)
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
-        if suspected is not None:
-            self._refused(suspected, now)
+        if blamed is not None:
+            self._refused(blamed)
 
-    def _refused(self, frame: Frame, now: float) -> None:
-        if frame.refusals == 0:
-            frame.acks_when_refused = self.acks
-        frame.refusals += 1
-        others_pass = self.acks > frame.acks_when_refused
-        if not frame.suspect and (frame.refusals < REFUSALS or not others_pass):
+    def _blamed(self, error: Exception) -> Frame | None:
+        """The frame that may be the reason: an agent goes in order, so it is the first that is not acknowledged."""
+        if self._state != "ready" or not self._sent:
+            return None
+        first = self._sent[0]
+        if isinstance(error, Late):  # a hung agent refuses nothing; one that acknowledged what came later does
+            return first if first.overtaken or first.refusals else None
+        return first if isinstance(error, Closed) or _reset(error) else None
+
+    def _refused(self, frame: Frame) -> None:
+        others_pass = frame.acks_before != self.acks
+        frame.acks_before = self.acks
+        frame.refusals += 1  # who was refused less often goes before it
+        if frame.refusals < REFUSALS or not self.acks:
             return
-        # Known to be the frame and not the agent: no pause between the halves.
-        self._retry_at = now
-        self._pause = SHORTEST_PAUSE_SECONDS
-        place = self._window.index(frame)
         if frame.bundle.records == 1:
-            frame.bundle.set_aside()
-            frame.acked = True
-            self._settle()
+            if others_pass:  # otherwise it may be the agent; halving does no harm then, and lets the others pass
+                frame.bundle.set_aside()
+                frame.acked = True
+                self._settle()
             return
-        halves = [Frame(half, suspect=True) for half in frame.bundle.split()]
-        rest = list(self._window)
-        self._window = deque([*rest[:place], *halves, *rest[place + 1 :]])
+        place = self._window.index(frame)
+        self._window.remove(frame)
+        for half in reversed(frame.bundle.split()):
+            self._window.insert(place, Frame(half, REFUSALS - 1, self.acks))
 
     def disconnect(self) -> None:
         """Close the connection; what was not acknowledged is sent again on the next."""
@@ -392,12 +384,11 @@ class ForwardAgent:
         self._sent = []
         self._outbox.clear()
 
-    def _tls_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._settings.agent_ca_file or None)
-
 
 def _reset(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in {errno.ECONNRESET, errno.EPIPE}
+    return isinstance(error, ssl.SSLEOFError) or (
+        isinstance(error, OSError) and error.errno in {errno.ECONNRESET, errno.EPIPE}
+    )
 
 
 def _ready(connection: socket.socket, events: int) -> bool:

@@ -4,9 +4,12 @@ import atexit
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +21,12 @@ from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
 from logship.worker import hooks, logs
 from logship.worker import line as lines
-from logship.worker.agent import Feed, ForwardAgent
-from logship.worker.feed import Orphans, OwnFeed, Refused
+from logship.worker.agent import ForwardAgent, parse_address
+from logship.worker.feed import Feed, Orphans, OwnFeed, Refused
 from logship.worker.line import Heartbeat, Line, SlotWatch
 from logship.worker.shipper import Chore, Console, Outlet, Shipper, Sink, json_line, pretty_line
+
+TERMINATED_SECONDS = 0.5
 
 _logger = logging.getLogger("logship")
 _settings: Settings | None = None
@@ -36,6 +41,8 @@ def configure(**arguments: object) -> Settings:
     setting when one is unknown. It opens nothing: the journal is made with the first event, in the process that logs it."""
     global _settings
     settings = load(arguments)
+    if settings.agent not in {"stdout", "console", "off"} and not settings.agent.startswith("file:"):
+        parse_address(settings.agent)
     with _guard:
         before, _settings = _settings, settings
         lines.install(partial(_make, settings))
@@ -46,6 +53,7 @@ def configure(**arguments: object) -> Settings:
             _apply(existing, settings)
         if before is None:
             atexit.register(_at_exit)
+            hooks.loop_watchers.append(_in_hypercorn)
     return settings
 
 
@@ -71,6 +79,27 @@ def _also_in_children() -> None:
         util.Finalize(None, _at_exit, exitpriority=1)
 
 
+def _in_hypercorn(loop: object) -> None:
+    """hypercorn ends whoever is slower than his neighbour by SIGTERM, and its workers do not handle that."""
+    line = lines.existing()
+    if line is not None and line.serving is not None and line.serving.server == "hypercorn":
+        with contextlib.suppress(ValueError):  # not the main thread
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, _terminated)
+
+
+def _terminated(number: int, _: object) -> None:
+    line = lines.existing()
+    if line is not None and line.shipper is not None:
+        line.closed()
+        until = time.monotonic() + TERMINATED_SECONDS
+        while line.journal.pending_events() and time.monotonic() < until:
+            line.journal.wake()
+            time.sleep(0.005)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
 def _at_exit() -> None:
     with contextlib.suppress(Exception):
         shutdown()
@@ -80,7 +109,7 @@ def _make(settings: Settings) -> Line:
     """The line of this process: home, journal, worker, feed, outlet, thread."""
     state, why = _home(settings)
     host = socket.gethostname()
-    facts = lines.facts_of(settings, settings.service, host, _boot(), "process")
+    facts = lines.facts_of(settings, settings.service, host, _boot(), lines.role)
     journal = _journal(state, facts, settings)
     if journal.directory is None:
         why = why or "the disk is full"
@@ -93,7 +122,7 @@ def _make(settings: Settings) -> Line:
         instance=settings.instance,
         version=settings.version,
         environment=settings.environment,
-        role="process",
+        role=lines.role,
     )
     slots = state.slots if state is not None else None
     line = Line(settings, journal, worker, slots, why)
@@ -131,29 +160,30 @@ def _shipper(line: Line, state: Path | None) -> Shipper:
     feed = OwnFeed(line.journal, aside)
     chores: list[Chore] = [Heartbeat(line, settings.heartbeat_seconds), SlotWatch(line)]
     if state is not None and settings.agent != "off":
-        orphans = Orphans(line, state, aside)
+        orphans = Orphans(line, state, aside.keep)
         feed.orphans = orphans.next
         chores.append(orphans)
-    if settings.agent != "console" and (
-        settings.console == "on" or (settings.console == "auto" and sys.stderr is not None and sys.stderr.isatty())
-    ):
-        chores.append(Console(OwnFeed(line.journal, aside), not no_color() and sys.stderr.isatty()))
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    if settings.agent != "console" and (settings.console == "on" or (settings.console == "auto" and terminal)):
+        with contextlib.suppress(OSError):  # a closed stderr shows nothing
+            chores.append(Console(OwnFeed(line.journal, aside), terminal and not no_color()))
     outlet = _outlet(settings, feed)
     return Shipper(line.journal, feed, outlet, chores, settings.agent)
 
 
 def _outlet(settings: Settings, feed: Feed) -> Outlet:
     where, _, path = settings.agent.partition(":")
+    mute: Callable[[], object] = logs.mute_access if settings.mute_access else int
     if settings.agent == "stdout":
-        return Sink(feed, "stdout", json_line)
+        return Sink(feed, "stdout", json_line, mute)
     if settings.agent == "console":
         color = not no_color() and sys.stderr is not None and sys.stderr.isatty()
-        return Sink(feed, "stderr", partial(pretty_line, color=color))
+        return Sink(feed, "stderr", partial(pretty_line, color=color), mute)
     if where == "file":
-        return Sink(feed, path, json_line)
+        return Sink(feed, path, json_line, mute)
     if settings.agent == "off":
         return Off()
-    return ForwardAgent(settings, feed, logs.mute_access if settings.mute_access else lambda: None)
+    return ForwardAgent(settings, feed, mute)
 
 
 class Off:
@@ -170,9 +200,6 @@ class Off:
 
     def step(self, now: float) -> None:
         return None
-
-    def idle(self) -> bool:
-        return True
 
     def room(self) -> bool:
         return False

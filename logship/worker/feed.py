@@ -8,14 +8,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from logship.errors import JournalUnreadable
 from logship.state import adopt, home, identity
 from logship.state.adopt import Orphan
-from logship.state.identity import Cell
+from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
 from logship.state.segment import Segment
-from logship.worker.agent import Bundle
 from logship.worker.line import Line
 
 FRAME_RECORDS = 500
@@ -24,6 +24,22 @@ DRAIN_PAUSE_SECONDS = 0.005
 ADOPT_SECONDS = 2.0
 
 _logger = logging.getLogger("logship")
+
+
+class Bundle(Protocol):
+    """Entries that travel as one frame: our own journal's, or an orphan's."""
+
+    records: int
+
+    def body(self) -> bytes | memoryview: ...
+    def entries(self) -> list[bytes]: ...
+    def split(self) -> "tuple[Bundle, Bundle]": ...
+    def done(self) -> None: ...
+    def set_aside(self) -> None: ...
+
+
+class Feed(Protocol):
+    def next(self) -> Bundle | None: ...
 
 
 class Span:
@@ -112,7 +128,12 @@ class Refused:
         self._folder = folder
 
     def __call__(self, record: bytes) -> None:
+        """Count and keep a record of our own journal."""
         self._journal.drop("refused")
+        self.keep(record)
+
+    def keep(self, record: bytes) -> None:
+        """Keep a record that is counted elsewhere."""
         kept = "it is lost"
         if self._folder is not None:
             path = self._folder / f"{self._journal.incarnation}-{time.time_ns()}.msgpack"
@@ -128,16 +149,16 @@ class Refused:
 
 
 class Inherited:
-    """Entries of an orphan on their way."""
+    """Entries of an orphan on their way: the journal's, or (without a mark) the report of its end."""
 
-    __slots__ = ("_entries", "_last", "_mark", "_orphans", "records")
+    __slots__ = ("_entries", "_mark", "_orphan", "_orphans", "records")
 
-    def __init__(self, orphans: "Orphans", entries: list[bytes], mark: int, last: bool) -> None:
+    def __init__(self, orphans: "Orphans", orphan: Orphan, entries: list[bytes], mark: int | None) -> None:
         self.records = len(entries)
         self._entries = entries
         self._mark = mark
+        self._orphan = orphan
         self._orphans = orphans
-        self._last = last
 
     def body(self) -> bytes:
         return b"".join(self._entries)
@@ -147,92 +168,139 @@ class Inherited:
 
     def split(self) -> tuple[Bundle, Bundle]:
         middle = self.records // 2
-        mark = self._mark - (self.records - middle)
+        mark = None if self._mark is None else self._mark - (self.records - middle)
         return (
-            Inherited(self._orphans, self._entries[:middle], mark, False),
-            Inherited(self._orphans, self._entries[middle:], self._mark, self._last),
+            Inherited(self._orphans, self._orphan, self._entries[:middle], mark),
+            Inherited(self._orphans, self._orphan, self._entries[middle:], self._mark),
         )
 
     def done(self) -> None:
-        self._orphans.done(self._mark, self.records, self._last)
+        self._orphans.done(self._orphan, self._mark, self.records)
 
     def set_aside(self) -> None:
-        self._orphans.aside(self._entries[0])
+        self._orphans.set_aside(self._orphan, self._entries[0])
 
 
 class Orphans:
-    """Adopts the journals of dead workers of the same service and agent, one at a time: ships, reports the end, removes."""
+    """Adopts the journals of dead workers of the same service and agent, one at a time: ships, reports the end, removes.
 
-    def __init__(self, line: Line, state: Path, aside: Callable[[bytes], None]) -> None:
+    Keeps the total limit too: over it, the oldest orphan of whatever service is given up, whether or not an agent answers."""
+
+    def __init__(self, line: Line, state: Path, keep: Callable[[bytes], None]) -> None:
+        """`keep`: what becomes of a record that the agent refuses."""
         self._line = line
         self._state = state
-        self._aside = aside
+        self._keep = keep
         self._orphan: Orphan | None = None
+        self._name = ""
         self._batches: Iterator[tuple[list[bytes], int]] = iter(())
+        self._underway = 0
         self._finished = False
-        self._given_up: set[str] = set()
+        self._left_alone: set[str] = set()
 
     def tick(self, now: float) -> float:
-        if self._orphan is not None:
-            return ADOPT_SECONDS
         with contextlib.suppress(OSError):
-            self._adopt_one()
-        return ADOPT_SECONDS if self._orphan is None else 0.0
+            self._keep_limit()
+            if self._orphan is None:
+                self._adopt_one()
+        return ADOPT_SECONDS
 
     def _adopt_one(self) -> None:
         mine = self._line.journal.identity.facts
-        over = self._total_bytes() > self._line.settings.state_limit_bytes
-        for name in home.incarnations(self._state):
-            directory = self._state / "journals" / name
-            if name == self._line.journal.incarnation or name in self._given_up:
-                continue
-            if adopt.owner(directory) is not None:
-                continue
-            try:
-                facts = identity.read(directory).facts
-                if not over and (facts.service, facts.agent) != (mine.service, mine.agent):
-                    continue
-                orphan = adopt.adopt(directory)
-            except JournalUnreadable:
-                self._given_up.add(name)
-                continue
-            if orphan is None:
-                continue
-            if over:
-                orphan.give_up()
-            self._orphan = orphan
+        for name, orphan in self._adoptable(lambda facts: (facts.service, facts.agent) == (mine.service, mine.agent)):
+            self._orphan, self._name = orphan, name
             self._batches = orphan.pending()
+            self._underway = 0
             self._finished = False
             return
 
-    def _total_bytes(self) -> int:
-        return sum(adopt.size_bytes(self._state / "journals" / name) for name in home.incarnations(self._state))
+    def _adoptable(self, wanted: Callable[[Facts], bool]) -> Iterator[tuple[str, Orphan]]:
+        """(name, adopted journal) of those that nobody owns, oldest first. What cannot be read is left alone from then on."""
+        for name in home.incarnations(self._state):
+            directory = self._state / "journals" / name
+            if name in self._left_alone or adopt.owner(directory) is not None:
+                continue
+            try:
+                orphan = adopt.adopt(directory) if wanted(identity.read(directory).facts) else None
+            except JournalUnreadable as error:
+                self._leave_alone(name, error)
+                continue
+            if orphan is not None:
+                yield name, orphan
+
+    def _leave_alone(self, name: str, error: Exception) -> None:
+        self._left_alone.add(name)
+        if (self._state / "journals" / name).exists():  # and not adopted and removed by another worker meanwhile
+            _logger.warning("the journal %s of a dead worker cannot be read and stays where it is: %s", name, error)
+
+    def _keep_limit(self) -> None:
+        sizes = {name: adopt.size_bytes(self._state / "journals" / name) for name in home.incarnations(self._state)}
+        limit = self._line.settings.state_limit_bytes
+        total = sum(sizes.values())
+        if total <= limit:
+            return
+        for name, orphan in self._adoptable(lambda facts: True):
+            before = sizes.get(name, 0)
+            try:
+                lost = orphan.give_up()
+            except JournalUnreadable as error:
+                self._leave_alone(name, error)
+                continue
+            finally:
+                orphan.release()
+            total -= before - adopt.size_bytes(orphan.directory)
+            if lost:
+                _logger.warning(
+                    "journals in %s take more than %d bytes (LOGSHIP_STATE_LIMIT_BYTES): %d events of a dead worker are given up",
+                    self._state,
+                    limit,
+                    lost,
+                )
+            if total <= limit:
+                return
 
     def next(self) -> Bundle | None:
         """The next bundle of the orphan at hand: its entries, then its report."""
         orphan = self._orphan
         if orphan is None or self._finished:
             return None
-        found = next(self._batches, None)
-        if found is not None:
-            entries, mark = found
-            return Inherited(self, entries, mark, False)
-        self._finished = True
-        report = adopt.report_of(orphan.end(), self._line.journal.identity.facts)
-        if report is None:
-            self.done(orphan.cells[Cell.MARK], 0, True)
-            return None
-        return Inherited(self, [report], orphan.cells[Cell.MARK], True)
-
-    def done(self, mark: int, records: int, last: bool) -> None:
-        orphan = self._orphan
-        if orphan is None:
-            return
-        if last:
-            orphan.remove()
+        mark: int | None
+        try:
+            entries, mark = next(self._batches, ([], None))
+            if not entries:
+                if self._underway:
+                    return None  # the report counts what is refused of it
+                self._finished = True
+                report = adopt.report_of(orphan.end(), self._line.journal.identity.facts)
+                entries = [report] if report else []
+        except Exception as error:
+            # Somebody else's bytes: what of it is underway arrives, the rest is kept for `logship doctor`.
+            self._leave_alone(self._name, error)
             self._orphan = None
-        else:
-            orphan.advance(mark, records)
+            orphan.release()
+            return None
+        self._underway += len(entries)
+        if entries:
+            return Inherited(self, orphan, entries, mark)
+        self._end()
+        return None
 
-    def aside(self, record: bytes) -> None:
-        self._aside(record)
+    def done(self, orphan: Orphan, mark: int | None, records: int) -> None:
+        """So many records of `orphan` are acknowledged: those up to `mark` of its journal, or its report."""
+        if orphan is not self._orphan:
+            return  # it was left alone meanwhile
+        self._underway -= records
+        if mark is not None:
+            orphan.advance(mark, records)
+        self._end()
+
+    def set_aside(self, orphan: Orphan, record: bytes) -> None:
+        """Count the record where it was numbered: our own counters explain our own gaps alone."""
+        orphan.refuse()
+        self._keep(record)
+
+    def _end(self) -> None:
+        """Remove the orphan once everything it left is acknowledged."""
+        if self._orphan is not None and self._finished and not self._underway:
+            self._orphan.remove()
+            self._orphan = None

@@ -7,8 +7,8 @@ than that import: uvicorn at Server.startup, gunicorn's own worker at run, grani
 """
 
 import asyncio
+import contextlib
 import functools
-import importlib.abc
 import importlib.machinery
 import logging
 import os
@@ -69,7 +69,7 @@ def watch_loop(line: Line) -> None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return
-    line.lag = LoopLag(loop)
+    line.lag = LoopLag(loop, line.revive)
     for watch in loop_watchers:
         watch(loop)
 
@@ -81,7 +81,10 @@ async def finish(line: Line) -> None:
     """Journal the closing record and wait, off the loop, until all is acknowledged or two seconds are over."""
     line.closed()
     if line.shipper is not None:
-        await asyncio.to_thread(line.shipper.flush, FLUSH_SECONDS)
+        try:
+            await asyncio.to_thread(line.shipper.flush, FLUSH_SECONDS)
+        except RuntimeError:  # another kind of loop, or its threads have ended
+            line.shipper.flush(FLUSH_SECONDS)
 
 
 # What a server says of itself.
@@ -91,13 +94,11 @@ def serving(scope: Mapping[str, Any] | None) -> Serving:
     """What is known of the server that calls us. `scope`: of the first request, or None during lifespan."""
     if _known is not None:
         return _known
-    for frame in _frames(sys._getframe(1)):
-        config = getattr(frame.f_locals.get("self"), "config", None) if "self" in frame.f_locals else None
-        if type(config).__module__ == "uvicorn.config":
-            return _uvicorn(config, ())
-        worker = frame.f_locals.get("self")
-        if hasattr(worker, "cfg") and hasattr(worker, "age"):
-            return _gunicorn(worker, "gunicorn", lifespan=scope is None)
+    for caller in _callers():
+        if type(getattr(caller, "config", None)).__module__ == "uvicorn.config":
+            return _uvicorn(caller.config, ())
+        if _is_gunicorn(caller):
+            return _gunicorn(caller, "gunicorn", lifespan=scope is None)
     address = (scope or {}).get("server") or ("", 0)
     return Serving("", str(address[1] or _safe_part(address[0]) or ""), None, None, tells_closing=scope is None)
 
@@ -110,16 +111,24 @@ def _frames(frame: FrameType | None) -> "list[FrameType]":
     return found
 
 
+def _callers() -> list[Any]:
+    """The `self` of each method that is being executed above us, the nearest first."""
+    return [frame.f_locals["self"] for frame in _frames(sys._getframe(2)) if "self" in frame.f_locals]
+
+
+def _is_gunicorn(worker: Any) -> bool:
+    return hasattr(worker, "cfg") and hasattr(worker, "age")
+
+
+def left(send: Any) -> bool:
+    """Whether the server knows that the client has gone before the last byte: uvicorn's `send` itself does not tell."""
+    return getattr(getattr(send, "__self__", None), "disconnected", False) is True
+
+
 def _uvicorn(config: Any, sockets: Sequence[Any]) -> Serving:
-    for frame in _frames(sys._getframe(1)):
-        worker = frame.f_locals.get("self")
-        if hasattr(worker, "cfg") and hasattr(worker, "age"):
-            return _gunicorn(worker, "gunicorn (uvicorn)", lifespan=True)
-    instance = ""
-    if config.uds:
-        instance = _safe_part(config.uds)
-    elif sockets or config.fd is None:
-        instance = _port(sockets) or str(config.port)
+    for caller in filter(_is_gunicorn, _callers()):
+        return _gunicorn(caller, "gunicorn (uvicorn)", lifespan=True)
+    instance = _safe_part(config.uds) or _port(sockets) or ("" if config.fd is not None else str(config.port))
     # A single process under --reload, or without --workers, has one slot.
     # A replacement that is not ready in this time is killed (SIGHUP); what lives longer is one more (SIGTTIN).
     settle_seconds = getattr(config, "timeout_worker_healthcheck", 5) + 2.0
@@ -130,23 +139,17 @@ def _gunicorn(worker: Any, name: str, lifespan: bool) -> Serving:
     addresses = worker.cfg.address
     first = addresses[0] if addresses else ("", 0)
     instance = str(first[1]) if isinstance(first, tuple) else _safe_part(str(first))
-    workers = int(worker.cfg.workers)
-    for frame in _frames(sys._getframe(1)):  # the arbiter that forked us: SIGTTIN and SIGTTOU change its number only
-        number = getattr(frame.f_locals.get("self"), "num_workers", 0)
-        workers = max(workers, number if isinstance(number, int) else 0)
+    # The arbiter that forked us: SIGTTIN and SIGTTOU change its number only.
+    numbers = [getattr(caller, "num_workers", 0) for caller in _callers()]
+    workers = max(int(worker.cfg.workers), *(number for number in numbers if isinstance(number, int)), 0)
     return Serving(name, instance, workers, None, tells_closing=lifespan)
 
 
 def _port(sockets: Sequence[Any]) -> str:
-    for one in sockets or ():
-        try:
+    for one in sockets:
+        with contextlib.suppress(OSError):
             name = one.getsockname()
-        except OSError:
-            continue
-        if isinstance(name, tuple):
-            return str(name[1])
-        if name:
-            return _safe_part(os.fsdecode(name))
+            return str(name[1]) if isinstance(name, tuple) else _safe_part(os.fsdecode(name))
     return ""
 
 
@@ -154,14 +157,10 @@ def _safe_part(path: object) -> str:
     return Path(str(path)).stem if path else ""
 
 
-def _argument(*names: str) -> str:
-    for place, word in enumerate(sys.argv):
-        for name in names:
-            if word == name and place + 1 < len(sys.argv):
-                return sys.argv[place + 1]
-            if word.startswith(name + "="):
-                return word.partition("=")[2]
-    return ""
+def _argument(name: str) -> str:
+    after = [following for word, following in zip(sys.argv, sys.argv[1:], strict=False) if word == name]
+    joined = [word.partition("=")[2] for word in sys.argv if word.startswith(name + "=")]
+    return next(iter(after + joined), "")
 
 
 def route(scope: MutableMapping[str, Any]) -> str | None:
@@ -233,6 +232,20 @@ def _patch_uvicorn_supervisor(module: ModuleType) -> None:
         oom_kills = now
 
     process.join = logged_join
+    _supervises(module.Multiprocess)
+
+
+def _supervises(supervisor: Any) -> None:
+    """What the process of `supervisor` says from its `run` on is the supervisor's, and passes through our handler."""
+    run = supervisor.run
+
+    @functools.wraps(run)
+    def logged_run(self: Any, *given: Any, **named: Any) -> Any:
+        lines.play("supervisor")
+        reassert()
+        return run(self, *given, **named)
+
+    supervisor.run = logged_run
 
 
 def _report_exit(pid: int | None, code: int | None, out_of_memory: bool) -> None:
@@ -240,10 +253,7 @@ def _report_exit(pid: int | None, code: int | None, out_of_memory: bool) -> None
     if line is None or code is None:
         return
     if code < 0:
-        try:
-            how = f"was killed by {signal.Signals(-code).name}"
-        except ValueError:
-            how = f"was killed by signal {-code}"
+        how = f"was killed by {signal.Signals(-code).name if -code in signal.valid_signals() else -code}"
     else:
         how = f"exited with status {code}"
     if out_of_memory:
@@ -252,7 +262,6 @@ def _report_exit(pid: int | None, code: int | None, out_of_memory: bool) -> None
     fields = build.supervisor(f"worker process {pid} {how}", "error" if bad else "info", "logship.supervisor")
     fields["process.exit_code"] = code
     fields["numeric_labels"] = {"worker.pid": pid or 0}
-    fields["logship.worker.role"] = "supervisor"
     line.record(fields)
 
 
@@ -287,13 +296,12 @@ def _patch_granian(module: ModuleType) -> None:
 
     def note() -> None:
         global _known
-        for frame in _frames(sys._getframe(2)):
+        for frame in _frames(sys._getframe(1)):
             number = frame.f_locals.get("worker_id")
             if isinstance(number, int):
                 instance = _argument("--port") or ("" if _argument("--uds") else "8000")
                 _known = Serving("granian", instance or _safe_part(_argument("--uds")), None, number - 1, True)
-                line = lines.current() if _wrap is not None else None
-                if line is not None:
+                if _wrap is not None and (line := lines.current()) is not None:
                     line.serve(_known)
                 return
 
@@ -329,9 +337,24 @@ def _patch_hypercorn(module: ModuleType) -> None:
     wrapper.__init__ = logged_make
 
 
+def _patch_logging_config(module: ModuleType) -> None:
+    def then_reassert(configure: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(configure)
+        def logged_configure(*given: Any, **named: Any) -> Any:
+            configure(*given, **named)
+            reassert()
+
+        return logged_configure
+
+    module.DictConfigurator.configure = then_reassert(module.DictConfigurator.configure)
+    module.fileConfig = then_reassert(module.fileConfig)  # type: ignore[attr-defined]
+
+
 PATCHES: dict[str, Callable[[ModuleType], None]] = {
+    "logging.config": _patch_logging_config,
     "uvicorn.server": _patch_uvicorn,
     "uvicorn.supervisors.multiprocess": _patch_uvicorn_supervisor,
+    "gunicorn.arbiter": lambda module: _supervises(module.Arbiter),
     "gunicorn.workers.gasgi": _patch_gunicorn_asgi,
     "granian.server.mp": _patch_granian,
     "granian.server.mt": _patch_granian,
@@ -349,8 +372,8 @@ def _apply(patch: Callable[[ModuleType], None], module: ModuleType) -> None:
         complain(error)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Patches a server's module right after it was executed."""
+class _Finder:
+    """Patches a server's module right after it was executed. (`importlib.abc` as a parent would take 3 ms to import.)"""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -5,6 +5,7 @@ has no slot, and events logged by then are kept all the same."""
 
 import asyncio
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -26,6 +27,9 @@ SIGN_OF_LIFE_SECONDS = 1.0
 SLOT_SECONDS = 0.2
 IDLE_SECONDS = 2.0
 LAG_EVERY_SECONDS = 0.25
+
+# Set on an exception that a request's event has told, so that the server's own line about it is not a second event.
+ACCOUNTED = "_logship_accounted"
 
 # What the events of the application carry while a request is answered: (request id, trace id, span id, scope).
 REQUEST: ContextVar[tuple[bytes, bytes, bytes, Any] | None] = ContextVar("logship_request", default=None)
@@ -51,6 +55,7 @@ class Ships(Protocol):
     def end(self) -> None: ...
     def alive(self) -> bool: ...
     def start(self) -> None: ...
+    def revive(self) -> None: ...
 
 
 class Line:
@@ -88,8 +93,8 @@ class Line:
         """Journal one event of `fields`. False: it was refused, and counted. Never raises, never waits."""
         try:
             at = time.time_ns() if time_ns is None else time_ns
-            before = (entry.begin(at, self.common_count + len(fields)), self.common, entry.pairs(fields))
-            return self.journal.append(before, (), reserved)
+            parts = (entry.begin(at, self.common_count + len(fields)), self.common, entry.pairs(fields))
+            return self.journal.append(parts, reserved)
         except Exception:
             self.journal.refuse("internal_error")
             return False
@@ -154,6 +159,11 @@ class Line:
             )
         )
 
+    def play(self, part: str) -> None:
+        """Carry another role from now on."""
+        self.journal.identity.write_facts(replace(self.journal.identity.facts, role=part))
+        self._share(replace(self.worker, role=part))
+
     def claimed(self, claim: Claim) -> None:
         """Carry the slot and the generation from now on."""
         cells = self.journal.cells
@@ -183,6 +193,11 @@ class Line:
         """Journal a heartbeat; room for it is reserved when the journal is full."""
         with self.journal.locked():
             self.record(build.heartbeat(self.counters()), reserved=True)
+
+    def revive(self) -> None:
+        """Start the shipping thread again if it died."""
+        if self.shipper is not None:
+            self.shipper.revive()
 
     def begin_closing(self) -> None:
         """The server begins to shut down: whatever happens from here on is no crash unless requests are cut off."""
@@ -253,10 +268,11 @@ class SlotWatch:
 
 
 class LoopLag:
-    """How late a timer of the event loop is: mean and worst since the last question."""
+    """How late a timer of the event loop is: mean and worst since the last question. `beside`: called each time as well."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, beside: Callable[[], None] = lambda: None) -> None:
         self._loop = loop
+        self._beside = beside
         self._sum_ns = self._count = self._max_ns = 0
         self._due = 0.0
         self._schedule()
@@ -270,6 +286,7 @@ class LoopLag:
         self._sum_ns += late
         self._count += 1
         self._max_ns = max(self._max_ns, late)
+        self._beside()
         if not self._loop.is_closed():
             self._schedule()
 
@@ -298,7 +315,7 @@ def existing() -> Line | None:
 
 
 def _open() -> Line | None:
-    global _line, _making
+    global _line, _making, _complained
     if _make is None or _making == threading.get_ident():
         return None
     with _guard:
@@ -306,12 +323,29 @@ def _open() -> Line | None:
             _making = threading.get_ident()
             try:
                 _line = _make()
+            except Exception:
+                # No more descriptors, say. A log call must not raise: the next one tries again.
+                if not _complained:
+                    _complained = True
+                    logging.getLogger("logship").exception("there is no journal yet, and events are lost until there is")
             finally:
                 _making = 0
         return _line
 
 
 _making = 0
+_complained = False
+
+
+role = "process"
+
+
+def play(part: str) -> None:
+    """Say what this process is for: its events carry it until it serves. A supervisor's child starts over."""
+    global role
+    role = part
+    if _line is not None and _line.serving is None:
+        _line.play(part)
 
 
 def install(make: Callable[[], Line] | None) -> None:
@@ -322,8 +356,9 @@ def install(make: Callable[[], Line] | None) -> None:
 
 def forget() -> None:
     """Drop the line of this process (tests; a forked child)."""
-    global _line, _guard, _making
+    global _line, _guard, _making, role
     _line = None
+    role = "process"
     _making = 0
     _guard = threading.RLock()
 

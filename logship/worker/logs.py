@@ -18,19 +18,24 @@ from typing import Any
 import structlog
 
 from logship.event import build, clean
-from logship.event.cut import cut_to, safe_text
+from logship.event.cut import cut_text, cut_to, safe_text
 from logship.event.failure import error_fields
 from logship.event.redact import suspicious_text
 from logship.worker import hooks
 from logship.worker import line as lines
-from logship.worker.line import REQUEST, Line
+from logship.worker.line import ACCOUNTED, REQUEST, Line
 
 STACK_BYTES = 16 * 1024
-MESSAGE_CHARACTERS = 16 * 1024
+MESSAGE_BYTES = 16 * 1024
+MOST_LOGGERS = 4096
 # A record has 64 KB: what is left by a message, a stack trace and our own fields.
 OWN_FIELDS_BYTES = 24 * 1024
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | set(
+    "message asctime taskName color_message _logger _name".split()
+)
+_PLAIN = len(vars(logging.makeLogRecord({})))  # more attributes than these: the call brought some of its own
+_ADDED = frozenset(("level", "timestamp"))  # by the application's own chain: the event has them already
 _OWN_LOGGER = "logship"
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -48,13 +53,13 @@ def write(
     """Journal one event of the application. Never raises: what cannot be made is counted."""
     try:
         shown = message if type(message) is str else str(clean.clean_value(message))
-        text = safe_text(shown[:MESSAGE_CHARACTERS])
+        text = safe_text(shown[: 4 * MESSAGE_BYTES]).rstrip("\n")
         if suspicious_text(text):
-            text = line.redactor.text(text)
+            text = line.redactor.text(text)  # before it is cut: half a secret would not be known as one
         fields: dict[str, object] = {
-            "message": text,
+            "message": cut_text(text, MESSAGE_BYTES, max(0, len(shown) - 4 * MESSAGE_BYTES)),
             "log.level": level,
-            "log.logger": logger,
+            "log.logger": _loggers.get(logger) or _logger_name(line, logger),
             "event.dataset": build.APP,
         }
         if origin is not None:
@@ -85,12 +90,23 @@ def write(
             labels, numbers, shortened = cut_to(labels, numbers, OWN_FIELDS_BYTES)
             fields |= {"labels": labels, "numeric_labels": numbers}
             cut = cut or shortened
-        if cut or len(shown) > MESSAGE_CHARACTERS:
+        if cut or len(shown) > MESSAGE_BYTES:
             fields["tags"] = ["cut"]
         line.record(fields)
     except Exception as error:
         line.journal.refuse("internal_error")
         hooks.complain(error)
+
+
+_loggers: dict[str, str] = {}
+
+
+def _logger_name(line: Line, name: str) -> str:
+    """`name` as it may be shown; names repeat, so the verdict is kept."""
+    shown = line.redactor.text(safe_text(name))[:256] or "root"
+    if len(_loggers) < MOST_LOGGERS:
+        _loggers[name] = shown
+    return shown
 
 
 class JournalHandler(logging.Handler):
@@ -113,21 +129,17 @@ class JournalHandler(logging.Handler):
         except Exception:  # a wrong number of arguments: the call is kept as it was written
             message = f"{record.msg!r} % {record.args!r}"
         given = vars(record)
-        own = {name: given[name] for name in given.keys() - _STANDARD} if len(given) > len(_STANDARD) - 4 else {}
+        own = {name: given[name] for name in given.keys() - _STANDARD} if len(given) > _PLAIN else {}
         failure = record.exc_info if record.exc_info and record.exc_info[0] is not None else None
+        if failure and record.name in SERVER_LOGGERS and getattr(failure[1], ACCOUNTED, False):
+            return  # the server's traceback of an exception that its request's event has told
+        if type(record.msg) is dict and "event" in record.msg:  # structlog's ProcessorFormatter
+            own |= record.msg
+            message = own.pop("event")
+            failure = failure or _failure(own.pop("exc_info", None))
+        own = {**structlog.contextvars.get_contextvars(), **own}
         origin = (record.filename, record.lineno, record.funcName or "")
-        write(line, level_name(record.levelno), record.name, message, own, failure, origin)
-
-
-def level_name(number: int) -> str:
-    """The level's name for any number: 25 is info."""
-    if number >= 50:
-        return "critical"
-    if number >= 40:
-        return "error"
-    if number >= 30:
-        return "warning"
-    return "info" if number >= 20 else "debug"
+        write(line, build.level_name(record.levelno), record.name, message, own, failure, origin)
 
 
 class JournalLogger:
@@ -136,10 +148,12 @@ class JournalLogger:
     def __init__(self, name: str = "") -> None:
         self._name = name or "app"
 
-    def _write(self, level: str, event_dict: dict[str, Any]) -> None:
+    def _write(self, level: str, event: Any = "", **named: Any) -> None:
+        """`event`: the dictionary of `to_journal`, or what another chain of processors has made of a call."""
         line = lines.current()
         if line is None:
             return
+        event_dict = event if isinstance(event, dict) else {**named, "event": event}
         message = event_dict.pop("event", "")
         exc_info = event_dict.pop("exc_info", None)
         name = event_dict.pop("logger", self._name)
@@ -154,7 +168,7 @@ for _level, _names in {
     "critical": ("critical", "fatal"),
 }.items():
     for _name in _names:
-        setattr(JournalLogger, _name, lambda self, event_dict, level=_level: self._write(level, event_dict))
+        setattr(JournalLogger, _name, lambda self, *told, level=_level, **named: self._write(level, *told[:1], **named))
 
 
 def _failure(exc_info: object) -> ExcInfo | None:
@@ -189,9 +203,10 @@ def get_logger(name: str = "", **bound: Any) -> Any:
     line = lines.existing()
     level = line.settings.level if line is not None else _level_now
     made = structlog_settings(level)
-    return structlog.wrap_logger(
+    proxy = structlog.wrap_logger(
         JournalLogger(name), processors=made["processors"], wrapper_class=made["wrapper_class"], **bound
     )
+    return proxy.bind()  # once: the proxy would do it for every call, 2 us each
 
 
 _level_now = "info"
@@ -216,40 +231,66 @@ def install(level: str) -> None:
 
 
 def reassert() -> None:
-    """Put our handler where records pass: on the root, and on every server logger that does not propagate to it."""
+    """Put our handler where records pass: on the root, and on each logger that speaks without passing them on to it.
+
+    Somebody else's handlers stay. structlog, if the application has chosen another end for it, gets ours beside it."""
     root = logging.getLogger()
     if _handler not in root.handlers:
         root.addHandler(_handler)
     if root.level in {logging.NOTSET, logging.WARNING} or root.level > build.LEVELS[_level_now]:
         root.setLevel(build.LEVELS[_level_now])
-    for name in SERVER_LOGGERS:
-        logger = logging.Logger.manager.loggerDict.get(name)
-        if isinstance(logger, logging.Logger) and not logger.propagate and _handler not in logger.handlers:
+    for logger in list(logging.Logger.manager.loggerDict.values()):
+        if not isinstance(logger, logging.Logger):
+            continue
+        if logger.name == _OWN_LOGGER:
+            logger.disabled = False  # dictConfig disables whom it does not know
+        elif _handler in logger.handlers:
+            if logger.propagate:
+                logger.removeHandler(_handler)  # it has begun to pass its records on: once is enough
+        elif not logger.propagate and logger.name not in ACCESS_LOGGERS and _speaks(logger):
             logger.addHandler(_handler)
-    for name in SERVER_LOGGERS:
-        logger = logging.Logger.manager.loggerDict.get(name)
-        if isinstance(logger, logging.Logger) and _handler in logger.handlers and _reaches_us(logger, itself=False):
-            logger.removeHandler(_handler)  # the server has begun to propagate: once is enough
+    _stand_beside()
 
 
-SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "gunicorn.error", "hypercorn.error", "_granian", "granian")
-ACCESS_LOGGERS = ("uvicorn.access",)
+def _speaks(logger: logging.Logger) -> bool:
+    return any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers)
 
 
-def _reaches_us(logger: logging.Logger | None, itself: bool = True) -> bool:
-    if logger is not None and not itself:
-        logger = logger.parent if logger.propagate else None
-    while logger is not None:
-        if _handler in logger.handlers:
-            return True
-        logger = logger.parent if logger.propagate else None
-    return False
+def _stand_beside() -> None:
+    config = structlog.get_config()
+    factory, chain = config["logger_factory"], config["processors"]
+    ends_here = isinstance(factory, structlog.stdlib.LoggerFactory) or factory in (JournalLogger, logging.getLogger)
+    if ends_here or beside in chain:
+        return
+    # Before exceptions become text; cached loggers hold this very list, so it is changed in place.
+    renders = structlog.processors.ExceptionRenderer
+    place = next((at for at, one in enumerate(chain) if isinstance(one, renders)), max(0, len(chain) - 1))
+    if isinstance(chain, list):
+        chain.insert(place, beside)
+    else:
+        structlog.configure(processors=[*chain[:place], beside, *chain[place:]])
+
+
+def beside(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """structlog processor of a chain that is not ours: journals the call, and passes it on as it is."""
+    if build.LEVELS.get(method, logging.CRITICAL) >= build.LEVELS[_level_now]:
+        own = {
+            name: value for name, value in to_journal(logger, method, event_dict)[0][0].items() if name not in _ADDED
+        }
+        getattr(JournalLogger(), method if hasattr(JournalLogger, method) else "info")(own)
+    return event_dict
+
+
+SERVER_LOGGERS = frozenset(("uvicorn.error", "gunicorn.error", "hypercorn.error", "_granian"))
+ACCESS_LOGGERS = ("uvicorn.access", "gunicorn.access", "hypercorn.access", "granian.access")
 
 
 def mute_access() -> None:
     """The agent has our requests: uvicorn's access lines are not needed any more, and cost more than ours."""
-    for name in ACCESS_LOGGERS:
-        logging.getLogger(name).disabled = True
+    access = logging.getLogger("uvicorn.access")
+    access.disabled = True
+    # uvicorn asks this once a connection; else it goes on making the line's arguments: 3 us a request.
+    access.hasHandlers = lambda: False  # type: ignore[method-assign]
 
 
 def installed() -> bool:
@@ -267,9 +308,7 @@ def _capture() -> None:
     if _captured:
         return
     _captured = True
-    sys.excepthook = _chained(
-        sys.excepthook, lambda kind, error, trace: _uncaught("uncaught exception", kind, error, trace)
-    )
+    sys.excepthook = _chained(sys.excepthook, partial(_uncaught, "uncaught exception"))
     threading.excepthook = _chained(
         threading.excepthook,
         lambda given: _uncaught(
@@ -336,22 +375,14 @@ def _watch_loop(loop: asyncio.AbstractEventLoop) -> None:
         if before is not None:
             before(loop, context)
         else:
-            # asyncio's own words go to its logger, which would come back to us: only to stderr, then.
-            with _Quiet():
+            quiet = _silent.set(True)  # asyncio's own words, on its logger: they are no second event
+            try:
                 loop.default_exception_handler(context)
+            finally:
+                _silent.reset(quiet)
 
     logged._logship = True  # type: ignore[attr-defined]
     loop.set_exception_handler(logged)
-
-
-class _Quiet:
-    """While this lasts, what the logger `asyncio` says does not become a second event."""
-
-    def __enter__(self) -> None:
-        self._token = _silent.set(True)
-
-    def __exit__(self, *_: object) -> None:
-        _silent.reset(self._token)
 
 
 _silent: contextvars.ContextVar[bool] = contextvars.ContextVar("logship_silent", default=False)

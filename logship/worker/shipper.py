@@ -10,6 +10,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,13 +18,15 @@ import orjson
 import ormsgpack
 
 from logship.event import build
+from logship.state.identity import Cell
 from logship.state.journal import Journal
-from logship.worker.agent import Bundle, Feed
-from logship.worker.feed import OwnFeed
+from logship.worker.feed import Bundle, Feed, OwnFeed
+from logship.worker.logs import SERVER_LOGGERS
 
 TICK_SECONDS = 0.2
 WARN_AFTER_SECONDS = 10.0
 FULL_DISK_PAUSE_SECONDS = 1.0
+STUMBLED_SECONDS = 10.0
 
 _logger = logging.getLogger("logship")
 
@@ -37,7 +40,6 @@ class Outlet(Protocol):
     def wants(self) -> tuple[int, int] | None: ...
     def deadline(self) -> float | None: ...
     def step(self, now: float) -> None: ...
-    def idle(self) -> bool: ...
     def room(self) -> bool: ...
     def disconnect(self) -> None: ...
 
@@ -72,31 +74,47 @@ class Shipper:
     # From anywhere.
 
     def start(self) -> None:
-        """Start the thread if it does not run."""
-        with self._start_lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._stopping = False
-                self._thread = threading.Thread(target=self._run, daemon=True, name="logship-shipper")
-                self._thread.start()
+        """Start the thread if it does not run. Never waits for another caller: a signal handler may have interrupted it."""
+        if self._start_lock.acquire(blocking=False):
+            try:
+                if not self.alive():
+                    self._stopping = False
+                    self._thread = threading.Thread(target=self._run, daemon=True, name="logship-shipper")
+                    self._thread.start()
+            finally:
+                self._start_lock.release()
 
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
+    def revive(self) -> None:
+        """Start the thread again if it died, and was not told to end."""
+        if not self._stopping and not self.alive():
+            with contextlib.suppress(RuntimeError):  # no more threads now, or the interpreter ends
+                self.start()
+
     def wake(self) -> None:
         """Make the thread look now. Never blocks: the pipe holds one byte or is full, both will do."""
+        self.revive()
         with contextlib.suppress(OSError):
             os.write(self._writer, b"w")
 
     def flush(self, deadline_seconds: float) -> bool:
-        """Wait until everything journalled so far is acknowledged. False when the deadline passed before."""
-        self.start()
+        """Wait until everything journalled so far is acknowledged. False when the deadline passed before.
+
+        Without an agent ("off") there is nothing to wait for: True."""
         until = time.monotonic() + deadline_seconds
+        written = self._journal.written()
+        if self._address == "off" or threading.current_thread() is self._thread:
+            return self._address == "off"
+        with contextlib.suppress(RuntimeError):
+            self.start()
         self._flushing = True
         try:
-            while self._journal.pending_events() or not self.outlet.idle():
+            while self._journal.cells[Cell.MARK] < written:
                 self.wake()
-                if time.monotonic() >= until or threading.current_thread() is self._thread:
+                if time.monotonic() >= until:
                     return False
                 time.sleep(0.005)
             return True
@@ -119,10 +137,8 @@ class Shipper:
     # The thread.
 
     def _run(self) -> None:
-        poller = select.poll()
-        poller.register(self._reader, select.POLLIN)
-        registered: int | None = None
         began = time.monotonic()
+        self.outlet.disconnect()  # a thread that died left it in the middle of something
         while not self._stopping:
             try:
                 now = time.monotonic()
@@ -132,18 +148,13 @@ class Shipper:
                 if not self._warned and not self.outlet.acks and now - began > WARN_AFTER_SECONDS:
                     self._warn()
                 wait = min(wait, self._until_work())
+                poller = select.poll()
+                poller.register(self._reader, select.POLLIN)
                 wanted = self.outlet.wants()
-                if registered is not None and (wanted is None or wanted[0] != registered):
-                    with contextlib.suppress(KeyError, OSError):
-                        poller.unregister(registered)
-                    registered = None
                 if wanted is not None:
                     poller.register(*wanted)
-                    registered = wanted[0]
-                for descriptor, _ in poller.poll(max(0.0, wait) * 1000):
-                    if descriptor == self._reader:
-                        with contextlib.suppress(OSError):
-                            os.read(self._reader, 4096)
+                if self._reader in dict(poller.poll(max(0.0, wait) * 1000)):
+                    os.read(self._reader, 4096)
             except Exception:
                 # The thread must outlive any mistake of ours: events go on into the journal, and this is said once a second.
                 _logger.exception("the shipping thread stumbled and goes on")
@@ -157,17 +168,27 @@ class Shipper:
         try:
             self._journal.prepare()
         except OSError as error:
+            if not self._disk_full_until:
+                _logger.warning(
+                    "no room for the journal in %s (%s): events are dropped and counted until there is",
+                    self._journal.directory,
+                    error.strerror,
+                )
             self._disk_full_until = now + FULL_DISK_PAUSE_SECONDS
-            _logger.warning(
-                "no room for the journal in %s (%s): events are dropped and counted until there is",
-                self._journal.directory,
-                error.strerror,
-            )
+        else:
+            if self._disk_full_until:
+                _logger.warning("there is room for the journal in %s again", self._journal.directory)
+            self._disk_full_until = 0.0
 
     def _chore(self, now: float) -> float:
         for place, chore in enumerate(self._chores):
             if now >= self._due[place]:
-                self._due[place] = now + chore.tick(now)
+                try:
+                    self._due[place] = now + chore.tick(now)
+                except Exception:
+                    # What ships must not wait for what stumbles.
+                    _logger.exception("%s stumbled and is tried again later", type(chore).__name__)
+                    self._due[place] = now + STUMBLED_SECONDS
         return min((due - now for due in self._due), default=TICK_SECONDS)
 
     def _until_work(self) -> float:
@@ -203,14 +224,13 @@ class Pipe:
         self._poller.register(descriptor, select.POLLOUT)
         self._file = stat.S_ISREG(os.fstat(descriptor).st_mode)
 
-    def write(self, data: memoryview) -> memoryview:
-        """Write what fits now and return the rest. OSError if nobody reads any more."""
-        while data:
-            events = self._poller.poll(0)
-            if not events:
-                return data
-            data = data[os.write(self.descriptor, data if self._file else _lines(data)) :]
-        return data
+    def write(self, data: memoryview) -> int:
+        """Write what fits at once and return how many bytes; 0: nothing fits now. OSError if nobody reads any more."""
+        if not self._poller.poll(0):
+            return 0
+        with contextlib.suppress(BlockingIOError):
+            return os.write(self.descriptor, data if self._file else _lines(data))
+        return 0
 
 
 def _lines(data: memoryview) -> memoryview:
@@ -225,13 +245,16 @@ class Sink:
 
     A full pipe or disk stops only this: the journal keeps what could not be written yet."""
 
-    def __init__(self, feed: Feed, where: str, show: Callable[[bytes], bytes]) -> None:
-        """`where`: stdout, stderr, or a path; `show`: an entry as a line."""
+    def __init__(
+        self, feed: Feed, where: str, show: Callable[[bytes], bytes], first_ack: Callable[[], object] = int
+    ) -> None:
+        """`where`: stdout, stderr, or a path; `show`: an entry as a line; `first_ack`: called once something is written."""
         self.acks = 0
         self.trouble = ""
         self._feed = feed
         self._where = where
         self._show = show
+        self._first_ack = first_ack
         self._pipe: Pipe | None = None
         self._bundle: Bundle | None = None
         self._rest = memoryview(b"")
@@ -244,14 +267,11 @@ class Sink:
     def deadline(self) -> float | None:
         return self._retry_at or None
 
-    def idle(self) -> bool:
-        return self._bundle is None
-
     def room(self) -> bool:
         return self._bundle is None and not self._retry_at
 
     def disconnect(self) -> None:
-        if self._pipe is not None and self._where not in _STREAMS:
+        if self._pipe is not None and self._pipe.descriptor not in _STREAMS.values():
             os.close(self._pipe.descriptor)
         self._pipe = None
 
@@ -265,11 +285,12 @@ class Sink:
                 self._bundle = self._feed.next()
                 if self._bundle is None:
                     return
-                self._rest = memoryview(b"".join(self._lines(self._bundle)))
+                self._rest = memoryview(b"".join(_shown(self._bundle, self._show)))
             try:
                 if self._pipe is None:
                     self._pipe = Pipe(self._open())
-                self._rest = self._pipe.write(self._rest)
+                while self._rest and (written := self._pipe.write(self._rest)):
+                    self._rest = self._rest[written:]
             except OSError as error:
                 self.trouble = f"{self._where}: {error.strerror}"
                 self._retry_at = now + 1.0
@@ -278,24 +299,37 @@ class Sink:
             if self._rest:
                 return
             self.acks += 1
+            if self.acks == 1:
+                self._first_ack()
             self._bundle.done()
             self._bundle = None
 
-    def _lines(self, bundle: Bundle) -> Iterator[bytes]:
-        for record in bundle.entries():
-            try:
-                yield self._show(record)
-            except Exception as error:
-                # One record that cannot be shown (somebody wrote into the journal) must not stop those behind it.
-                yield orjson.dumps({"message": f"a record of {len(record)} bytes cannot be read: {error}"}) + b"\n"
-
     def _open(self) -> int:
         if self._where in _STREAMS:
-            return _STREAMS[self._where]
+            return _never_waiting(_STREAMS[self._where])
         return os.open(Path(self._where), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 _STREAMS = {"stdout": 1, "stderr": 2}
+
+
+def _never_waiting(descriptor: int) -> int:
+    """The pipe behind `descriptor` opened once more: another worker may fill it between our question and our write.
+
+    Only our own opening does not wait: setting the descriptor itself would change it for the application as well."""
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        with contextlib.suppress(OSError):
+            return os.open(f"/dev/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return descriptor
+
+
+def _shown(bundle: Bundle, show: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    for record in bundle.entries():
+        try:
+            yield show(record)
+        except Exception as error:
+            # One record that cannot be shown (somebody wrote into the journal) must not stop those behind it.
+            yield orjson.dumps({"message": f"a record of {len(record)} bytes cannot be read: {error}"}) + b"\n"
 
 
 class Console:
@@ -309,7 +343,9 @@ class Console:
     def tick(self, now: float) -> float:
         with contextlib.suppress(OSError):
             while (bundle := self._feed.next()) is not None:
-                self._pipe.write(memoryview(b"".join(pretty_line(one, self._color) for one in bundle.entries())))
+                shown = memoryview(b"".join(_shown(bundle, partial(pretty_line, color=self._color))))
+                while shown and (written := self._pipe.write(shown)):
+                    shown = shown[written:]
         return TICK_SECONDS
 
 
@@ -335,24 +371,25 @@ _COLORS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical
 def pretty_line(record: bytes, color: bool) -> bytes:
     """One event for a person: local time, level, worker, message, the application's own fields, the stack trace."""
     time_ns, fields = unpack(record)
-    if fields.get("event.action") == "worker-heartbeat":
-        return b""
+    if fields.get("event.action") == "worker-heartbeat" or fields.get("log.logger") in SERVER_LOGGERS:
+        return b""  # the server's own lines are on stderr already
     clock = time.strftime("%H:%M:%S", time.localtime(time_ns // 1_000_000_000))
     level = str(fields.get("log.level", "info"))
     slot = fields.get("logship.worker.slot")
     own = {**(fields.get("labels") or {}), **(fields.get("numeric_labels") or {})}
-    words = "".join(f"  {name}={value}" for name, value in own.items())
+    words = _printable("".join(f"  {name}={value}" for name, value in own.items()))
     shown, worker = f"{level:<8}", f"w{slot}" if slot is not None else "--"
     if color:
         shown, words = f"\x1b[{_COLORS.get(level, '0')}m{shown}\x1b[0m", f"\x1b[2m{words}\x1b[0m" if words else ""
     message = _printable(str(fields.get("message", "")))
-    line = f"{clock}.{time_ns // 1_000_000 % 1000:03d} {shown} {worker:<3} {message}{_printable(words, color)}\n"
-    stack = fields.get("error.stack_trace")
-    if stack:
-        line += "".join(f"    {_printable(part)}\n" for part in str(stack).splitlines())
+    line = f"{clock}.{time_ns // 1_000_000 % 1000:03d} {shown} {worker:<3} {message}{words}\n"
+    stack = str(fields.get("error.stack_trace", "")).splitlines()
+    if fields.get("event.dataset") == build.REQUEST:
+        stack = stack[-1:]  # the server has shown the rest
+    line += "".join(f"    {_printable(part)}\n" for part in stack)
     return line.encode("utf-8", "replace")
 
 
-def _printable(text: str, escapes: bool = False) -> str:
+def _printable(text: str) -> str:
     """`text` without control characters, which could rewrite a terminal."""
-    return "".join(one if one.isprintable() or (escapes and one == "\x1b") else "\ufffd" for one in text)
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)

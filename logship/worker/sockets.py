@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from time import perf_counter_ns, time_ns
 from typing import Any
 
@@ -9,7 +10,7 @@ from logship.event import account, build
 from logship.event.failure import error_fields
 from logship.state.inflight import CELL
 from logship.worker import hooks
-from logship.worker.line import Line
+from logship.worker.line import REQUEST, Line
 
 Message = MutableMapping[str, Any]
 STACK_BYTES = 16 * 1024
@@ -45,10 +46,10 @@ class Socket:
             "network.protocol": "websocket",
             "url.path": path.shown.decode("utf-8", "replace"),
             "url.scheme": scope.get("scheme", "ws"),
-            "url.domain": line.redactor.text(headers.get(b"host", b"").decode("latin-1")[:256].rpartition(":")[0]),
+            "url.domain": line.redactor.text(account.domain_of(headers.get(b"host", b""))),
             "user_agent.original": line.redactor.text(headers.get(b"user-agent", b"").decode("latin-1"))[:512],
             "client.ip": account.shown_ip(client[0], line.settings.client_ip),
-            "client.port": int(client[1] or 0),
+            "client.port": account.port_of(client[1]),
             "trace.id": self.trace.decode(),
             "span.id": self.span.decode(),
             "transaction.id": self.span.decode(),
@@ -63,6 +64,23 @@ class Socket:
             CELL.pack_into(inflight.map, self._cell, self._wall, self.span, self.request_id, b"WEBSOCKET", path.shown)
         except IndexError:
             self._cell = -1
+
+    async def serve(self, app: Callable[..., Awaitable[None]], receive: Any, send: Any) -> None:
+        """Run the application on this websocket: `ws-open` when it accepts, `ws-close` when it is over."""
+        token = REQUEST.set((self.request_id, self.trace, self.span, self._scope))
+        failure: BaseException | None = None
+        try:
+            await app(self._scope, partial(self.receive, receive), partial(self.send, send))
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            REQUEST.reset(token)
+            try:
+                self.close(failure)
+            except Exception as error:
+                self._line.journal.refuse("internal_error")
+                hooks.complain(error)
 
     async def receive(self, outer: Callable[[], Awaitable[Message]]) -> Message:
         message = await outer()

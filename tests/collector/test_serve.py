@@ -148,6 +148,16 @@ def test_reading_stops_while_the_store_is_behind_and_goes_on_after(
     running.when(lambda: running.health()["undecided_bytes"] == 0)
 
 
+def test_a_small_frame_that_inflates_counts_with_its_size(running: Running, sender: Sender) -> None:
+    gate, append = threading.Event(), running.store.append
+    running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
+    entries = gzip.compress(msgpack.packb([1763650000, {"message": "x" * 1_000_000}]))
+    sender.send(msgpack.packb(["a", entries, {"chunk": "c", "compressed": "gzip"}]))
+    running.when(lambda: running.health()["undecided_bytes"] > 1_000_000)
+    gate.set()
+    assert sender.acknowledged() == "c"
+
+
 def test_what_the_disk_refuses_is_not_acknowledged_and_may_come_again(running: Running) -> None:
     append = running.store.append
 

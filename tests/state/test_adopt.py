@@ -30,8 +30,10 @@ DEAD_WORKER = """
         cell = made.inflight.free.pop()
         inflight.CELL.pack_into(made.inflight.map, cell, time.time_ns(), span, b"request-" + span, b"GET", b"/orders/" + span)
         if ended:
-            fields = {"span.id": span.decode(), "event.dataset": "logship.request"}
-            made.append((entry.begin(time.time_ns(), 2), entry.pairs(fields)))
+            log(span, "http-request")
+    def log(span, action):
+        fields = {"span.id": span.decode(), "event.action": action}
+        made.append((entry.begin(time.time_ns(), 2), entry.pairs(fields)))
     exec(sys.argv[2])
     os.kill(os.getpid(), 9)
 """
@@ -65,6 +67,12 @@ def test_requests_in_flight_at_death_are_named_and_those_that_had_ended_are_not(
     assert said["logship.in_flight.ids"] == ["request-" + "a" * 16]
     assert said["logship.in_flight.count"] == 1
     assert (said["logship.worker.slot"], said["logship.worker.generation"]) == (2, 7)
+
+
+def test_a_request_that_logged_on_its_way_is_still_in_flight(tmp_path: Path) -> None:
+    said = report(a_dead_worker(tmp_path, "request(b'a' * 16, False); log(b'a' * 16, 'order-placed')"))
+    assert said is not None
+    assert said["logship.in_flight.ids"] == ["request-" + "a" * 16]
 
 
 def test_the_report_has_the_sequence_after_the_last_so_its_id_is_the_same_whoever_emits_it(tmp_path: Path) -> None:

@@ -311,6 +311,13 @@ def test_a_torn_end_is_left_out(state: home.Home) -> None:
     assert [one["message"] for one in records(directory_of(journal))] == ["event 0", "event 1"]
 
 
+@pytest.mark.parametrize("size_bytes", [0, 4096, segment.SIZE_BYTES])
+def test_a_segment_whose_maker_was_killed_holds_nothing(tmp_path: Path, size_bytes: int) -> None:
+    path = tmp_path / segment.file_name(1)
+    path.write_bytes(bytes(size_bytes))
+    assert segment.read(path) == []
+
+
 def test_a_file_of_another_version_is_reported_and_kept(state: home.Home) -> None:
     from logship.errors import JournalUnreadable
 
@@ -321,5 +328,7 @@ def test_a_file_of_another_version_is_reported_and_kept(state: home.Home) -> Non
     assert found == []
     assert "another version" in problems[0]
     assert path.exists()
+    strange = state.path / segment.file_name(1)
+    strange.write_bytes(b"LSHIPSG9".ljust(segment.SIZE_BYTES, b"x"))
     with pytest.raises(JournalUnreadable):
-        segment.read(path)
+        segment.read(strange)

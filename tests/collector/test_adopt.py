@@ -1,0 +1,84 @@
+"""The collector takes in what dead workers left: also when the store or another adopter came in between."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from logship.collector import adopt
+from logship.collector.adopt import Adopter
+from logship.errors import StoreError
+from logship.event import entry
+from logship.state import home, locks
+from logship.state.identity import Facts
+from logship.state.journal import Journal
+from logship.store.store import Appended
+from logship.wire.entries import Entries
+
+AGENT = "127.0.0.1:24224"
+
+
+def an_orphan(state: Path, agent: str = AGENT, events: int = 3) -> Path:
+    """A journal whose owner is gone."""
+    journal = Journal(home.open_home(state).journals, Facts(service="shop", agent=agent, role="process"), 8 << 20)
+    for number in range(events):
+        fields = {"message": f"event {number}"}
+        journal.append((entry.begin(time.time_ns(), len(fields)), entry.pairs(fields)))
+    assert journal.directory is not None
+    locks.release(journal.directory / "lock")
+    return journal.directory
+
+
+class Stored:
+    """Takes entries, but first fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.messages: list[object] = []
+        self.failures = failures
+
+    async def append(self, entries: Entries) -> Appended:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("the disk is full")
+        self.messages += [record["message"] for _, record in entries]
+        return Appended(len(entries))
+
+
+async def adopting(state: Path, stored: Stored, until_gone: Path) -> None:
+    adopter = Adopter(state, [AGENT], stored.append)
+    task = asyncio.create_task(adopter.run())
+    try:
+        async with asyncio.timeout(20):
+            while until_gone.exists():
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def test_an_orphan_is_stored_with_its_end_and_removed(tmp_path: Path) -> None:
+    stored = Stored()
+    asyncio.run(adopting(tmp_path, stored, an_orphan(tmp_path)))
+    assert stored.messages == ["event 0", "event 1", "event 2", "worker closed after 4 events"]
+    assert home.incarnations(tmp_path) == []
+
+
+def test_a_store_that_fails_for_a_while_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(adopt, "EVERY_SECONDS", 0.01)
+    caplog.set_level(logging.WARNING, "logship.collector")
+    stored = Stored(failures=3)
+    asyncio.run(adopting(tmp_path, stored, an_orphan(tmp_path)))
+    assert stored.messages[:3] == ["event 0", "event 1", "event 2"]
+    assert len(caplog.records) == 1
+
+
+def test_what_was_meant_for_another_agent_stays(tmp_path: Path) -> None:
+    theirs, ours = an_orphan(tmp_path, agent="elsewhere:24224"), an_orphan(tmp_path)
+    asyncio.run(adopting(tmp_path, Stored(), ours))
+    assert theirs.exists()

@@ -1,0 +1,313 @@
+"""What the application and its libraries log: each call once, whatever else they have installed."""
+
+import logging
+import logging.config
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+import structlog
+
+import logship
+from logship.worker import logs
+from tests.worker.driving import Desk, desk
+from tests.worker.serving import ROOT, Event, Server, until
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[Desk]:
+    with desk(tmp_path) as made:
+        yield made
+
+
+class Kept(logging.Handler):
+    """A foreign handler that keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def messages(at: Desk) -> list[str]:
+    return [event["message"] for event in at.said()]
+
+
+def test_a_stdlib_record_says_where_it_came_from_and_what_it_was_given(at: Desk) -> None:
+    logging.getLogger("shop.orders").warning("order %d placed", 7, extra={"customer": "ada", "total": 12.5})
+    [event] = at.said()
+    assert (event["message"], event["log.level"], event["log.logger"]) == ("order 7 placed", "warning", "shop.orders")
+    assert event["log.origin.file.name"] == "test_logs.py"
+    assert event["log.origin.function"].startswith("test_a_stdlib_record")
+    assert (event["labels"], event["numeric_labels"]) == ({"customer": "ada"}, {"total": 12.5})
+
+
+def test_a_record_with_wrong_arguments_is_kept(at: Desk) -> None:
+    record = logging.makeLogRecord({"name": "shop", "msg": "%d orders", "args": ("many",), "levelno": logging.INFO})
+    logs._handler.handle(record)
+    assert "orders" in messages(at)[0]
+
+
+def test_uvicorns_access_line_once_muted_is_not_even_prepared() -> None:
+    access, kept = logging.getLogger("uvicorn.access"), Kept()
+    vars(access).pop("hasHandlers", None)  # other tests of this process had an agent that acknowledged
+    access.disabled = False
+    access.addHandler(kept)
+    try:
+        assert access.hasHandlers()  # what uvicorn asks when a client connects
+        logs.mute_access()
+        assert not access.hasHandlers()
+        access.error("said nevertheless")
+        assert kept.messages == []
+    finally:
+        access.removeHandler(kept)
+        access.disabled = False
+        vars(access).pop("hasHandlers")
+
+
+def test_an_exception_is_one_event_with_its_stack(at: Desk) -> None:
+    try:
+        raise LookupError("no such order")
+    except LookupError:
+        logging.getLogger("shop").exception("failed")
+        structlog.get_logger().exception("failed too")
+    first, second = at.said()
+    assert first["error.type"] == second["error.type"] == "LookupError"
+    assert "no such order" in first["error.stack_trace"]
+    assert first["log.level"] == second["log.level"] == "error"
+
+
+def test_below_the_level_nothing_is_kept(at: Desk) -> None:
+    logging.getLogger("shop").debug("no")
+    structlog.get_logger().debug("no")
+    logship.get_logger().debug("no")
+    assert at.said() == []
+
+
+def test_our_own_logger_never_comes_here(at: Desk) -> None:
+    logging.getLogger("logship.shipper").warning("about ourselves")
+    assert at.said() == []
+
+
+# Others that take hold of logging.
+
+
+@pytest.mark.parametrize("disable", [True, False])
+def test_a_later_dict_config_is_survived_and_its_handlers_stay(at: Desk, disable: bool) -> None:
+    logging.config.dictConfig({
+        "version": 1,
+        "disable_existing_loggers": disable,
+        "handlers": {"kept": {"()": Kept}, "alone": {"()": Kept}},
+        "root": {"handlers": ["kept"], "level": "INFO"},
+        "loggers": {"alone": {"handlers": ["alone"], "propagate": False, "level": "INFO"}},
+    })  # fmt: skip
+    root, alone = logging.getLogger(), logging.getLogger("alone")
+    try:
+        logging.getLogger("made.after").info("by the root")
+        alone.info("by a logger that does not propagate")
+        logging.getLogger("alone.child").info("by its child")
+        assert messages(at) == ["by the root", "by a logger that does not propagate", "by its child"]
+        [kept] = [handler for handler in root.handlers if isinstance(handler, Kept)]
+        assert kept.messages == ["by the root"]
+        assert [handler for handler in alone.handlers if isinstance(handler, Kept)]
+        assert not logging.getLogger("logship").disabled
+    finally:
+        root.removeHandler(kept)
+        alone.handlers.clear()
+        alone.propagate = True
+        for one in logging.Logger.manager.loggerDict.values():
+            if isinstance(one, logging.Logger):
+                one.disabled = False
+
+
+def test_a_logger_that_begins_to_propagate_is_not_heard_twice(at: Desk) -> None:
+    logger = logging.getLogger("moody")
+    logger.addHandler(kept := Kept())
+    logger.propagate = False
+    logs.reassert()
+    logger.info("alone")
+    logger.propagate = True
+    logs.reassert()
+    logger.info("with the others")
+    logger.removeHandler(kept)
+    assert messages(at) == ["alone", "with the others"] == kept.messages
+
+
+def test_a_library_that_is_silent_by_choice_stays_silent(at: Desk) -> None:
+    logger = logging.getLogger("silent")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    logs.reassert()
+    logger.warning("not for you")
+    logger.propagate = True
+    assert messages(at) == []
+
+
+def test_a_later_structlog_configuration_is_stood_beside(at: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logs.reassert()
+    logs.reassert()
+    try:
+        raise LookupError("gone")
+    except LookupError:
+        structlog.get_logger().error("no order", order="o-7", exc_info=True)
+    [event] = at.said()
+    assert (event["message"], event["log.level"], event["error.type"]) == ("no order", "error", "LookupError")
+    assert event["labels"] == {"order": "o-7"}
+    assert capsys.readouterr().out.count("no order") == 1
+
+
+def test_structlog_that_goes_through_stdlib_is_heard_once(at: Desk) -> None:
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    logs.reassert()
+    structlog.get_logger("shop").warning("low stock", item="tea", left=3)
+    [event] = at.said()
+    assert (event["message"], event["log.logger"], event["log.level"]) == ("low stock", "shop", "warning")
+    assert event["labels"]["item"] == "tea"
+    assert event["numeric_labels"] == {"left": 3}
+
+
+FOREIGN = """
+import logging, sys
+import logship
+if "first" in sys.argv:
+    logship.configure()
+
+import sentry_sdk
+from sentry_sdk.transport import Transport
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor, InMemoryLogRecordExporter
+from loguru import logger as loguru
+
+class Sentry(Transport):
+    seen = []
+    def capture_envelope(self, envelope):
+        self.seen += [item.payload.json for item in envelope.items if item.type == "event"]
+
+sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", transport=Sentry)
+exporter = InMemoryLogRecordExporter()
+provider = LoggerProvider()
+provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+otel = LoggingHandler(logger_provider=provider)
+logging.getLogger().addHandler(otel)
+
+class Propagate(logging.Handler):
+    def emit(self, record):
+        logging.getLogger(record.name).handle(record)
+
+loguru.remove()
+loguru.add(Propagate(), format="{message}")
+
+if "first" not in sys.argv:
+    logship.configure()
+
+logging.getLogger("shop").error("by stdlib")
+loguru.error("by loguru")
+logship.get_logger().error("by logship")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("shop").exception("by stdlib, with an exception")
+sentry_sdk.flush()
+provider.force_flush()
+assert otel in logging.getLogger().handlers
+bodies = [one.log_record.body for one in exporter.get_finished_logs()]
+assert bodies == ["by stdlib", "by loguru", "by stdlib, with an exception"], bodies
+assert len(Sentry.seen) == 3, Sentry.seen
+logship.shutdown()
+"""
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_sentry_opentelemetry_and_loguru_keep_their_handlers_and_we_hear_all_once(tmp_path: Path, order: str) -> None:
+    out = tmp_path / "events.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", FOREIGN, order],
+        env={"LOGSHIP_AGENT": f"file:{out}", "LOGSHIP_STATE_DIR": str(tmp_path / "state"), "PYTHONPATH": str(ROOT),
+             "LOGSHIP_SERVICE": "shop"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [event["message"] for event in map(orjson.loads, out.read_bytes().splitlines()) if app_event(event)]
+    assert said == ["by stdlib", "by loguru", "by logship", "by stdlib, with an exception"]
+
+
+def app_event(event: Event) -> bool:
+    return bool(event["event.dataset"] == "logship.app")
+
+
+def test_a_service_that_configures_all_of_its_logging_itself_loses_nothing_under_uvicorn(tmp_path: Path) -> None:
+    with Server(tmp_path, "uvicorn stubborn:app --port {port} --workers 2") as server:
+        server.wait_ready(2)
+        server.ask_many(6, "/log")
+        server.stop()
+        said = [event["message"] for event in server.events() if app_event(event)]
+        assert [said.count(one) for one in ("by the root", "alone", "by structlog")] == [6, 6, 6]
+        assert said.count("Application startup complete.") == 2
+        assert dict(server.requests()) == dict.fromkeys(server.asked, 1)
+        until(lambda: server.said().count("mine: by the root") == 6, "its own handler")
+        assert server.said().count("mine: alone") == 6
+
+
+def test_what_nobody_caught_is_an_event(tmp_path: Path) -> None:
+    out = tmp_path / "events.jsonl"
+    code = """
+import asyncio, threading, warnings, logship
+logship.configure()
+warnings.warn("old ways", DeprecationWarning, stacklevel=1)
+side = threading.Thread(target=lambda: 1 / 0, name="side")
+side.start()
+side.join()
+async def main():
+    asyncio.get_running_loop().call_soon(lambda: [][1])
+    await asyncio.sleep(0.01)
+async def served():
+    from logship.worker import hooks, line
+    hooks.watch_loop(line.current())
+    await main()
+asyncio.run(served())
+class Bad:
+    def __del__(self): raise OSError("in a finaliser")
+Bad()
+raise KeyError("at last")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code],
+        env={"LOGSHIP_AGENT": f"file:{out}", "LOGSHIP_STATE_DIR": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "KeyError: 'at last'" in done.stderr  # the hooks that were there still speak
+    events = [event for event in map(orjson.loads, out.read_bytes().splitlines()) if app_event(event)]
+    assert [event.get("error.type") for event in events] == [
+        None,
+        "ZeroDivisionError",
+        "IndexError",
+        "OSError",
+        "KeyError",
+    ]
+    assert "old ways" in events[0]["message"]
+    assert "side" in events[1]["message"]
