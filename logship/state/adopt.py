@@ -244,7 +244,7 @@ def report_of(end: End, finder: Facts) -> bytes | None:
         probes=end.probes,
         sampled_out=end.sampled_out,
     )
-    if (end.closing and not end.in_flight) or facts.role != "worker" or end.slot is None:
+    if end.closing and not end.in_flight:
         fields = build.closed(counters)
     else:
         running = tuple(
