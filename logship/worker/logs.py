@@ -79,11 +79,11 @@ def write(
             fields |= error_fields(*failure, line.redactor, STACK_BYTES)
         request = REQUEST.get()
         if request is not None:
-            request_id, trace, span, scope = request
+            request_id, trace, span, where = request
             fields["http.request.id"] = request_id.decode()
             fields["trace.id"] = trace.decode()
             fields["span.id"] = fields["transaction.id"] = span.decode()
-            route = hooks.route(scope)
+            route = where if type(where) is str else hooks.route(where)
             if route:
                 fields["http.route"] = route
         if len(own) > 8 or cut:

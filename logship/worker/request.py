@@ -190,7 +190,8 @@ class RequestLog:
         except IndexError:
             cell = -1
             line.journal.cells[Cell.IN_FLIGHT_OVERFLOW] += 1
-        token = REQUEST.set((request_id, trace, span, scope))
+        current = [request_id, trace, span, scope]
+        token = REQUEST.set(current)
         if has_body:
             body = Body(receive)
             receive = body.receive
@@ -229,6 +230,7 @@ class RequestLog:
             try:
                 ended = perf_counter_ns()
                 REQUEST.reset(token)
+                current[3] = ""
                 duration = (last or ended) - began
                 received = 0
                 disconnected = duration > HASTY_NS and hooks.left(send)
@@ -247,6 +249,7 @@ class RequestLog:
                         route = hooks.route(scope) if scope.get("root_path") else scope["route"].path_format
                     except (KeyError, AttributeError):
                         route = hooks.route(scope)
+                    current[3] = route or ""
                     key = (method, route, status, mime, reason, slow)
                     head, head_count, begin, answer, text_bytes = line.heads.get(key) or _head(line, key)
                     client = scope.get("client") or NOBODY

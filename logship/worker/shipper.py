@@ -203,13 +203,11 @@ class Shipper:
 
     def _warn(self) -> None:
         self._warned = True
+        trouble, where = self.outlet.trouble or "it does not answer", self._journal.directory or "memory"
         _logger.warning(
             "no acknowledgement from the agent at %s for %.0f s (%s); events are kept in %s up to the limit. "
             "Start the agent, or set LOGSHIP_AGENT",
-            self._address,
-            WARN_AFTER_SECONDS,
-            self.outlet.trouble or "it does not answer",
-            self._journal.directory or "memory",
+            *(self._address, WARN_AFTER_SECONDS, trouble, where),
         )
 
 

@@ -67,7 +67,8 @@ class Socket:
 
     async def serve(self, app: Callable[..., Awaitable[None]], receive: Any, send: Any) -> None:
         """Run the application on this websocket: `ws-open` when it accepts, `ws-close` when it is over."""
-        token = REQUEST.set((self.request_id, self.trace, self.span, self._scope))
+        current = [self.request_id, self.trace, self.span, self._scope]
+        token = REQUEST.set(current)
         failure: BaseException | None = None
         try:
             await app(self._scope, partial(self.receive, receive), partial(self.send, send))
@@ -76,6 +77,7 @@ class Socket:
             raise
         finally:
             REQUEST.reset(token)
+            current[3] = hooks.route(self._scope) or ""
             try:
                 self.close(failure)
             except Exception as error:

@@ -233,3 +233,10 @@ class AwakeAgent(FarAgent):
         self._open = False
         self._thread.join()
         super().close()
+
+
+def in_frames(sender: Sending, count: int, size_bytes: int = 0) -> None:
+    """Log `count` events, each of which travels as a frame of its own."""
+    for number in range(count):
+        sender.log(f"event {number}", size_bytes=size_bytes)
+        sender.agent._fill()

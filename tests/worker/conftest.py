@@ -1,0 +1,56 @@
+"""Far agents, lines and senders that end with their test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from logship.settings import load
+from logship.state import locks
+from logship.worker.configure import _make
+from logship.worker.line import Line
+from tests.worker.far_agent import AwakeAgent, FarAgent, Sending
+
+Make = Callable[..., Line]
+
+
+@pytest.fixture
+def far() -> Iterator[AwakeAgent]:
+    agent = AwakeAgent()
+    yield agent
+    agent.close()
+
+
+@pytest.fixture
+def a_line(tmp_path: Path) -> Iterator[Make]:
+    """Makes the line of a worker whose state directory is `tmp_path`/state; all end with the test."""
+    made: list[Line] = []
+
+    def make(agent: AwakeAgent | str, **options: object) -> Line:
+        address = agent if isinstance(agent, str) else agent.address
+        settings = {"agent": address, "state_dir": tmp_path / "state", "service": "shop", "console": "off", **options}
+        made.append(_make(load(settings, {})))
+        return made[-1]
+
+    yield make
+    for line in made:
+        assert line.shipper is not None
+        line.shipper.end()
+        if line.journal.directory is not None:
+            locks.release(line.journal.directory / "lock")
+
+
+@pytest.fixture
+def sending(tmp_path: Path) -> Iterator[Callable[..., Sending]]:
+    """Makes a sender for a far agent (or an address alone); both are closed with the test."""
+    made: list[Sending] = []
+
+    def make(far: FarAgent | str, **options: object) -> Sending:
+        one = Sending(tmp_path, far if isinstance(far, str) else far.address, **options)
+        one.far = None if isinstance(far, str) else far
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
