@@ -218,9 +218,9 @@ def test_a_refused_record_of_a_dead_process_is_counted_where_it_was_numbered(tmp
         dying.stop(signal.SIGKILL)
     assert home.incarnations(tmp_path / "state")
     with burst(tmp_path, agent, 1, "--hang") as heir:
-        until(lambda: fussy.last("worker-closed") is not None, lambda: f"the report\n{heir.said()}")
+        until(lambda: fussy.last("worker-ended") is not None, lambda: f"the report\n{heir.said()}")
         heir.stop(signal.SIGKILL)
     check_all_but_the_poison(fussy, tmp_path)
-    report = fussy.last("worker-closed")
+    report = fussy.last("worker-ended")
     assert report is not None
     assert report["logship.dropped.refused"] == 1

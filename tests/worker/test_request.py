@@ -1,6 +1,7 @@
 """RequestLog: what the account of a request says, in every way that a request can go."""
 
 import asyncio
+import contextvars
 import logging
 import socket
 import sys
@@ -20,6 +21,7 @@ from websockets.sync.client import connect
 import logship
 from logship.state.identity import Cell
 from logship.state.inflight import CELL_COUNT
+from logship.worker import line
 from tests.worker.driving import EMPTY, Desk, Message, Receive, Send, desk, scope_of
 from tests.worker.serving import Server, until
 
@@ -473,6 +475,26 @@ def test_a_start_that_fails_is_passed_on_and_the_worker_is_closed(at: Desk) -> N
 
 
 # What never happens.
+
+
+def test_a_context_that_outlives_its_request_keeps_the_route_but_not_the_scope(at: Desk) -> None:
+    class Route:
+        path_format = "/orders/{number}"
+
+    kept: list[contextvars.Context] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        scope["route"] = Route()
+        kept.append(contextvars.copy_context())  # as the timers of a server do
+        await answering(b"ok")(scope, receive, send)
+
+    at.drive(app)
+    kept[0].run(logging.getLogger("shop").info, "late")
+    [said] = [event for event in at.said() if event["message"] == "late"]
+    assert said["http.route"] == "/orders/{number}"
+    current = kept[0][line.REQUEST]
+    assert current is not None
+    assert [type(part) for part in current] == [bytes, bytes, bytes, str]
 
 
 def test_nothing_on_the_way_of_a_request_can_wait(at: Desk) -> None:

@@ -168,7 +168,7 @@ def test_a_chore_that_stumbles_is_said_and_holds_up_nobody(
     until(lambda: caplog.records, "the stumble")
     log(line, "one")
     assert ships.flush(20)
-    assert [record.message for record in caplog.records] == ["Stumbles stumbled and is tried again later"]
+    assert {record.message for record in caplog.records} == {"Stumbles stumbled and is tried again later"}
 
 
 def test_an_outlet_that_stumbles_is_tried_again_and_nothing_is_lost(
