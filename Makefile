@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made-from-pyproject
 # With `make test TESTS=tests/state` one room alone.
 TESTS  ?=
+# Test files beside each other: most of their time is waiting for real processes.
+JOBS   ?= 4
 
 .PHONY: help env demo test check prove bench clean
 .DEFAULT_GOAL := help
@@ -37,7 +39,7 @@ check: env
 	@$(BIN)/mypy
 
 test: check
-	@$(BIN)/pytest -q $(TESTS)
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile $(TESTS)
 
 prove: env
 	@LOGSHIP_PROVE=1 $(BIN)/pytest -q -s $(TESTS)

@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests run beside each other on few cores: how long an example takes says nothing.
+settings.register_profile("logship", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("logship")
 
 PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
 
