@@ -10,7 +10,6 @@ Everything is 0700 (directories) and 0600 (files). A name that begins with a dot
 import os
 import re
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +75,9 @@ def open_home(path: Path) -> Home:
     try:
         for folder in (path, home.journals, home.slots):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home.journals):
-            pass
+        probe = home.journals / f".probe-{os.getpid()}"
+        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
+        probe.unlink()
     except OSError as error:
         raise StateUnusable(
             f"{path} is not writable ({error.strerror}); set LOGSHIP_STATE_DIR to a directory that is"

@@ -16,12 +16,16 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from logship.errors import SettingsError, WireError
+from logship.errors import WireError
 from logship.settings import Settings
-from logship.wire import handshake, send
+from logship.wire import send
+from logship.wire.address import parse_address
 from logship.worker.feed import Bundle, Feed
+
+if TYPE_CHECKING:
+    from logship.wire.handshake import ClientHandshake
 
 TAG = "logship.events"
 WINDOW = 8
@@ -48,34 +52,6 @@ class Frame:
         self.refusals = refusals
         self.acks_before = acks_before
         self.sent_at = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an agent listens. `family` "unix" has a path as host."""
-
-    host: str
-    port: int
-    tls: bool = False
-    unix: bool = False
-
-    def __str__(self) -> str:
-        return f"unix://{self.host}" if self.unix else f"{'tls://' if self.tls else ''}{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Address:
-    """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. SettingsError says what is wrong."""
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        scheme, rest = "tcp", text
-    if scheme == "unix":
-        return Address(rest, 0, unix=True)
-    host, _, port = rest.rpartition(":")
-    if scheme not in {"tcp", "tls"} or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise SettingsError(
-            f"agent {text!r} is no address: use HOST:PORT, tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off"
-        )
-    return Address(host.strip("[]"), int(port), tls=scheme == "tls")
 
 
 class Lost(Exception):
@@ -114,10 +90,7 @@ class ForwardAgent:
         self._outbox: deque[memoryview] = deque()
         self._sent: list[Frame] = []
         self._reader = send.AckReader()
-        self._credentials = handshake.Credentials(
-            settings.agent_shared_key, settings.agent_user, settings.agent_password
-        )
-        self._greeting = handshake.ClientHandshake(self._credentials, socket.gethostname())
+        self._greeting: ClientHandshake | None = None
         self._resolved: list[tuple[int, object]] = []
         self._resolving: threading.Thread | None = None
         self._tls_wants = 0
@@ -251,7 +224,8 @@ class ForwardAgent:
 
     def _greet(self, now: float) -> None:
         self._reader = send.AckReader()
-        self._greeting = handshake.ClientHandshake(self._credentials, socket.gethostname())
+        if self._settings.agent_shared_key:
+            self._greeting = _handshake(self._settings)
         self._until = now + CONNECT_SECONDS
         self._state = "greeting" if self._settings.agent_shared_key else "ready"
         self._sent = []
@@ -266,11 +240,11 @@ class ForwardAgent:
                 data = self._socket.recv(65536)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
-            if not data and self._state == "greeting":
+            if not data and self._greeting is not None and self._state == "greeting":
                 raise self._greeting.ended()
             if not data:
                 raise Closed("the agent closed the connection")
-            if self._state == "greeting":
+            if self._greeting is not None and self._state == "greeting":
                 answer = self._greeting.feed(data)
                 if answer:
                     self._outbox.append(memoryview(answer))
@@ -395,3 +369,11 @@ def _ready(connection: socket.socket, events: int) -> bool:
     poller = select.poll()
     poller.register(connection, events)
     return bool(poller.poll(0))
+
+
+def _handshake(settings: Settings) -> "ClientHandshake":
+    # Imported here: hashing costs each worker 6 ms at its start, and few agents ask for a key.
+    from logship.wire.handshake import ClientHandshake, Credentials
+
+    known = Credentials(settings.agent_shared_key, settings.agent_user, settings.agent_password)
+    return ClientHandshake(known, socket.gethostname())

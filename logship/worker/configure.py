@@ -19,9 +19,10 @@ from logship.settings import Settings, load, no_color
 from logship.state import home
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
+from logship.wire.address import parse_address
 from logship.worker import hooks, logs
 from logship.worker import line as lines
-from logship.worker.agent import ForwardAgent, parse_address
+from logship.worker.agent import ForwardAgent
 from logship.worker.feed import Feed, Orphans, OwnFeed, Refused
 from logship.worker.line import Heartbeat, Line, SlotWatch
 from logship.worker.shipper import Chore, Console, Outlet, Shipper, Sink, json_line, pretty_line

@@ -10,7 +10,6 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any
@@ -113,9 +112,7 @@ class JournalHandler(logging.Handler):
     """Writes stdlib log records into the journal. It formats nothing, takes no lock, and its level is the setting's."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] == _OWN_LOGGER:
-            return False
-        if self.filters and not self.filter(record):
+        if record.name.partition(".")[0] == _OWN_LOGGER or (self.filters and not self.filter(record)):
             return False
         self.emit(record)
         return True
@@ -293,11 +290,6 @@ def mute_access() -> None:
     access.hasHandlers = lambda: False  # type: ignore[method-assign]
 
 
-def installed() -> bool:
-    """Whether records still reach the journal (an application may have taken our handler away)."""
-    return _handler in logging.getLogger().handlers
-
-
 # What nobody caught.
 
 _captured = False
@@ -326,7 +318,6 @@ def _capture() -> None:
     )
     warnings.showwarning = _chained(warnings.showwarning, _warned)
     hooks.loop_watchers.append(_watch_loop)
-    ThreadPoolExecutor.submit = _with_context(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
 
 
 def _chained(before: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
@@ -362,6 +353,7 @@ def _warned(message: object, category: type[Warning], filename: str, number: int
 
 
 def _watch_loop(loop: asyncio.AbstractEventLoop) -> None:
+    _keep_context()
     before = loop.get_exception_handler()
     if getattr(before, "_logship", False):
         return
@@ -389,13 +381,19 @@ _silent: contextvars.ContextVar[bool] = contextvars.ContextVar("logship_silent",
 _handler.addFilter(lambda record: not (record.name == "asyncio" and _silent.get()))
 
 
-def _with_context(submit: Callable[..., Any]) -> Callable[..., Any]:
+def _keep_context() -> None:
     """Work that a request gives to a thread pool keeps the request's context, as asyncio.to_thread does."""
+    from concurrent.futures import ThreadPoolExecutor  # a service that serves has it loaded; a script need not pay
+
+    submit: Any = ThreadPoolExecutor.submit
+    if hasattr(submit, "_logship"):
+        return
 
     @wraps(submit)
-    def logged(self: ThreadPoolExecutor, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+    def logged(self: Any, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
         if REQUEST.get() is None:
             return submit(self, function, *given, **named)
         return submit(self, partial(contextvars.copy_context().run, function), *given, **named)
 
-    return logged
+    logged._logship = True  # type: ignore[attr-defined]
+    ThreadPoolExecutor.submit = logged  # type: ignore[method-assign]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from logship.errors import SettingsError
+from logship.wire.address import parse_address
 from logship.wire.handshake import ServerHandshake
-from logship.worker.agent import parse_address
 from tests.worker.far_agent import FarAgent, Sending, in_frames
 
 Make = Callable[..., Sending]

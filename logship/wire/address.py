@@ -1,0 +1,33 @@
+"""Where an agent listens, as people write it."""
+
+from dataclasses import dataclass
+
+from logship.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an agent listens. `family` "unix" has a path as host."""
+
+    host: str
+    port: int
+    tls: bool = False
+    unix: bool = False
+
+    def __str__(self) -> str:
+        return f"unix://{self.host}" if self.unix else f"{'tls://' if self.tls else ''}{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. SettingsError says what is wrong."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "tcp", text
+    if scheme == "unix":
+        return Address(rest, 0, unix=True)
+    host, _, port = rest.rpartition(":")
+    if scheme not in {"tcp", "tls"} or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingsError(
+            f"agent {text!r} is no address: use HOST:PORT, tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off"
+        )
+    return Address(host.strip("[]"), int(port), tls=scheme == "tls")
