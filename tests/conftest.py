@@ -1,6 +1,8 @@
 """Shared by all rooms: `LOGSHIP_PROVE=1` (make prove) runs what is too slow for `make test`."""
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,3 +23,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not PROVE and item.get_closest_marker("prove"):
             item.add_marker(skip)
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """pytest's own, with each of our records in it once, whether or not a test before this one has called `configure`.
+
+    `configure` ends the propagation of the logger "logship"; pytest then listens to it beside the root logger."""
+    own = logging.getLogger("logship")
+    before, own.propagate = own.propagate, False
+    own.addHandler(caplog.handler)
+    yield caplog
+    own.removeHandler(caplog.handler)
+    own.propagate = before

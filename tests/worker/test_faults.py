@@ -55,7 +55,6 @@ def far() -> Iterator[AwakeAgent]:
 def a_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes the line of a worker as `configure` does, its state in the given folder."""
     monkeypatch.setattr(configure, "_warned_memory", False)
-    logging.getLogger("logship").propagate = True
     made: list[Line] = []
 
     def make(agent: str, state: Path, **options: object) -> Line:

@@ -1,6 +1,5 @@
 """The journals of dead workers: adopted, shipped beside our own, reported, removed, or given up."""
 
-import logging
 import subprocess
 import time
 from collections.abc import Callable
@@ -94,7 +93,6 @@ def test_a_dead_workers_journal_stays_until_its_last_event_is_acknowledged(
 def test_a_journal_that_cannot_be_read_is_kept_said_once_and_passed_over(
     a_line: Make, far: AwakeAgent, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("logship").propagate = True
     broken = a_dead_worker(tmp_path, far.address, "broken")
     foreign = a_dead_worker(tmp_path, far.address, "foreign")
     with (broken / "00000001.segment").open("r+b") as file:
@@ -121,7 +119,6 @@ def test_a_journal_that_cannot_be_read_is_kept_said_once_and_passed_over(
 def test_over_the_total_limit_the_oldest_dead_workers_events_go_first_even_while_no_agent_answers(
     a_line: Make, far: AwakeAgent, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("logship").propagate = True
     told: list[dict[str, Any]] = []
     far.answer = lambda peer, frame: None
     dead = [a_dead_worker(tmp_path, far.address, f"dead{number}", 900, goodbye=number == 0) for number in range(4)]

@@ -159,7 +159,6 @@ def test_a_chore_that_stumbles_is_said_and_holds_up_nobody(
         def tick(self, now: float) -> float:
             raise ValueError("not today")
 
-    logging.getLogger("logship").propagate = True
     line = a_line(far)
     ships = the_shipper(line)
     ships._due.append(0.0)
@@ -236,7 +235,6 @@ def test_an_agent_that_never_answers_is_named_once(
     a_line: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(shippers, "WARN_AFTER_SECONDS", 0.05)
-    logging.getLogger("logship").propagate = True
     line = a_line("127.0.0.1:9")
     log(line, "one")
     until(lambda: caplog.records, "the warning")
@@ -253,7 +251,6 @@ def test_an_agent_that_never_answers_is_named_once(
 def test_an_agent_that_has_answered_is_not_warned_of(
     a_line: Make, far: AwakeAgent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("logship").propagate = True
     line = a_line(far)
     log(line, "one")
     assert the_shipper(line).flush(20)
