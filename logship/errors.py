@@ -55,6 +55,14 @@ class StoreLocked(StoreError):
     """Another process writes this store; the message names it."""
 
 
+class ElasticError(SourceError):
+    """Elasticsearch cannot be reached, or does not do what it was asked; `status`: its HTTP status, None without an answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class WireError(LogshipError):
     """What came over a connection is not the Forward protocol, or is more than a limit allows: close that connection.
 

@@ -24,7 +24,8 @@ class Verdict:
     `finding` is "missing" for either; "unknown" when nothing is missing that we know of, but the end is not known.
     `gaps`: sequences not stored; with the time of the event before the first gap and of the one after the last, None
     when those are not stored either. `judged_to`: the last sequence that could be judged; `not_judged`: how many may be
-    older than the store."""
+    older than the store. `after_acknowledgement`: so many of the missing ones, at least, the agent had acknowledged: they
+    were lost by the agent or in the store. Of the others it is not known whether they were delivered."""
 
     finding: Finding
     sentence: str
@@ -44,6 +45,7 @@ class Verdict:
     gap_after: str | None
     gap_before: str | None
     not_judged: int
+    after_acknowledgement: int = 0
 
 
 def verify(source: Source, query: Query, now_ns: int) -> list[Verdict]:
@@ -84,9 +86,18 @@ def _judge(source: Source, life: Incarnation, oldest_ns: int, now_ns: int) -> Ve
         finding=finding, sentence="", incarnation=life.id, service=life.service, node=life.node, slot=life.slot,
         generation=life.generation, pid=life.pid, state=how, judged_to=judged_to, stored=size(life.stored),
         missing=missing, dropped=lost, duplicates=life.duplicates, gaps=gaps, gap_after=after, gap_before=before,
-        not_judged=begins - 1,
+        not_judged=begins - 1, after_acknowledgement=min(missing, _taken(life, lost, counted_to)) if begins == 1 else 0,
     )  # fmt: skip
     return replace(verdict, sentence=_sentence(verdict, life, open_gaps))
+
+
+def _taken(life: Incarnation, lost: dict[str, int], counted_to: int) -> int:
+    """How many events the agent had acknowledged by the newest counters, and which are not stored now.
+
+    A refused event counts as acknowledged: the agent has had its say."""
+    acknowledged = (number(life.last_beat, "logship.acknowledged") or 0) - lost.get("refused", 0)
+    # The record of the counters itself was not acknowledged yet.
+    return max(0, acknowledged - size(within(life.stored, 1, counted_to - 1)))
 
 
 def _around(source: Source, life: Incarnation, gaps: Ranges) -> tuple[str | None, str | None]:
@@ -103,11 +114,19 @@ def _time(source: Source, incarnation: str, sequence: int) -> str | None:
     return rfc3339(from_rfc3339(records[0]["@timestamp"])) if records else None
 
 
+def _blame(verdict: Verdict) -> str:
+    taken = verdict.after_acknowledgement
+    if not taken:
+        return ""
+    whole = "all" if taken == verdict.missing else f"at least {taken}"
+    return f", {whole} of them lost after the agent had acknowledged them"
+
+
 def _sentence(verdict: Verdict, life: Incarnation, open_gaps: bool) -> str:
     parts = []
     if verdict.missing:
         span = f"between {verdict.gap_after or 'the beginning'} and {verdict.gap_before or 'the end'}"
-        parts.append(f"{verdict.missing} missing {span}")
+        parts.append(f"{verdict.missing} missing {span}" + _blame(verdict))
     if verdict.dropped:
         reasons = ", ".join(f"{events} {reason}" for reason, events in verdict.dropped.items())
         parts.append(f"dropped by the worker: {reasons}")

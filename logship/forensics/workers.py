@@ -54,7 +54,8 @@ def workers(source: Source, since_ns: int, until_ns: int) -> list[WorkerRow]:
         if life.node:
             nodes[life.node].append(life)
     times = {stat.key: stat for stat in source.stats(_within(span, REQUESTS), "event.duration", "service.node.name")}
-    wrong = dict(source.top(_within(span, f"({REQUESTS}) and ({ERRORS})"), "service.node.name", NODES_LIMIT))
+    failed = source.top(_within(span, f"({REQUESTS}) and ({ERRORS})"), "service.node.name", NODES_LIMIT)
+    wrong = {node.value: node.events for node in failed}
     total = sum(stat.count for stat in times.values())
     rows = []
     for node, lives in nodes.items():

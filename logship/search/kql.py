@@ -109,6 +109,11 @@ def equal(name: str, value: str | int) -> Node:
     return Is(Text(name), Text(str(value), quoted=True))
 
 
+def existing(name: str) -> Node:
+    """Return the tree of `name: *`."""
+    return Is(Text(name), Pattern(("", "")))
+
+
 def every(*nodes: Node | None) -> Node | None:
     """Return the tree that holds when all of `nodes` do; None stands for no condition."""
     parts = tuple(node for node in nodes if node is not None)

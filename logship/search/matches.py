@@ -1,6 +1,5 @@
 """A question asked of one record in memory: what the tail uses, and the oracle that SQL is tested against."""
 
-import re
 from datetime import UTC, tzinfo
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -16,9 +15,12 @@ from logship.search.meaning import (
     Target,
     Test,
     Unless,
+    Within,
     WordLike,
+    address_number,
     like_regex,
     meaning,
+    words,
 )
 from logship.search.query import Query, Record
 from logship.search.times import from_rfc3339
@@ -51,15 +53,20 @@ def holds(test: Test, record: Record) -> bool:
             return bool(_values(target, record))
         case Compare(target, operator, value):
             return any(_COMPARE[operator](held, value) for held in _values(target, record))
+        case Within(target, low, high):
+            return any(low <= held <= high for held in _values(target, record))
         case Like(target, parts):
             whole = like_regex(parts)
             return any(whole.fullmatch(held) for held in _values(target, record))
-        case Phrase(target, words):
-            phrase = re.compile(r"(?:^|\W)" + r"\W+".join(map(re.escape, words)) + r"(?:$|\W)")
-            return any(phrase.search(held.lower()) for held in _values(target, record))
+        case Phrase(target, wanted):
+            return any(_follow(wanted, words(held)) for held in _values(target, record))
         case WordLike(target, parts):
-            word = re.compile(r"(?:^|\W)" + r"\w*".join(map(re.escape, parts)) + r"(?:$|\W)")
-            return any(word.search(held.lower()) for held in _values(target, record))
+            like = like_regex(parts)
+            return any(like.fullmatch(word) for held in _values(target, record) for word in words(held))
+
+
+def _follow(wanted: tuple[str, ...], held: tuple[str, ...]) -> bool:
+    return any(held[at : at + len(wanted)] == wanted for at in range(len(held) - len(wanted) + 1))
 
 
 def _values(target: Target, record: Record) -> list[Any]:
@@ -72,6 +79,9 @@ def _values(target: Target, record: Record) -> list[Any]:
             return [value for key, value in labels.items() if fits.fullmatch(key)]
         case "list":
             return list(record.get(target.name) or ())
+        case "ip":
+            number = address_number(record.get(target.name) or "")
+            return [] if number is None else [number]
         case "date":
             return [from_rfc3339(record[target.name])] if record.get(target.name) is not None else []
         case _:

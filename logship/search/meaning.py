@@ -2,10 +2,12 @@
 become numbers, instants and words, and `>` on a date becomes a comparison with a nanosecond.
 
 `meaning` gives a tree of few, dull tests; `sql` writes them as SQL, `matches` does them in Python, and each rule of KQL
-stands here and nowhere else. Words are runs of letters, digits and underscores, whatever their case.
+stands here and nowhere else. Words are those of Elasticsearch's standard analyser, whatever their case. Addresses are
+numbers of 128 bits, those of IPv4 in ::ffff:0:0/96, as Elasticsearch orders them.
 """
 
 import difflib
+import ipaddress
 import math
 import re
 from collections.abc import Iterator
@@ -20,12 +22,15 @@ from logship.search import kql
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, Value
 from logship.search.times import interval
 
-Kind: TypeAlias = Literal["integer", "number", "keyword", "text", "date", "boolean", "list", "label", "number label"]
+Kind: TypeAlias = Literal[
+    "integer", "number", "keyword", "text", "ip", "date", "boolean", "list", "label", "number label"
+]
 
 _KINDS: dict[str, Kind] = {
     "long": "integer", "integer": "integer", "short": "integer", "byte": "integer", "unsigned_long": "integer",
     "double": "number", "float": "number", "half_float": "number", "scaled_float": "number",
     "match_only_text": "text", "text": "text", "date": "date", "date_nanos": "date", "boolean": "boolean",
+    "ip": "ip",
 }  # fmt: skip
 MAPS = ("labels", "numeric_labels")
 KIND_OF: dict[str, Kind] = {
@@ -40,7 +45,10 @@ BARE_TEXT_FIELDS = (
 )  # fmt: skip
 
 Operator: TypeAlias = Literal["=", "<", "<=", ">", ">="]
-WORD = re.compile(r"\w+")
+# `24.3ms`, `httpx.ConnectError`, `a:b`, `1,000` and `can't` are one word each; `/`, `-`, `@` and `=` part words.
+LETTER_JOINTS, DIGIT_JOINTS = "'\u2019.:", ".,;'\u2019"
+WORD = re.compile(rf"\w+(?:(?:(?<=[^\W\d_])[{LETTER_JOINTS}](?=[^\W\d_])|(?<=\d)[{DIGIT_JOINTS}](?=\d))\w+)*")
+_IPV4_BEGINS = 0xFFFF << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +84,20 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`value` has the type of the target's kind; dates are nanoseconds since 1970."""
+    """`value` has the type of the target's kind; dates are nanoseconds since 1970, addresses see `address_number`."""
 
     target: Target
     operator: Operator
     value: int | float | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """An address of a network: its number is from `low` to `high`, both included."""
+
+    target: Target
+    low: int
+    high: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +124,7 @@ class WordLike:
     parts: tuple[str, ...]
 
 
-Test: TypeAlias = Every | Some | Unless | Exists | Compare | Like | Phrase | WordLike
+Test: TypeAlias = Every | Some | Unless | Exists | Compare | Within | Like | Phrase | WordLike
 NEVER, ALWAYS = Some(()), Every(())
 
 
@@ -170,6 +187,35 @@ def unknown_field(name: str, at: int = 0, text: str = "") -> KqlError:
     return KqlError(f"there is no field or label {name!r}" + (f"; did you mean {near}?" if near else ""), at, text)
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of running text, in small letters."""
+    return tuple(WORD.findall(text.lower()))
+
+
+def canonical(text: str) -> str | None:
+    """Return an IP address as stores hold it, None when it is none. IPv4 within IPv6 is IPv4."""
+    number = address_number(text)
+    return None if number is None else address_text(number)
+
+
+def address_number(text: str) -> int | None:
+    """Return the address as a number of 128 bits, None when it is none."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address):
+        return None if found.scope_id else int(found)
+    return _IPV4_BEGINS + int(found)
+
+
+def address_text(number: int) -> str:
+    """Return the text of an address that is held as `number`."""
+    if number >> 32 == 0xFFFF:
+        return str(ipaddress.IPv4Address(number & 0xFFFFFFFF))
+    return str(ipaddress.IPv6Address(number))
+
+
 def like_regex(parts: tuple[str, ...], flags: int = re.DOTALL) -> re.Pattern[str]:
     """The pieces around the stars as a regular expression for a whole text."""
     return re.compile(".*".join(map(re.escape, parts)), flags)
@@ -197,10 +243,19 @@ class _Leaf:
         if isinstance(name, Pattern) and name.any and isinstance(value, Pattern) and value.any:
             return ALWAYS
         if name is None:
-            if isinstance(value, Pattern) and value.any:
-                return ALWAYS
+            if isinstance(value, Pattern):
+                return ALWAYS if value.any else self.bare_pattern(value)
             return self.over([Target(field, KIND_OF[field]) for field in BARE_TEXT_FIELDS], "=", value)
         return self.over(targets(name), "=", value)
+
+    def bare_pattern(self, pattern: Pattern) -> Test:
+        """Without a field, blanks part patterns: any of them will do."""
+        found = [Target(field, KIND_OF[field]) for field in BARE_TEXT_FIELDS]
+        tests = [
+            self.over(found, "=", Pattern(parts, pattern.at) if len(parts) > 1 else Text(parts[0]))
+            for parts in _blank_parted(pattern.parts)
+        ]
+        return tests[0] if len(tests) == 1 else Some(tuple(tests))
 
     def test_range(self, name: Value, operator: kql.Operator, value: Text) -> Test:
         return self.over(targets(name), operator, value)
@@ -236,11 +291,15 @@ class _Leaf:
                 return Compare(target, operator, text == "true")
             case "date":
                 return self.date(target, operator, text)
-            case "text" if operator == "=":
-                words = tuple(word.lower() for word in WORD.findall(text))
+            case "ip":
+                return self.address(target, operator, text)
+            case "text":
+                if operator != "=":
+                    raise QuestionError(f"{target.name} is running text, in which nothing is {operator} something")
+                found = words(text)
                 if value.quoted:
-                    return Phrase(target, words) if words else NEVER
-                return Some(tuple(Phrase(target, (word,)) for word in words))
+                    return Phrase(target, found) if found else NEVER
+                return _any_word(target, found)
             case _:
                 return Compare(target, operator, text)
 
@@ -250,18 +309,57 @@ class _Leaf:
         match target.kind:
             case "integer" | "number" | "date" | "boolean":
                 raise QuestionError(f"{target.name} holds no text, so * cannot be part of its value; write >= and <")
+            case "ip":
+                raise QuestionError(f"{target.name} holds addresses, not text with *; write 10.0.0.0/8, or >= and <")
             case "number label":
                 return NEVER
             case "text":
-                return WordLike(target, tuple(part.lower() for part in pattern.parts))
+                tests = [_word_like(target, parts) for parts in _blank_parted(pattern.parts)]
+                return tests[0] if len(tests) == 1 else Some(tuple(tests))
             case _:
                 return Like(target, pattern.parts)
+
+    def address(self, target: Target, operator: Operator, text: str) -> Test:
+        number = address_number(text)
+        if number is not None:
+            return Compare(target, operator, number)
+        try:
+            network = ipaddress.ip_network("" if "%" in text else text, strict=False)
+        except ValueError:
+            raise QuestionError(f"{target.name} holds addresses, and {text!r} is none, nor a network") from None
+        if operator != "=":
+            raise QuestionError(f"{operator} compares with one address, and {text!r} is a network")
+        base = _IPV4_BEGINS if network.version == 4 else 0
+        return Within(target, base + int(network.network_address), base + int(network.broadcast_address))
 
     def date(self, target: Target, operator: Operator, text: str) -> Test:
         low, high = interval(text, self.now_ns, self.zone)
         if operator == "=":
             return Every((Compare(target, ">=", low), Compare(target, "<=", high)))
         return Compare(target, operator, high if operator in (">", "<=") else low)
+
+
+def _blank_parted(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """A pattern as those between its blanks; pieces of one are no pattern but text."""
+    found: list[list[str]] = [[""]]
+    for at, part in enumerate(parts):
+        if at:
+            found[-1].append("")
+        first, *others = re.split(r"\s+", part)
+        found[-1][-1] += first
+        found += [[other] for other in others]
+    return [tuple(one) for one in found if one != [""]]
+
+
+def _word_like(target: Target, parts: tuple[str, ...]) -> Test:
+    if len(parts) == 1:
+        return _any_word(target, words(parts[0]))
+    return WordLike(target, tuple(part.lower() for part in parts)) if any(parts) else Exists(target)
+
+
+def _any_word(target: Target, found: tuple[str, ...]) -> Test:
+    tests = tuple(Phrase(target, (word,)) for word in found)
+    return tests[0] if len(tests) == 1 else Some(tests)
 
 
 def _integer(target: Target, operator: Operator, number: Decimal) -> Test:

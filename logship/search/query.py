@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from logship.search.kql import Node
+from logship.search.kql import Node, equal
 from logship.search.ranges import Ranges
 
 # One event as stores give it back: flat ECS names, dates as RFC 3339 text with nine digits, absent fields absent.
 Record: TypeAlias = dict[str, Any]
 
+# What tells one worker from others, the first that an event has.
+WORKER_NAMES = ("service.node.name", "service.ephemeral_id", "service.name")
 NO_KEY = ""  # the key of rows that have no such field, in tallies and stats
 
 
@@ -23,11 +25,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """At most `limit` rows; `after` is the `next` of the rows before."""
+    """At most `limit` rows; `after` is the `next` of the rows before, of the same order.
+
+    `columns`: only these fields, `@timestamp` always; none: all. `greatest`: not by time, but by this number field,
+    the greatest first; events without it are left out."""
 
     limit: int = 100
     newest_first: bool = True
     after: str | None = None
+    columns: tuple[str, ...] = ()
+    greatest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +46,24 @@ class Rows:
 
 
 class Bucket(NamedTuple):
-    """`events` of `key` from `start_ns` on, for as long as was asked."""
+    """`events` of `key` from `start_ns` on, for as long as was asked; 0 when it was not asked by time.
+
+    `and_key`: the second field's value. `error`: by how many events it may be wrong, 0 where a store counts exactly."""
 
     start_ns: int
     key: str
     events: int
+    and_key: str = ""
+    error: int = 0
 
 
 class Share(NamedTuple):
+    """`events` have `value`, which is the part `share` of those that have the field at all; `error` as of a bucket."""
+
     value: str
     events: int
+    share: float = 0.0
+    error: int = 0
 
 
 class FieldCount(NamedTuple):
@@ -61,7 +76,9 @@ class FieldCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """A number field over the events of one key; the percentiles are exact and interpolated."""
+    """A number field over the events of one key, and of one bucket of time if that was asked.
+
+    Percentiles are interpolated. `error`: the part of its value by which one may be wrong, 0 where they are exact."""
 
     key: str
     count: int
@@ -71,6 +88,8 @@ class Stat:
     p50: float
     p95: float
     p99: float
+    start_ns: int = 0
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +111,28 @@ class Incarnation:
     duplicates: int = 0
 
 
+def around(source: "Source", id: str, before: int, after: int, everybody: bool) -> list[Record]:  # noqa: A002
+    """Answer `Source.context` with searches, for sources whose keys of pages continue any search by time."""
+    found = source.search(Query(equal("event.id", id)), Page(1))
+    if not found.records:
+        return []
+    event = found.records[0]
+    name = next((name for name in WORKER_NAMES if event.get(name)), None)
+    same = None if everybody or name is None else equal(name, str(event[name]))
+    sides = []
+    for newest_first, limit in ((True, before), (False, after)):
+        page = Page(limit, newest_first, found.next)
+        sides.append(source.search(Query(same), page).records if limit else [])
+    return [*reversed(sides[0]), event, *sides[1]]
+
+
 class Source(Protocol):
     """Whoever answers questions: the embedded store, a collector over HTTP. Any thread may ask.
 
     QuestionError when the question makes no sense, SourceError when the source cannot answer at all."""
 
     def search(self, query: Query, page: Page) -> Rows:
-        """Return whole records by time."""
+        """Return records by time, or by a number."""
         ...
 
     def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
@@ -109,18 +143,28 @@ class Source(Protocol):
         """Return the records with this event id, request id or trace id, oldest first."""
         ...
 
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+        """Return the event with this event id between at most `before` and `after` others, by time; [] without it.
+
+        The others are of its own worker, whatever its life, or with `everybody` of all."""
+        ...
+
     def count(self, query: Query) -> int: ...
 
-    def tally(self, query: Query, by: str | None, every_ns: int) -> list[Bucket]:
-        """Count by the values of `by` in buckets that begin at multiples of `every_ns`; oldest first, no empty ones."""
+    def tally(self, query: Query, by: str | None, every_ns: int | None, and_by: str | None = None) -> list[Bucket]:
+        """Count by the values of one field or two, in buckets that begin at multiples of `every_ns`; None: in one.
+
+        Oldest first, without empty ones."""
         ...
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         """Return the most frequent values, most first."""
         ...
 
-    def stats(self, query: Query, number_field: str, by: str | None) -> list[Stat]:
-        """Return one row for each value of `by`, in its order; rows without a number are not counted."""
+    def stats(self, query: Query, number_field: str, by: str | None, every_ns: int | None = None) -> list[Stat]:
+        """Return one row for each bucket as in `tally` and value of `by`, in that order.
+
+        Events without the number are not counted."""
         ...
 
     def incarnations(self, query: Query) -> list[Incarnation]:

@@ -1,6 +1,7 @@
 """Questions as SQL for the columns of the embedded store. Whatever a person typed travels as a parameter; only names of
 our own table of fields are ever part of the text."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -8,7 +9,9 @@ from typing import Any
 
 from logship.search.kql import Node, Text
 from logship.search.meaning import (
+    DIGIT_JOINTS,
     KIND_OF,
+    LETTER_JOINTS,
     MAPS,
     Compare,
     Every,
@@ -19,14 +22,29 @@ from logship.search.meaning import (
     Target,
     Test,
     Unless,
+    Within,
     WordLike,
+    address_text,
     meaning,
     targets,
 )
 
-# RE2's \w knows ASCII only; this is Python's.
-_LETTER = r"[\p{L}\p{N}_]"
-_BEFORE, _AFTER, _BETWEEN = r"(?:^|[^\p{L}\p{N}_])", r"(?:$|[^\p{L}\p{N}_])", r"[^\p{L}\p{N}_]+"
+# Classes of characters, for use within brackets. RE2's \w knows ASCII only; these are Python's.
+_DIGITS, _LETTERS = r"\p{Nd}", r"\p{L}\p{Nl}\p{No}"
+_WORDS = r"\p{L}\p{N}_"
+# A word as in `meaning.WORD`; RE2 cannot look around, so runs of letters and of digits hold their joints.
+_WORD = rf"(?:[{_LETTERS}](?:[{LETTER_JOINTS}]?[{_LETTERS}])*|[{_DIGITS}](?:[{DIGIT_JOINTS}]?[{_DIGITS}])*|_)+"
+WHOLE_WORD = re.compile(r"\w+")
+# An address as 32 hexadecimal digits, which as text are in the order of numbers. {0} is its text.
+_IPV4_KEY = (
+    "'00000000000000000000ffff' || format('{{:02x}}{{:02x}}{{:02x}}{{:02x}}', "
+    + ", ".join(f"try_cast(split_part({{0}}, '.', {part}) AS INTEGER)" for part in (1, 2, 3, 4))
+    + ")"
+)
+_GROUPS = "array_to_string(list_transform(string_split({0}, ':'), lambda g: CASE g WHEN '' THEN '' ELSE lpad(g, 4, '0') END), '')"
+_IPV6_HEAD, _IPV6_TAIL = (_GROUPS.format(f"split_part({{0}}, '::', {part})") for part in (1, 2))
+_IPV6_KEY = f"{_IPV6_HEAD} || repeat('0', 32 - length({_IPV6_HEAD}) - length({_IPV6_TAIL})) || {_IPV6_TAIL}"
+_ADDRESS_KEY = f"(CASE WHEN contains({{0}}, ':') THEN {_IPV6_KEY} ELSE {_IPV4_KEY} END)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +61,32 @@ def where(node: Node | None, now_ns: int, zone: tzinfo = UTC) -> Sql:
     return Sql(writer.test(meaning(node, now_ns, zone)), tuple(writer.params))
 
 
-def value_of(name: str) -> Sql:
-    """Return the expression for a field's value as text, NULL where it is absent; of a label when it is no field.
+@dataclass(frozen=True, slots=True)
+class Value:
+    """`key`: an expression to group by, NULL where there is none; `text`: how {} of it becomes text."""
 
-    A list is its values joined by ", "."""
+    key: Sql
+    text: str = "{}"
+
+
+def value_of(name: str) -> Value:
+    """Return how to group by a field, or by a label when it is no field. A list is its values joined by ", "."""
     target = targets(Text(name))[0]
     match target.kind:
         case "label":
-            return Sql(f"coalesce(labels[?], {_number_text('numeric_labels[?]')})", (target.name, target.name))
+            number = _number_text("numeric_labels[?]")
+            return Value(Sql(f"coalesce(labels[?], {number})", (target.name, target.name)))
         case "list":
-            return Sql(f"array_to_string({column(name)}, ', ')")
+            return Value(Sql(f"array_to_string({column(name)}, ', ')"))
         case "date":
-            below = f"lpad((epoch_ns({column(name)}) % 1000000000)::VARCHAR, 9, '0')"
-            return Sql(f"strftime({column(name)}, '%Y-%m-%dT%H:%M:%S.') || {below} || 'Z'")
+            below = "lpad((epoch_ns({0}) % 1000000000)::VARCHAR, 9, '0')"
+            return Value(Sql(column(name)), f"strftime({{0}}, '%Y-%m-%dT%H:%M:%S.') || {below} || 'Z'")
         case "number":
-            return Sql(_number_text(column(name)))
+            return Value(Sql(column(name)), _number_text("{}"))
+        case "integer" | "boolean":
+            return Value(Sql(column(name)), "{}::VARCHAR")
         case _:
-            return Sql(f"{column(name)}::VARCHAR")
+            return Value(Sql(column(name)))
 
 
 def number_of(name: str) -> Sql | None:
@@ -97,19 +124,49 @@ class _Writer:
             case Exists(target):
                 return self.exists(target)
             case Compare(target, operator, value):
+                if target.kind == "ip":
+                    return self.address(target, operator, int(value))
                 if target.kind == "date":
                     return self.on(target, f"{{}} {operator} make_timestamp_ns(?)", value)
                 return self.on(target, f"{{}} {operator} ?", value)
             case Like(target, parts):
                 return self.like(target, parts)
+            case Within(target, low, high):
+                return self.network(target, low, high)
             case Phrase(target, words):
                 # contains() is several times quicker than the expression and turns most rows away.
-                near = " AND ".join(["contains(lower({0}), ?)"] * len(words))
-                pattern = _BEFORE + _BETWEEN.join(map(_quoted, words)) + _AFTER
-                return self.on(target, f"({near} AND regexp_matches(lower({{0}}), ?))", *words, pattern)
+                near = " AND ".join(map(_contains, words))
+                return self.on(target, f"({near} AND regexp_matches(lower({{0}}), ?))", *words, _phrase(words))
             case WordLike(target, parts):
-                pattern = _BEFORE + f"{_LETTER}*".join(map(_quoted, parts)) + _AFTER
-                return self.on(target, "regexp_matches(lower({}), ?)", pattern)
+                return self.word_like(target, parts)
+
+    def address(self, target: Target, operator: str, number: int) -> str:
+        if operator == "=":
+            return self.on(target, "{} = ?", address_text(number))
+        return self.on(target, _ADDRESS_KEY + f" {operator} ?", f"{number:032x}")
+
+    def network(self, target: Target, low: int, high: int) -> str:
+        first, last = (address_text(number).split(".") for number in (low, high))
+        same = [one for one, other in zip(first, last, strict=False) if one == other] if len(first) == 4 else []
+        if same and low % 256 ** (4 - len(same)) == 0 and high - low + 1 == 256 ** (4 - len(same)):
+            return self.on(target, "starts_with({}, ?)", ".".join(same) + ("." if len(same) < 4 else ""))
+        near = "starts_with({0}, ?) AND " if same else ""
+        text = ".".join(same) + "."
+        between = f"({near}{_ADDRESS_KEY} BETWEEN ? AND ?)"
+        return self.on(target, between, *([text] if same else []), f"{low:032x}", f"{high:032x}")
+
+    def word_like(self, target: Target, parts: tuple[str, ...]) -> str:
+        near = max(parts, key=len)
+        if WHOLE_WORD.fullmatch(near) and sum(map(bool, parts)) == 1:
+            # What has no joint in it is part of some word wherever it stands; only its own ends matter.
+            if not parts[0] and not parts[-1]:
+                return self.on(target, _contains(near), near)
+            pattern = _before(near) + _quoted(near) if parts[0] else _quoted(near) + _after(near)
+            return self.on(target, f"({_contains(near)} AND regexp_matches(lower({{0}}), ?))", near, pattern)
+        # All words of the text with a blank around each: blanks are never part of one.
+        held = "' ' || array_to_string(regexp_extract_all(lower({0}), ?), ' ') || ' '"
+        pattern = f" {'[^ ]*'.join(map(_quoted, parts))} "
+        return self.on(target, f"({_contains(near)} AND regexp_matches({held}, ?))", near, _WORD, pattern)
 
     def exists(self, target: Target) -> str:
         if target.kind == "list":
@@ -150,6 +207,42 @@ class _Writer:
     def param(self, value: Any) -> str:
         self.params.append(value)
         return "?"
+
+
+def _phrase(words: tuple[str, ...]) -> str:
+    """The expression for these words one after the other; what joins two words into one is no gap between them."""
+    pattern = _before(words[0]) + _quoted(words[0])
+    for one, other in itertools.pairwise(words):
+        (kind, joints), (other_kind, _) = _side(one[-1]), _side(other[0])
+        joints = joints if kind == other_kind else ""
+        pattern += f"(?:[^{_WORDS}]{{2,}}|[^{_WORDS}{joints}])" + _quoted(other)
+    return pattern + _after(words[-1])
+
+
+def _before(word: str) -> str:
+    """The expression for where a word may begin."""
+    kind, joints = _side(word[0])
+    alone = f"|^[{joints}]|[^{kind}][{joints}]" if joints else ""
+    return f"(?:^|[^{_WORDS}{joints}]{alone})"
+
+
+def _after(word: str) -> str:
+    """The expression for where a word may end."""
+    kind, joints = _side(word[-1])
+    alone = f"|[{joints}]$|[{joints}][^{kind}]" if joints else ""
+    return f"(?:$|[^{_WORDS}{joints}]{alone})"
+
+
+def _contains(small: str) -> str:
+    """The condition that a text holds `small` in any case; small letters are made only where there are letters."""
+    return "contains({0}, ?)" if small.upper() == small else "contains(lower({0}), ?)"
+
+
+def _side(character: str) -> tuple[str, str]:
+    """The class of a word's first or last character, and the joints that could join it to such another."""
+    if character == "_":
+        return "_", ""
+    return (_DIGITS, DIGIT_JOINTS) if character.isdecimal() else (_LETTERS, LETTER_JOINTS)
 
 
 def _quoted(text: str) -> str:

@@ -3,7 +3,7 @@
     00000257.ndjson                              log 257: one canonical JSON object a line, in order of arrival
     00000240-00000249.50000.<t0>.<t1>.parquet    logs 240 to 249 sealed: rows, first and last "@timestamp" in ns
     00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be made again
-    dead.ndjson                                  records that fit nowhere: {"@timestamp", "reason", "record"}
+    dead.ndjson, dead.old.ndjson                 records that fit nowhere: {"@timestamp", "reason", "record"}
     *.tmp                                        being written      *.bad    could not be read, kept for a person
     lock                                         locked by the one writer, holds its pid
 
@@ -12,7 +12,8 @@ last line there, a *.tmp, and files whose logs a wider segment holds already: `S
 pass them over. The log numbers that are there follow each other: a hole means that the directory changed while it was
 being listed, so it is listed again. Segments never change: a wider one supersedes them, or they go, oldest first.
 
-Every row has a position, `_n`: log number * 2**24 + line. It never changes, and grows with the order of arrival.
+Every row has a position, `_n`: log number * 2**24 + line. It never changes, and grows with the order of arrival, which
+is the order of rows in a segment too: near enough to that of time for Parquet to pass over row groups.
 """
 
 import itertools
@@ -26,6 +27,7 @@ from logship.errors import StoreMissing
 
 POSITION_BITS = 24
 DEAD_LETTERS = "dead.ndjson"
+OLD_DEAD_LETTERS = "dead.old.ndjson"
 LOCK = "lock"
 
 _LOG = re.compile(r"(\d{8,})\.ndjson")

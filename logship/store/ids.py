@@ -1,7 +1,8 @@
 """Which events of ours a store holds: ranges of sequences for each incarnation, and how many rows they have.
 
-A segment's `.ids` file is the JSON object {incarnation: [rows, [[low, high], ...]]}. It is written before its segment
-gets its name, holds what the segment holds, and is made again from it when it is missing or cannot be read.
+A segment's `.ids` file is the JSON object {incarnation: [rows, [[low, high], ...], first ns, last ns]}. It is written
+before its segment gets its name, holds what the segment holds, and is made again from it when it is missing or cannot be
+read.
 """
 
 import bisect
@@ -9,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import orjson
@@ -18,15 +20,20 @@ from logship.search.ranges import Ranges, union
 from logship.store.files import Segment, write_durably
 
 # Beyond this a number is no sequence of ours, and DuckDB could not count with it.
-_SEQUENCE_LIMIT = 10**18
+SEQUENCE_LIMIT = 10**18
+EVENT_ID = "[0-9a-f]{24}-[0-9]{12,}"
+# A life takes some hundred bytes of memory, and strangers can make up as many as they like.
+LIVES_LIMIT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """`rows` is more than the size of `ranges` when events are held twice."""
+    """`rows` is more than the size of `ranges` when events are held twice. The times are 0 where nobody asked."""
 
     rows: int
     ranges: Ranges
+    first_ns: int = 0
+    last_ns: int = 0
 
 
 Ids = dict[str, Held]
@@ -34,8 +41,13 @@ Ids = dict[str, Held]
 
 def identity(record: Mapping[str, object]) -> tuple[str, int] | None:
     """Return incarnation and sequence of a record of ours, None of anybody else's."""
-    found = parse_event_id(record.get("event.id"))
-    return found if found and found[1] < _SEQUENCE_LIMIT else None
+    return parse(record.get("event.id"))
+
+
+def parse(event: object) -> tuple[str, int] | None:
+    """Return incarnation and sequence of an event id of ours, None of any other."""
+    found = parse_event_id(event)
+    return found if found and found[1] < SEQUENCE_LIMIT else None
 
 
 def collect(events: Iterable[str | None]) -> Ids:
@@ -49,19 +61,26 @@ def collect(events: Iterable[str | None]) -> Ids:
 
 def merge(many: Iterable[Ids]) -> Ids:
     """Return what several files hold together."""
-    rows: defaultdict[str, int] = defaultdict(int)
-    ranges: defaultdict[str, list[Ranges]] = defaultdict(list)
+    parts: defaultdict[str, list[Held]] = defaultdict(list)
     for ids in many:
         for name, held in ids.items():
-            rows[name] += held.rows
-            ranges[name].append(held.ranges)
-    return {name: Held(rows[name], union(*ranges[name])) for name in rows}
+            parts[name].append(held)
+    return {
+        name: Held(
+            sum(one.rows for one in some),
+            union(*(one.ranges for one in some)),
+            min(one.first_ns for one in some),
+            max(one.last_ns for one in some),
+        )
+        for name, some in parts.items()
+    }
 
 
 def write(directory: Path, segment: Segment, ids: Ids) -> None:
     """Make the `.ids` file of `segment`."""
     write_durably(
-        directory / segment.ids_name, orjson.dumps({name: [held.rows, held.ranges] for name, held in ids.items()})
+        directory / segment.ids_name,
+        orjson.dumps({name: [held.rows, held.ranges, held.first_ns, held.last_ns] for name, held in ids.items()}),
     )
 
 
@@ -69,44 +88,111 @@ def read(directory: Path, segment: Segment) -> Ids | None:
     """Return what the `.ids` file says, None if there is none that can be read."""
     try:
         found = orjson.loads((directory / segment.ids_name).read_bytes())
-        return {name: Held(rows, tuple((low, high) for low, high in ranges)) for name, (rows, ranges) in found.items()}
+        return {
+            name: Held(rows, tuple((low, high) for low, high in ranges), first_ns, last_ns)
+            for name, (rows, ranges, first_ns, last_ns) in found.items()
+        }
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
-def rebuild(connection: duckdb.DuckDBPyConnection, file: Path) -> Ids:
-    """Return the ids in a Parquet file. duckdb.Error when it cannot be read."""
-    cursor = connection.execute('SELECT "event.id" FROM read_parquet(?)', [str(file)])
-    parts = []
-    while rows := cursor.fetchmany(100_000):
-        parts.append(collect(event for (event,) in rows))
-    return merge(parts)
+def rebuild(connection: duckdb.DuckDBPyConnection, rows: str) -> Ids:
+    """Return the ids of a relation. duckdb.Error when it cannot be read."""
+    # What follows each other without a hole has the same distance to its place in the order.
+    found = connection.execute(
+        f"""
+        SELECT life, sum(events)::BIGINT, list([low, high] ORDER BY low), epoch_ns(min(oldest)), epoch_ns(max(newest))
+        FROM (
+            SELECT life, min(n) AS low, max(n) AS high, sum(events) AS events, min(oldest) AS oldest, max(newest) AS newest
+            FROM (
+                SELECT *, n - row_number() OVER (PARTITION BY life ORDER BY n) AS distance FROM (
+                    SELECT left("event.id", 24) AS life, try_cast(substr("event.id", 26) AS BIGINT) AS n,
+                           count(*) AS events, min("@timestamp") AS oldest, max("@timestamp") AS newest
+                    FROM ({rows}) WHERE regexp_full_match("event.id", ?) GROUP BY ALL)
+                WHERE n < ?)
+            GROUP BY life, distance)
+        GROUP BY life
+        """,  # noqa: S608 - only names of our own files
+        [EVENT_ID, SEQUENCE_LIMIT],
+    ).fetchall()
+    return {
+        life: Held(count, tuple((low, high) for low, high in ranges), oldest_ns, newest_ns)
+        for life, count, ranges, oldest_ns, newest_ns in found
+    }
 
 
 @dataclass(slots=True)
+class Fresh:
+    """What a batch adds to one life. `newest`: the highest sequence that is known, of the store or of the batch."""
+
+    newest: int
+    runs: list[list[int]] = field(default_factory=list)
+    late: set[int] = field(default_factory=set)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        return [(low, high) for low, high in self.runs] + [(one, one) for one in self.late]
+
+
 class Seen:
     """Every event of ours that the store has: answers whether one is new. Belongs to one thread."""
 
-    _lives: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, ids: Ids) -> "Seen":
-        return cls({name: list(held.ranges) for name, held in ids.items()})
+    def __init__(self, ids: Ids | None = None) -> None:
+        self._lives = {name: list(held.ranges) for name, held in (ids or {}).items()}
 
     def has(self, incarnation: str, sequence: int) -> bool:
         ranges = self._lives.get(incarnation)
         if not ranges or sequence > ranges[-1][1]:
             return False
-        at = bisect.bisect_right(ranges, (sequence, _SEQUENCE_LIMIT)) - 1
+        at = bisect.bisect_right(ranges, (sequence, SEQUENCE_LIMIT)) - 1
         return at >= 0 and ranges[at][1] >= sequence
 
-    def add(self, incarnation: str, sequences: Iterable[int]) -> None:
+    def take(self, event: object, batch: dict[str, Fresh]) -> tuple[Fresh, int] | Literal[False] | None:
+        """Return whose event it is and its sequence, if it is new; False when it is not, None when it is not of ours.
+
+        `batch` is what the batch has so far; `keep` adds to it, once the event has a line."""
+        if type(event) is not str:
+            return None
+        life, digits = event[:24], event[25:]
+        fresh = batch.get(life)
+        if fresh is None or len(digits) != 12 or event[24] != "-" or not digits.isdecimal() or not digits.isascii():
+            parsed = identity({"event.id": event})
+            if parsed is None:
+                return None
+            life, sequence = parsed
+            if life not in batch:
+                ranges = self._lives.get(life)
+                batch[life] = Fresh(ranges[-1][1] if ranges else -1)
+            fresh = batch[life]
+        else:
+            sequence = int(digits)
+        if sequence > fresh.newest:
+            return fresh, sequence
+        held = sequence in fresh.late or self.has(life, sequence) or any(a <= sequence <= b for a, b in fresh.runs)
+        return False if held else (fresh, sequence)
+
+    @staticmethod
+    def keep(fresh: Fresh, sequence: int) -> None:
+        """Add to a batch what `take` called new."""
+        if sequence <= fresh.newest:
+            fresh.late.add(sequence)
+            return
+        if fresh.runs and fresh.runs[-1][1] == sequence - 1:
+            fresh.runs[-1][1] = sequence
+        else:
+            fresh.runs.append([sequence, sequence])
+        fresh.newest = sequence
+
+    def add(self, batch: Mapping[str, Fresh]) -> None:
         """Take note of events that are stored now."""
-        ranges = self._lives.setdefault(incarnation, [])
-        for low, high in union((number, number) for number in sequences):
-            if ranges and low == ranges[-1][1] + 1:
-                ranges[-1] = (ranges[-1][0], high)
-            elif not ranges or low > ranges[-1][1]:
-                ranges.append((low, high))
-            else:
-                ranges[:] = union(ranges, ((low, high),))
+        for life, fresh in batch.items():
+            added = fresh.ranges()
+            # The longest unheard life makes room: its events, if they come again, are stored again.
+            ranges = self._lives.pop(life, [])
+            self._lives[life] = ranges
+            if added and not fresh.late and ranges and added[0][0] == ranges[-1][1] + 1:
+                ranges[-1] = (ranges[-1][0], added[0][1])
+                ranges += added[1:]
+            elif added:
+                ranges[:] = union(ranges, added)
+        while len(self._lives) > LIVES_LIMIT:
+            del self._lives[next(iter(self._lives))]

@@ -1,10 +1,15 @@
-"""The background thread of a store: seals logs into Parquet, merges small segments, lets old ones go."""
+"""The two background threads of a store: one seals logs into Parquet, one merges segments and lets old ones go.
+
+They are apart because a merge of two million rows takes half a minute, and a log that waits to be sealed is read again by
+every question. Both have low priority, and acknowledgements wait for neither.
+"""
 
 import atexit
 import contextlib
 import itertools
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -15,61 +20,69 @@ import duckdb
 
 from logship.store import ids
 from logship.store.files import Segment, log_name, read_listing, sync_directory
-from logship.store.schema import connect, relation
+from logship.store.schema import as_stored, connect, quoted, to_store
 
 # Small row groups halve the memory of a needle search and cost 2 % of disk.
 ROW_GROUP_ROWS = 24_576
 MERGE_SEGMENTS = 10
 MERGE_LIMIT_ROWS = 2_000_000
-# read_json takes a buffer of 32 MB a thread: less than this fails.
-MEMORY_LIMIT_BYTES = 256 * 2**20
+# Sealing goes first: merging waits while logs do, until there are so many segments that every question feels it.
+MERGE_WAITS_LOGS = 4
+MERGE_ANYWAY_SEGMENTS = 100
+# What a thread of ours may take; read_json alone needs 4 MB a thread, writing a row group some 50.
+MEMORY_LIMIT_BYTES = 128 * 2**20
 RETRY_SECONDS = (1.0, 5.0, 30.0)
 _TICK_SECONDS = 1.0
 _RETENTION_EVERY_SECONDS = 60.0
-_NICENESS = 10
+_NICENESS = 0
 # Superseded files stay for a while: a question that has listed them may still be reading.
 GRACE_SECONDS = 3.0
+# Below this much free space the oldest segments go: a full disk would stop everybody on the machine.
+FLOOR_BYTES = 256 * 2**20
 
 _logger = logging.getLogger("logship.store")
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What to keep; 0: no limit."""
+    """What to keep; 0: no limit. `floor_bytes`: what must stay free on the disk."""
 
     days: float = 0
     limit_bytes: int = 0
+    floor_bytes: int = FLOOR_BYTES
 
 
 class Keeper:
     """Seals what `due` names, oldest first. Answers wait for nothing here: logs can be read until they are sealed.
 
-    `due`: called about every second, returns the full logs; `failed`: why the last try did not work, or None."""
+    `due`: called about every second, returns the full logs; `sealed` is told of each. `failed`: why the last try did
+    not work, or None."""
 
-    def __init__(self, directory: Path, due: Callable[[], list[int]], retention: Retention) -> None:
+    def __init__(
+        self, directory: Path, due: Callable[[], list[int]], sealed: Callable[[int], None], retention: Retention
+    ) -> None:
         self.failed: BaseException | None = None
-        self._directory, self._due, self._retention = directory, due, retention
-        self._wake, self._stopping = threading.Event(), threading.Event()
+        self.directory, self.stopping = directory, threading.Event()
+        self._due, self._sealed, self._retention = due, sealed, retention
         self._done = threading.Condition()
-        self._failures = 0
+        self._waiting_logs = 0
         self._next_retention = 0.0
         self._superseded: list[tuple[float, Path]] = []
-        self._database: duckdb.DuckDBPyConnection | None = None
-        self._thread = threading.Thread(target=self._run, name="logship-keeper", daemon=True)
-        self._thread.start()
+        self._seals = _Worker("logship-seal", self._seal_all, self)
+        self._merges = _Worker("logship-merge", self._tidy, self)
         # A thread inside DuckDB while the interpreter goes down would abort the process.
         atexit.register(self.stop)
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._seals.is_alive() and self._merges.is_alive()
 
     def wake(self) -> None:
         """Look for work now."""
-        self._wake.set()
+        self._seals.wake.set()
 
     def wait(self, done: Callable[[], bool], timeout_seconds: float) -> bool:
-        """Return True when `done` holds, False when it does not in time or the thread is dead."""
+        """Return True when `done` holds, False when it does not in time or a thread is dead."""
         deadline = time.monotonic() + timeout_seconds
         with self._done:
             while not done():
@@ -80,95 +93,79 @@ class Keeper:
         return True
 
     def stop(self) -> None:
-        """Return when the thread has ended; a log that is being sealed is sealed first."""
+        """Return when the threads have ended; a log that is being sealed is sealed first, a merge is given up."""
         atexit.unregister(self.stop)
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self.stopping.set()
+        self._seals.wake.set()
+        self._merges.wake.set()
+        while self._merges.is_alive():
+            self._merges.interrupt()
+            self._merges.join(0.2)
+        self._seals.join()
+        with contextlib.suppress(OSError):
+            self._clear(time.monotonic() + GRACE_SECONDS)
 
-    def _run(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # other systems have no priority of a thread
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        try:
-            while not self._stopping.is_set():
-                self._wake.wait(_TICK_SECONDS if not self._failures else self._pause_seconds())
-                self._wake.clear()
-                self._work()
-        except BaseException as error:
+    def ended(self, error: BaseException | None) -> None:
+        """One of the threads ends, with an error of ours or without."""
+        if error is not None:
             self.failed = error
-            raise
-        finally:
-            with contextlib.suppress(OSError):
-                self._clear(time.monotonic() + GRACE_SECONDS)
-            if self._database is not None:
-                self._database.close()
+        with self._done:
+            self._done.notify_all()
+
+    def _seal_all(self, database: duckdb.DuckDBPyConnection) -> None:
+        while (due := self._due()) and not self.stopping.is_set():
+            self._waiting_logs = len(due) - 1
+            self._seal(database, due[0])
+            self._sealed(due[0])
             with self._done:
                 self._done.notify_all()
+            self._merges.wake.set()
 
-    def _pause_seconds(self) -> float:
-        return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
+    def _tidy(self, database: duckdb.DuckDBPyConnection) -> None:
+        self._clear(time.monotonic())
+        while not self.stopping.is_set() and self._merge_once(database):
+            pass
+        if time.monotonic() >= self._next_retention:
+            self._next_retention = time.monotonic() + _RETENTION_EVERY_SECONDS
+            self.retain(time.time_ns())
+        self.make_room(shutil.disk_usage(self.directory).free)
 
-    def _work(self) -> None:
-        try:
-            self._clear(time.monotonic())
-            for number in self._due():
-                if self._stopping.is_set():
-                    return
-                self._seal(number)
-                with self._done:
-                    self._done.notify_all()
-            while not self._stopping.is_set() and not self._due() and self._merge_once():
-                pass
-            if time.monotonic() >= self._next_retention:
-                self._next_retention = time.monotonic() + _RETENTION_EVERY_SECONDS
-                self.retain(time.time_ns())
-        except (OSError, duckdb.Error) as error:  # a full disk: the logs stay readable, and it is tried again
-            self._failures += 1
-            if self.failed is None:
-                tried = "%s: logs cannot be sealed and stay as they are, trying again: %s"
-                _logger.error(tried, self._directory, error)  # noqa: TRY400 - a person reads it
-            self.failed = error
-        else:
-            self._failures, self.failed = 0, None
-
-    def _seal(self, number: int) -> None:
-        log = self._directory / log_name(number)
-        with log.open("rb") as file:
-            lines = sum(1 for _ in file)
-        rows = self._publish(f'{relation([], [log] if lines else [])} ORDER BY "@timestamp", _n', number, number)
+    def _seal(self, database: duckdb.DuckDBPyConnection, number: int) -> None:
+        log = self.directory / log_name(number)
+        lines = count_lines(log)
+        rows = self._publish(database, to_store(log), number, number)
         if rows == lines:
             self._supersede(log)
         else:
             log.rename(log.with_suffix(".bad"))
-            _logger.error(
-                "%s: %d of %d lines could not be read and are kept in %s",
-                log,
-                lines - rows,
-                lines,
-                log.with_suffix(".bad"),
-            )
+            unread = "%s: %d of %d lines could not be read and are kept in %s"
+            _logger.error(unread, log, lines - rows, lines, log.with_suffix(".bad"))
 
-    def _merge_once(self) -> bool:
-        """Turn ten neighbours of about the same size into one; False when there are none."""
-        group = mergeable(read_listing(self._directory).segments)
+    def _merge_once(self, database: duckdb.DuckDBPyConnection) -> bool:
+        """Turn ten neighbours of about the same size into one; False when there are none, or sealing goes first."""
+        segments = read_listing(self.directory).segments
+        if self._waiting_logs > MERGE_WAITS_LOGS and len(segments) < MERGE_ANYWAY_SEGMENTS:
+            return False
+        group = mergeable(segments)
         if not group:
             return False
         # Concatenated, not sorted: a sort of millions of rows spills, and segments hardly overlap in time.
-        files = [self._directory / segment.name for segment in group]
-        known = [ids.read(self._directory, segment) for segment in group]
+        files = [self.directory / segment.name for segment in group]
+        known = [ids.read(self.directory, segment) for segment in group]
         whole = ids.merge([one for one in known if one is not None]) if None not in known else None
-        self._publish(relation(files, []), group[0].first, group[-1].last, whole)
+        self._publish(database, as_stored(files), group[0].first, group[-1].last, whole)
         for segment in group:
-            self._supersede(self._directory / segment.name, self._directory / segment.ids_name)
+            self._supersede(self.directory / segment.name, self.directory / segment.ids_name)
         return True
 
-    def _publish(self, select: str, first: int, last: int, known: ids.Ids | None = None) -> int:
+    def _publish(
+        self, database: duckdb.DuckDBPyConnection, select: str, first: int, last: int, known: ids.Ids | None = None
+    ) -> int:
         """Write a segment for these logs; it is there as a whole or not at all. Returns its rows."""
-        database = self._database = self._database or connect(MEMORY_LIMIT_BYTES, threads=1)
-        temporary = self._directory / f"{first:08d}-{last:08d}.tmp"
+        temporary = self.directory / f"{first:08d}-{last:08d}.tmp"
         try:
             database.execute(
-                f"COPY ({select}) TO '{str(temporary).replace(chr(39), chr(39) * 2)}'"
+                f"COPY ({select}) TO {quoted(temporary)}"
                 f" (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
             )
             rows, oldest_ns, newest_ns = database.execute(
@@ -178,19 +175,21 @@ class Keeper:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             segment = Segment(first, last, rows, oldest_ns or 0, newest_ns or 0)
-            ids.write(self._directory, segment, ids.rebuild(database, temporary) if known is None else known)
-            temporary.rename(self._directory / segment.name)
+            ids.write(
+                self.directory, segment, ids.rebuild(database, as_stored([temporary])) if known is None else known
+            )
+            temporary.rename(self.directory / segment.name)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_directory(self._directory)
+        sync_directory(self.directory)
         return int(rows)
 
     def retain(self, now_ns: int) -> list[Segment]:
         """Remove the oldest segments that are older or more than may be kept, and return them."""
         keep, removed = self._retention, []
-        segments = read_listing(self._directory).segments
-        sizes = [(self._directory / segment.name).stat().st_size for segment in segments]
+        segments = read_listing(self.directory).segments
+        sizes = [(self.directory / segment.name).stat().st_size for segment in segments]
         before_ns = now_ns - int(keep.days * 86400 * 10**9)
         # Only a prefix: the log numbers that are left must follow each other.
         for at, segment in enumerate(segments):
@@ -200,23 +199,101 @@ class Keeper:
             self._remove(segment)
             removed.append(segment)
         if removed:
-            _logger.info(
-                "%s: %d old segments were removed, %d rows", self._directory, len(removed), sum(s.rows for s in removed)
-            )
+            rows = sum(one.rows for one in removed)
+            _logger.info("%s: %d old segments were removed, %d rows", self.directory, len(removed), rows)
+        return removed
+
+    def make_room(self, free_bytes: int) -> list[Segment]:
+        """Remove the oldest segments until the disk has its floor free, the newest segment never; return them."""
+        removed: list[Segment] = []
+        if free_bytes >= self._retention.floor_bytes:
+            return removed
+        self._clear(time.monotonic() + GRACE_SECONDS)
+        for segment in read_listing(self.directory).segments[:-1]:
+            if free_bytes >= self._retention.floor_bytes:
+                break
+            free_bytes += (self.directory / segment.name).stat().st_size
+            self._remove(segment)
+            removed.append(segment)
+        if removed:
+            short = "%s: the disk has less than %d MiB free, so the %d oldest segments were removed, %d rows"
+            rows = sum(one.rows for one in removed)
+            _logger.warning(short, self.directory, self._retention.floor_bytes // 2**20, len(removed), rows)
         return removed
 
     def _supersede(self, *paths: Path) -> None:
-        self._superseded += [(time.monotonic() + GRACE_SECONDS, path) for path in paths]
+        gone_at = time.monotonic() + GRACE_SECONDS
+        self._superseded += [(gone_at, path) for path in paths]
 
     def _clear(self, now: float) -> None:
-        """Remove what was superseded long enough ago."""
+        """Remove what was superseded long enough ago. Belongs to the thread that merges."""
         while self._superseded and self._superseded[0][0] <= now:
             self._superseded[0][1].unlink(missing_ok=True)
             self._superseded.pop(0)
 
     def _remove(self, segment: Segment) -> None:
-        (self._directory / segment.name).unlink(missing_ok=True)
-        (self._directory / segment.ids_name).unlink(missing_ok=True)
+        (self.directory / segment.name).unlink(missing_ok=True)
+        (self.directory / segment.ids_name).unlink(missing_ok=True)
+
+
+class _Worker(threading.Thread):
+    """A thread with a database of its own that calls `work` about every second, and again after a failure."""
+
+    def __init__(self, name: str, work: Callable[[duckdb.DuckDBPyConnection], None], keeper: Keeper) -> None:
+        super().__init__(name=name, daemon=True)
+        self.wake = threading.Event()
+        self._work, self._keeper = work, keeper
+        self._database: duckdb.DuckDBPyConnection | None = None
+        self._failures = 0
+        self.start()
+
+    def interrupt(self) -> None:
+        """Give up what runs; for work that can be done later."""
+        if self._database is not None:
+            with contextlib.suppress(duckdb.Error):  # closed meanwhile
+                self._database.interrupt()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # other systems have no priority of a thread
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        error: BaseException | None = None
+        try:
+            while not self._keeper.stopping.is_set():
+                self.wake.wait(self._pause_seconds())
+                self.wake.clear()
+                self._try()
+        except BaseException as bug:
+            error = bug
+            raise
+        finally:
+            if self._database is not None:
+                self._database.close()
+            self._keeper.ended(error)
+
+    def _pause_seconds(self) -> float:
+        return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1] if self._failures else _TICK_SECONDS
+
+    def _try(self) -> None:
+        try:
+            self._database = self._database or connect(MEMORY_LIMIT_BYTES, threads=1)
+            self._work(self._database)
+        except (OSError, duckdb.Error) as error:  # a full disk: the logs stay readable, and it is tried again
+            if self._keeper.stopping.is_set():
+                return
+            if not self._failures:
+                tried = "%s in %s fails, what there is stays as it is, trying again: %s"
+                _logger.error(tried, self.name, self._keeper.directory, error)  # noqa: TRY400 - a person reads it
+            self._failures += 1
+            self._keeper.failed = error
+        else:
+            if self._failures:
+                self._failures, self._keeper.failed = 0, None
+
+
+def count_lines(log: Path) -> int:
+    """Return how many line ends a log has."""
+    with log.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
 
 
 def mergeable(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:

@@ -1,42 +1,42 @@
 """Answers from the directory of a store: a `Source`. Any process may read while another writes; nothing is locked."""
 # ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
 
-import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import duckdb
-
-from logship.errors import QuestionError, StoreError
+from logship.errors import QuestionError
 from logship.search import kql, sql
-from logship.search.kql import Node
-from logship.search.meaning import KIND_OF, unknown_field, unknown_names
-from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat
-from logship.search.sql import Sql
-from logship.store import lives
-from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, read_listing
-from logship.store.schema import COLUMNS, SELECT_ROW, connect, record, relation
+from logship.search.meaning import KIND_OF, MAPS, unknown_field, unknown_names
+from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
+from logship.search.ranges import size
+from logship.search.sql import Sql, Value
+from logship.store import ids
+from logship.store.asking import Asker, Look
+from logship.store.files import POSITION_BITS, Segment, log_of
+from logship.store.schema import COLUMNS, record, select_row
 
-MEMORY_LIMIT_BYTES = 512 * 2**20
+MEMORY_LIMIT_BYTES = 192 * 2**20
 THREADS = 2
 # One request has tens of events, a trace hundreds; more is somebody's constant id.
 SAME_ID_LIMIT = 10_000
 # Each step reads the chosen files again; their whole rows must fit in memory.
 ROWS_AT_ONCE = 10_000
-_TRIES = 8
+_BEATS = ["worker-heartbeat", "worker-closed", "worker-lost", "worker-ended"]
+_LIFE = '"service.ephemeral_id"'
 
-_T = TypeVar("_T")
-_Key = tuple[int, int]  # nanoseconds, position
+_Key = tuple[int | float, int]  # nanoseconds or the number that is ordered by, position
 
 
 class Reader:
     """A `Source` over `directory`, which need not exist yet. Any number of threads may ask.
 
     Every question looks at the directory anew, and so sees whatever was durable when it was asked. StoreMissing when
-    there is no store, StoreError when a file cannot be read, KqlError for a field that is none and no label either."""
+    there is no store, StoreError when a file cannot be read, KqlError for a field that is none and no label either.
+    A question that takes longer than `limit_seconds` (0: no limit) is cancelled with a StoreError."""
 
     def __init__(
         self,
@@ -46,295 +46,335 @@ class Reader:
         clock_ns: Callable[[], int] = time.time_ns,
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
         threads: int = THREADS,
+        limit_seconds: float = 0,
     ) -> None:
         self.directory = Path(directory)
-        self._zone, self._clock_ns = zone, clock_ns
-        self._database = connect(memory_limit_bytes, threads)
-        self._opening = threading.Lock()
+        self._asker = Asker(self.directory, zone, clock_ns, memory_limit_bytes, threads, limit_seconds)
         self._quiet: tuple[str, object] | None = None
 
     def close(self) -> None:
         """Give memory and threads back. Running questions end with an error."""
-        self._database.close()
+        self._asker.close()
 
     def search(self, query: Query, page: Page) -> Rows:
-        after = _key(page.after) if page.after else None
-        limit = max(page.limit, 0)
+        order, names = _Order.of(page), _columns(page)
 
-        def answer(cursor: duckdb.DuckDBPyConnection, listing: Listing) -> Rows:
-            condition = self._condition(query)
-            keys = self._keys(cursor, listing, condition, _Order(page.newest_first, limit, after), query)
-            records = self._records(cursor, listing, keys)
-            more = len(keys) == limit and limit > 0
-            return Rows(
-                [records[key] for key in keys if key in records], f"{keys[-1][0]}.{keys[-1][1]}" if more else None
-            )
+        def answer(look: Look) -> Rows:
+            keys = _keys(look, look.condition(query), order, query)
+            records = _records(look, keys, names)
+            more = len(keys) == order.limit and order.limit > 0
+            found = [records[position] for _, position in keys if position in records]
+            return Rows(found, f"{keys[-1][0]!r}:{keys[-1][1]}" if more else None)
 
-        return self._ask(query.where, answer)
+        return self._asker.ask(query.where, answer)
 
     def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
-        def answer(cursor: duckdb.DuckDBPyConnection, listing: Listing) -> Rows:
-            sizes = tuple((number, self._path(log_name(number)).stat().st_size) for number in listing.logs)
-            state = (sizes, listing.next_log)
+        def answer(look: Look) -> Rows:
+            listing = look.listing
+            state = (tuple((number, look.log(number).stat().st_size) for number in listing.logs), listing.next_log)
             if after is not None and self._quiet == (after, state):
                 return Rows([], after)
             position = _position(after) if after is not None else None
             lowest = listing.next_log - 1 if position is None else log_of(position + 1)
             late = [segment for segment in listing.segments if segment.last >= lowest]
-            rows = self._relation(late, [number for number in listing.logs if number >= lowest])
-            last = self._all(cursor, f"SELECT max(_n) FROM ({rows})")[0][0]
+            rows = look.relation(late, [number for number in listing.logs if number >= lowest])
+            last = look.all(f"SELECT max(_n) FROM ({rows})")[0][0]
             if position is None or last is None or last <= position:
                 before_last_log = ((listing.next_log - 1) << POSITION_BITS) - 1
                 after_now = str(position if position is not None else before_last_log if last is None else last)
                 self._quiet = (after_now, state)
                 return Rows([], after_now)
-            condition = self._condition(query)
-            found = self._all(
-                cursor,
-                f"SELECT {SELECT_ROW} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?",
+            condition = look.condition(query)
+            found = look.all(
+                f"SELECT {select_row()} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?",
                 position, last, *condition.params, limit,
             )  # fmt: skip
             return Rows([record(row) for row in found], str(found[-1][0] if len(found) == limit else last))
 
-        return self._ask(query.where, answer)
+        return self._asker.ask(query.where, answer)
 
     def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
+        page = Page(SAME_ID_LIMIT, newest_first=False)
+        if ids.parse(id):  # quick, because the sidecars know where it is
+            found = self.search(Query(kql.equal("event.id", id)), page).records
+            if found:
+                return found
         same = kql.Or(tuple(kql.equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
-        return self.search(Query(same), Page(SAME_ID_LIMIT, newest_first=False)).records
+        return self.search(Query(same), page).records
+
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+        return around(self, id, before, after, everybody)
 
     def count(self, query: Query) -> int:
         return int(self._rows(query, Sql("SELECT count(*)"))[0][0])
 
-    def tally(self, query: Query, by: str | None, every_ns: int) -> list[Bucket]:
-        if every_ns < 1:
-            raise QuestionError(f"buckets of {every_ns} ns are impossible; write 1s, 1m or 1h")
-        key = self._value(by)
-        start = f'(epoch_ns("@timestamp") // {int(every_ns)} * {int(every_ns)})'
+    def tally(self, query: Query, by: str | None, every_ns: int | None, and_by: str | None = None) -> list[Bucket]:
+        key, and_key = self._value(by), self._value(and_by)
+        columns = f"{_start(every_ns)} AS s, {key.key.text} AS k, {and_key.key.text} AS j"
+        texts = f"s, coalesce({key.text.format('k')}, ''), n, coalesce({and_key.text.format('j')}, '')"
         found = self._rows(
-            query, Sql(f"SELECT {start}, {key.text}, count(*)", key.params), "GROUP BY 1, 2 ORDER BY 1, 2"
+            query,
+            Sql(f"SELECT {columns}", key.key.params + and_key.key.params),
+            f"SELECT {texts} FROM (SELECT s, k, j, count(*) AS n FROM ({{}}) GROUP BY ALL) ORDER BY 1, 2, 4",
         )
         return [Bucket(*row) for row in found]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
-        value = (
-            Sql(f"unnest({sql.column(field)})")
-            if KIND_OF.get(field) == "list"
-            else self._known(field, sql.value_of(field))
-        )
+        value, events = self._value(field), "sum(n) OVER ()"
+        if KIND_OF.get(field) == "list":
+            value = Value(Sql(f"unnest({sql.column(field)})"))
+            # An event with two values counts for both, and once as an event.
+            events = str(self.count(Query(kql.every(query.where, kql.existing(field)), query.since_ns, query.until_ns)))
         found = self._rows(
             query,
-            Sql(f"SELECT {value.text} AS value", value.params),
-            outer=(
-                "SELECT value, count(*) FROM (",
-                f") WHERE value IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {int(limit)}",
-            ),
+            Sql(f"SELECT {value.key.text} AS k", value.key.params),
+            f"SELECT {value.text.format('k')}, n, {events} FROM (SELECT k, count(*) AS n FROM ({{}})"
+            f" WHERE k IS NOT NULL GROUP BY 1) ORDER BY 2 DESC, 1 LIMIT {int(limit)}",
         )
-        return [Share(*row) for row in found]
+        return [Share(text, n, n / max(float(total), 1.0)) for text, n, total in found]
 
-    def stats(self, query: Query, number_field: str, by: str | None) -> list[Stat]:
+    def stats(self, query: Query, number_field: str, by: str | None, every_ns: int | None = None) -> list[Stat]:
         number = sql.number_of(number_field)
         if number is None:
             raise QuestionError(f"{number_field} holds no numbers, so there are no statistics of it")
-        number = self._known(number_field, number)
+        self._check_known(number_field)
         key = self._value(by)
+        columns = f"{_start(every_ns)} AS s, {key.key.text} AS k, {number.text}::DOUBLE AS x"
         found = self._rows(
             query,
-            Sql(f"SELECT {key.text} AS key, {number.text}::DOUBLE AS x", key.params + number.params),
-            outer=(
-                "SELECT key, count(x), sum(x), min(x), max(x), unnest([quantile_cont(x, [0.5, 0.95, 0.99])]) FROM (",
-                ") WHERE x IS NOT NULL GROUP BY key ORDER BY key",
-            ),
+            Sql(f"SELECT {columns}", key.key.params + number.params),
+            f"SELECT coalesce({key.text.format('k')}, ''), n, total, low, high, q[1], q[2], q[3], s FROM (SELECT s, k,"
+            " count(x) AS n, sum(x) AS total, min(x) AS low, max(x) AS high, quantile_cont(x, [0.5, 0.95, 0.99]) AS q"
+            " FROM ({}) WHERE x IS NOT NULL GROUP BY ALL) ORDER BY s, 1",
         )
-        return [Stat(*row[:5], *row[5]) for row in found]
+        return [Stat(*row) for row in found]
 
     def incarnations(self, query: Query) -> list[Incarnation]:
-        def answer(cursor: duckdb.DuckDBPyConnection, listing: Listing) -> list[Incarnation]:
-            condition = self._condition(query)
-            within = self._relation(_in_time(listing.segments, query), listing.logs)
-            chosen = self._all(
-                cursor, f"SELECT DISTINCT {lives.NAME} FROM ({within}) WHERE {condition.text}", *condition.params
-            )
-            everything = self._relation(listing.segments, listing.logs)
-            tail = self._relation([], listing.logs)
-            names = {name for (name,) in chosen if name}
-            return lives.incarnations(cursor, self.directory, listing.segments, everything, tail, names)
-
-        return self._ask(query.where, answer)
+        return self._asker.ask(query.where, lambda look: _incarnations(look, query))
 
     def fields(self) -> list[FieldCount]:
-        def answer(cursor: duckdb.DuckDBPyConnection, listing: Listing) -> list[FieldCount]:
-            rows = self._relation(listing.segments, listing.logs)
+        def answer(look: Look) -> list[FieldCount]:
+            rows = look.relation()
             names = [name for name in COLUMNS if name in KIND_OF]
-            counts = self._all(cursor, "SELECT " + ", ".join(f'count("{name}")' for name in names) + f" FROM ({rows})")[
-                0
-            ]
+            counts = look.all("SELECT " + ", ".join(f'count("{name}")' for name in names) + f" FROM ({rows})")[0]
             found = [FieldCount(name, KIND_OF[name], count) for name, count in zip(names, counts, strict=True) if count]
             for name, kind in (("labels", "keyword"), ("numeric_labels", "number")):
                 labels = f"SELECT unnest(map_keys({name})) AS key FROM ({rows})"
-                for key, count in self._all(cursor, f"SELECT key, count(*) FROM ({labels}) GROUP BY 1"):
+                for key, count in look.all(f"SELECT key, count(*) FROM ({labels}) GROUP BY 1"):
                     found.append(FieldCount(f"{name}.{key}", kind, count))
             return sorted(found)
 
-        return self._ask(None, answer)
+        return self._asker.ask(None, answer)
 
     def oldest_ns(self) -> int | None:
-        def answer(cursor: duckdb.DuckDBPyConnection, listing: Listing) -> int | None:
-            times = [segment.oldest_ns for segment in listing.segments if segment.rows]
-            tail = self._relation([], listing.logs)
-            oldest = self._all(cursor, f'SELECT epoch_ns(min("@timestamp")) FROM ({tail})')[0][0]
+        def answer(look: Look) -> int | None:
+            times = [segment.oldest_ns for segment in look.listing.segments if segment.rows]
+            oldest = look.all(f'SELECT epoch_ns(min("@timestamp")) FROM ({look.relation([])})')[0][0]
             return min(times + ([oldest] if oldest is not None else []), default=None)
 
-        return self._ask(None, answer)
+        return self._asker.ask(None, answer)
 
-    # -- how a question is asked
+    def _rows(self, query: Query, select: Sql, outer: str = "{}") -> list[tuple[Any, ...]]:
+        """Select from what fits the query, within `outer` in place of its {}."""
 
-    def _ask(self, where: Node | None, answer: Callable[[duckdb.DuckDBPyConnection, Listing], _T]) -> _T:
-        """Ask on a cursor of this call. A file that was merged away since the listing means: list again."""
-        for attempt in range(_TRIES):
-            listing = read_listing(self.directory)
-            with self._opening:
-                cursor = self._database.cursor()
-            try:
-                self._check_names(cursor, listing, where)
-                return answer(cursor, listing)
-            except (duckdb.IOException, FileNotFoundError) as error:
-                gone, problem = read_listing(self.directory) != listing, error
-                if not gone and attempt > 1:
-                    break
-                time.sleep(0.01 * attempt)
-            except duckdb.InterruptException:
-                raise StoreError("the question was interrupted") from None
-            except duckdb.OutOfMemoryException as error:
-                raise StoreError(f"the answer needs more memory than it may take; ask for less time: {error}") from None
-            except duckdb.Error as error:
-                raise StoreError(f"the store in {self.directory} cannot answer: {error}") from error
-            finally:
-                cursor.close()
-        raise StoreError(f"a file of the store in {self.directory} cannot be read: {problem}")
+        def answer(look: Look) -> list[tuple[Any, ...]]:
+            condition = look.condition(query)
+            rows = look.relation(look.segments(query))
+            inner = f"{select.text} FROM ({rows}) WHERE {condition.text}"
+            # Not format(): conditions have brackets of their own.
+            return look.all(outer.replace("{}", inner), *select.params, *condition.params)
 
-    def _rows(
-        self, query: Query, select: Sql, rest: str = "", *, outer: tuple[str, str] = ("", "")
-    ) -> list[tuple[Any, ...]]:
-        def answer(cursor: duckdb.DuckDBPyConnection, listing: Listing) -> list[tuple[Any, ...]]:
-            condition = self._condition(query)
-            rows = self._relation(_in_time(listing.segments, query), listing.logs)
-            text = f"{outer[0]}{select.text} FROM ({rows}) WHERE {condition.text} {rest}{outer[1]}"
-            return self._all(cursor, text, *select.params, *condition.params)
+        return self._asker.ask(query.where, answer)
 
-        return self._ask(query.where, answer)
-
-    def _condition(self, query: Query) -> Sql:
-        where = sql.where(query.where, self._clock_ns(), self._zone)
-        text, params = where.text, where.params
-        for limit_ns, operator in ((query.since_ns, ">="), (query.until_ns, "<")):
-            if limit_ns is not None:
-                text += f' AND "@timestamp" {operator} make_timestamp_ns(?)'
-                params += (limit_ns,)
-        return Sql(f"({text})", params)
-
-    def _keys(
-        self, cursor: duckdb.DuckDBPyConnection, listing: Listing, condition: Sql, order: "_Order", query: Query
-    ) -> list[_Key]:
-        """The page's keys. Unsealed logs first, then segments by time, until no other can hold anything nearer."""
-        left = sorted(_in_time(listing.segments, query), key=order.edge_ns)
-        keys = self._some_keys(cursor, self._relation([], listing.logs), condition, order) if listing.logs else []
-        step = 1
-        while left and (len(keys) < order.limit or not order.beyond(left[-1], keys[-1][0])):
-            some = [left.pop() for _ in range(min(step, len(left)))]
-            step *= 2
-            keys += self._some_keys(cursor, self._relation(some, []), condition, order)
-            keys.sort(reverse=order.newest_first)
-            del keys[order.limit :]
-        return keys
-
-    def _some_keys(self, cursor: duckdb.DuckDBPyConnection, rows: str, condition: Sql, order: "_Order") -> list[_Key]:
-        way, params, after = ("DESC" if order.newest_first else "ASC"), condition.params, ""
-        if order.after is not None:
-            after = f' AND (epoch_ns("@timestamp"), _n) {"<" if order.newest_first else ">"} (?, ?)'
-            params += order.after
-        return self._all(
-            cursor,
-            f'SELECT epoch_ns("@timestamp") AS t, _n FROM ({rows}) WHERE {condition.text}{after} '
-            f"ORDER BY t {way}, _n {way} LIMIT {order.limit}",
-            *params,
-        )
-
-    def _records(self, cursor: duckdb.DuckDBPyConnection, listing: Listing, keys: list[_Key]) -> dict[_Key, Record]:
-        logs = {log_of(position) for _, position in keys}
-        segments = [one for one in listing.segments if any(one.first <= log <= one.last for log in logs)]
-        rows = self._relation(segments, [log for log in listing.logs if log in logs])
-        found: dict[_Key, Record] = {}
-        for start in range(0, len(keys), ROWS_AT_ONCE):
-            chosen = ", ".join(str(position) for _, position in keys[start : start + ROWS_AT_ONCE])
-            for row in self._all(cursor, f"SELECT {SELECT_ROW} FROM ({rows}) WHERE _n IN ({chosen})"):
-                found[row[1], row[0]] = record(row)
-        return found
-
-    def _check_names(self, cursor: duckdb.DuckDBPyConnection, listing: Listing, where: Node | None) -> None:
-        for name in unknown_names(where):
-            error = unknown_field(name.text, name.at)
-            if "did you mean" in error.expected and not self._is_label(cursor, listing, name.text):
-                raise error
-
-    def _is_label(self, cursor: duckdb.DuckDBPyConnection, listing: Listing, name: str) -> bool:
-        rows = self._relation(listing.segments, listing.logs)
-        held = "map_contains(labels, ?) OR map_contains(numeric_labels, ?)"
-        return bool(self._all(cursor, f"SELECT 1 FROM ({rows}) WHERE {held} LIMIT 1", name, name))
-
-    def _known(self, name: str, expression: Sql) -> Sql:
-        """`expression`, if `name` is a field or some event has such a label."""
-        named = kql.Is(kql.Text(name), kql.Pattern(("", "")))
-        if any(unknown_names(named)) and not self._ask(
-            None, lambda cursor, listing: self._is_label(cursor, listing, name)
-        ):
+    def _check_known(self, name: str) -> None:
+        """KqlError unless `name` is a field, or a label that some event has."""
+        if any(unknown_names(kql.existing(name))) and not self._asker.ask(None, lambda look: look.is_label(name)):
             raise unknown_field(name)
-        return expression
 
-    def _value(self, by: str | None) -> Sql:
+    def _value(self, by: str | None) -> Value:
         if by is None:
-            return Sql("''")
-        value = self._known(by, sql.value_of(by))
-        return Sql(f"coalesce({value.text}, '')", value.params)
-
-    def _relation(self, segments: "list[Segment] | tuple[Segment, ...]", logs: "list[int] | tuple[int, ...]") -> str:
-        written = [path for path in (self._path(log_name(number)) for number in logs) if path.stat().st_size]
-        return relation([self._path(segment.name) for segment in segments], written)
-
-    def _path(self, name: str) -> Path:
-        return self.directory / name
-
-    @staticmethod
-    def _all(cursor: duckdb.DuckDBPyConnection, text: str, *params: Any) -> list[Any]:
-        return cursor.execute(text, list(params)).fetchall()
+            return Value(Sql("NULL::VARCHAR"))
+        self._check_known(by)
+        return sql.value_of(by)
 
 
 class _Order:
-    """Which end of time a page begins at."""
+    """How a page is ordered, and where it begins: `number` is what comes first in a key, `way` is > or <."""
 
-    def __init__(self, newest_first: bool, limit: int, after: _Key | None) -> None:
-        self.newest_first, self.limit, self.after = newest_first, limit, after
+    def __init__(self, page: Page, number: str, after: _Key | None) -> None:
+        self.newest_first = page.newest_first or bool(page.greatest)
+        self.limit, self.number, self.after = max(page.limit, 0), number, after
+        self.by_time = not page.greatest
+
+    @classmethod
+    def of(cls, page: Page) -> "_Order":
+        number = 'epoch_ns("@timestamp")'
+        if page.greatest:
+            if KIND_OF.get(page.greatest) not in ("integer", "number"):
+                raise QuestionError(f"{page.greatest} is no field that holds numbers, so none is the greatest")
+            number = sql.column(page.greatest)
+        return cls(page, number, _key(page.after) if page.after else None)
 
     def edge_ns(self, segment: Segment) -> int:
         return segment.newest_ns if self.newest_first else -segment.oldest_ns
 
-    def beyond(self, segment: Segment, last_ns: int) -> bool:
+    def beyond(self, segment: Segment, last_ns: float) -> bool:
         """Whether everything in `segment` comes after a full page that ends at `last_ns`."""
         return segment.newest_ns < last_ns if self.newest_first else segment.oldest_ns > last_ns
 
+    def without(self, segment: Segment) -> bool:
+        """Whether nothing in `segment` comes after the page before."""
+        if self.after is None or not self.by_time:
+            return False
+        return segment.oldest_ns > self.after[0] if self.newest_first else segment.newest_ns < self.after[0]
 
-def _in_time(segments: tuple[Segment, ...], query: Query) -> list[Segment]:
-    return [
-        segment
-        for segment in segments
-        if (query.since_ns is None or segment.newest_ns >= query.since_ns)
-        and (query.until_ns is None or segment.oldest_ns < query.until_ns)
-    ]
+
+def _keys(look: Look, condition: Sql, order: _Order, query: Query) -> list[_Key]:
+    """The page's keys. Unsealed logs first, then segments by time, until no other can hold anything nearer."""
+    left = sorted((one for one in look.segments(query) if not order.without(one)), key=order.edge_ns)
+    keys = _some_keys(look, look.relation([]), condition, order) if look.listing.logs else []
+    step = 1 if order.by_time else len(left)
+    while left and (len(keys) < order.limit or not order.by_time or not order.beyond(left[-1], keys[-1][0])):
+        some = [left.pop() for _ in range(min(step, len(left)))]
+        step *= 2
+        keys += _some_keys(look, look.relation(some, []), condition, order)
+        keys.sort(reverse=order.newest_first)
+        del keys[order.limit :]
+    return keys
+
+
+def _some_keys(look: Look, rows: str, condition: Sql, order: _Order) -> list[_Key]:
+    way, params, after = ("DESC" if order.newest_first else "ASC"), condition.params, ""
+    if order.after is not None:
+        after = f" AND ({order.number}, _n) {'<' if order.newest_first else '>'} (?, ?)"
+        params += order.after
+    text = (
+        f"SELECT {order.number} AS t, _n FROM ({rows}) WHERE {condition.text}{after} AND t IS NOT NULL "
+        f"ORDER BY t {way}, _n {way} LIMIT {order.limit}"
+    )
+    return look.all(text, *params)
+
+
+def _records(look: Look, keys: list[_Key], names: tuple[str, ...]) -> dict[int, Record]:
+    """The records of a page by their positions."""
+    logs = {log_of(position) for _, position in keys}
+    segments = [one for one in look.listing.segments if any(one.first <= log <= one.last for log in logs)]
+    unsealed = [log for log in look.listing.logs if log in logs]
+    found: dict[int, Record] = {}
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        chosen = ", ".join(str(position) for _, position in keys[start : start + ROWS_AT_ONCE])
+        # By its number a row is found without a look at the other columns of those around it.
+        rows = {look.path(segment): look.row_numbers(segment, chosen) for segment in segments}
+        relation = look.relation([], unsealed, {file: numbers for file, numbers in rows.items() if numbers})
+        for row in look.all(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({chosen})"):
+            found[row[0]] = record(row, names)
+    return found
+
+
+def _incarnations(look: Look, query: Query) -> list[Incarnation]:
+    segments = look.listing.segments
+    sealed = [look.ids(one) or ids.rebuild(look.cursor, look.relation([one], [])) for one in segments]
+    unsealed = ids.rebuild(look.cursor, look.relation([]))
+    held = ids.merge([*sealed, unsealed])
+    condition = look.condition(query)
+    chosen = look.all(
+        f"SELECT DISTINCT {_LIFE} FROM ({look.relation(look.segments(query))}) WHERE {condition.text}",
+        *condition.params,
+    )
+    names = {name for (name,) in chosen if name in held}
+    places = _Places(segments, sealed, names)
+    who = {}
+    for life, *rest in look.all(
+        f"""
+        SELECT {_LIFE}, {", ".join(f'arg_max("{name}", "event.sequence")' for name in _WHO)}
+        FROM ({look.relation(places.next({}))}) WHERE list_contains(?, {_LIFE}) GROUP BY 1
+        """,
+        sorted(names),
+    ):
+        who[life] = rest
+    beats = _newest_beats(look, _Places(segments, sealed, names), names)
+    found = []
+    for life in names:
+        service, node, slot, generation, pid = who.get(life, (None,) * len(_WHO))
+        beat, stored = beats.get(life), held[life]
+        action = beat["event.action"] if beat else None
+        found.append(
+            Incarnation(
+                id=life, service=service or "", node=node or "", slot=slot, generation=generation, pid=pid,
+                first_ns=stored.first_ns, last_ns=stored.last_ns, stored=stored.ranges, last_beat=beat,
+                ended=None if action == _BEATS[0] else action, duplicates=stored.rows - size(stored.ranges),
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda life: (life.first_ns, life.id))
+
+
+_WHO = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
+
+
+class _Places:
+    """Where the events of lives are: their segments, those with the highest sequences first."""
+
+    def __init__(self, segments: Iterable[Segment], sealed: Iterable[ids.Ids], names: set[str]) -> None:
+        self._left: defaultdict[str, list[tuple[int, Segment]]] = defaultdict(list)
+        self._step = 1
+        for segment, held in zip(segments, sealed, strict=True):
+            for life in names & held.keys():
+                self._left[life].append((held[life].ranges[-1][1], segment))
+        for some in self._left.values():
+            some.sort(key=lambda one: one[0])
+
+    def next(self, known: dict[str, int]) -> list[Segment]:
+        """The next segments of each life that may hold a higher sequence than is known; twice as many each time."""
+        chosen = set()
+        for life, some in self._left.items():
+            for _ in range(min(self._step, len(some))):
+                if some[-1][0] > known.get(life, -1):
+                    chosen.add(some.pop()[1])
+        self._step *= 2
+        return sorted(chosen, key=lambda one: one.first)
+
+
+def _newest_beats(look: Look, places: _Places, names: set[str]) -> dict[str, Record]:
+    """The last event of each life, by sequence, that counts what was before."""
+    found: dict[str, Record] = {}
+    rows: str | None = look.relation([])
+    while rows is not None:
+        text = (
+            f'SELECT {select_row()} FROM ({rows}) WHERE list_contains(?, "event.action") AND list_contains(?, {_LIFE})'
+            f' QUALIFY row_number() OVER (PARTITION BY {_LIFE} ORDER BY "event.sequence" DESC) = 1'
+        )
+        for row in look.all(text, _BEATS, sorted(names)):
+            beat = record(row)
+            life = beat["service.ephemeral_id"]
+            if life not in found or found[life]["event.sequence"] < beat["event.sequence"]:
+                found[life] = beat
+        segments = places.next({life: beat["event.sequence"] for life, beat in found.items()})
+        rows = look.relation(segments, []) if segments else None
+    return found
+
+
+def _start(every_ns: int | None) -> str:
+    if every_ns is None:
+        return "0"
+    if every_ns < 1:
+        raise QuestionError(f"buckets of {every_ns} ns are impossible; write 1s, 1m or 1h")
+    return f'(epoch_ns("@timestamp") // {int(every_ns)} * {int(every_ns)})'
+
+
+def _columns(page: Page) -> tuple[str, ...]:
+    """The columns of a page, none for all; a label is in the two maps."""
+    names = dict.fromkeys(page.columns)
+    for name in page.columns:
+        if name not in KIND_OF and name not in MAPS:
+            del names[name]
+            names |= dict.fromkeys(MAPS)
+    return tuple(name for name in names if name != "@timestamp") or (("message",) if page.columns else ())
 
 
 def _key(text: str) -> _Key:
-    time_ns, _, position = text.partition(".")
+    number, _, position = text.partition(":")
     try:
-        return int(time_ns), int(position)
+        return (int(number) if number.lstrip("-").isdecimal() else float(number)), int(position)
     except ValueError:
         raise QuestionError(f"{text!r} is no key of a page; pass the `next` of the rows before") from None
 

@@ -12,7 +12,7 @@ import orjson
 from logship.store import ids
 from logship.store.files import Listing, Segment, listing, log_name, sync_directory
 from logship.store.ids import Ids
-from logship.store.schema import connect
+from logship.store.schema import as_stored, connect
 
 _MAGIC = b"PAR1"
 _MEMORY_LIMIT_BYTES = 256 * 2**20
@@ -123,7 +123,7 @@ def _sealed(directory: Path, found: Listing, did: list[str]) -> Iterator[Ids]:
 def _rebuilt(directory: Path, segment: Segment) -> Ids:
     connection = connect(_MEMORY_LIMIT_BYTES, threads=1)
     try:
-        known = ids.rebuild(connection, directory / segment.name)
+        known = ids.rebuild(connection, as_stored([directory / segment.name]))
     except duckdb.Error as error:
         _logger.error("%s cannot be read: %s", directory / segment.name, error)  # noqa: TRY400 - a person reads it
         return {}

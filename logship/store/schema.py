@@ -1,7 +1,7 @@
 """The columns of the store, made from the one list of fields, and DuckDB as the store uses it."""
 # ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,41 @@ COLUMNS: dict[str, str] = {
 # A longer line would need a larger buffer in every query.
 LINE_LIMIT_BYTES = 1024 * 1024
 
+# Ids that mostly repeat another one are half of the bytes on disk, so segments hold NULL for such a repetition, and a bit
+# of `_same` in its place. Readers put them back.
+_SAME = "_same"
+_REPEATED = {"http.request.id": ("trace.id", 1), "transaction.id": ("span.id", 2)}
+_SHORTENED = (
+    "* REPLACE ("
+    + ", ".join(f'nullif("{name}", "{other}") AS "{name}"' for name, (other, _) in _REPEATED.items())
+    + "), ("
+    + " + ".join(
+        f"""CASE WHEN "{name}" = "{other}" THEN {bit} ELSE 0 END""" for name, (other, bit) in _REPEATED.items()
+    )
+    + f")::TINYINT AS {_SAME}"
+)
+_WHOLE = (
+    f"* EXCLUDE ({_SAME}) REPLACE ("
+    + ", ".join(
+        f'CASE WHEN {_SAME} & {bit} = {bit} THEN "{other}" ELSE "{name}" END AS "{name}"'
+        for name, (other, bit) in _REPEATED.items()
+    )
+    + ")"
+)
+
 _STRUCT = "{" + ", ".join(f"'{name}': '{sql_type}'" for name, sql_type in COLUMNS.items()) + "}"
-_NO_ROWS = "SELECT " + ", ".join(f'NULL::{sql_type} AS "{name}"' for name, sql_type in COLUMNS.items()) + " WHERE false"
+_NO_ROWS = "SELECT " + ", ".join(f'NULL::{sql_type} AS "{name}"' for name, sql_type in COLUMNS.items())
+_NO_ROWS += f", NULL::TINYINT AS {_SAME} WHERE false"
 
 _NAMES = [name for name in COLUMNS if name not in (POSITION, "@timestamp")]
 _DATES = [name for name in _NAMES if COLUMNS[name] == "TIMESTAMP_NS"]
 
-# Python's datetime has no nanoseconds, so dates travel as numbers.
-SELECT_ROW = '_n, epoch_ns("@timestamp"), ' + ", ".join(
-    f'epoch_ns("{name}")' if name in _DATES else f'"{name}"' for name in _NAMES
-)
+
+def select_row(names: Iterable[str] = ()) -> str:
+    """Return what to select for `record`: position, time, and these columns; without any all of them."""
+    # Python's datetime has no nanoseconds, so dates travel as numbers.
+    told = (f'epoch_ns("{name}")' if name in _DATES else f'"{name}"' for name in names or _NAMES)
+    return ", ".join(('_n, epoch_ns("@timestamp")', *told))
 
 
 def connect(memory_limit_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -57,30 +82,52 @@ def connect(memory_limit_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def relation(segments: Iterable[Path], logs: Iterable[Path]) -> str:
-    """Return a SELECT of every column over these files; segments older than a column lack it, and give NULL."""
+def relation(segments: Iterable[Path], logs: Iterable[Path], rows: Mapping[Path, list[int]] | None = None) -> str:
+    """Return a SELECT of every column over these files; segments older than a column lack it, and give NULL.
+
+    `rows`: beside these, only the rows with these numbers of other segments."""
     parts = [_NO_ROWS]
-    if files := ", ".join(map(_text, segments)):
-        parts.append(f"SELECT * FROM read_parquet([{files}], union_by_name = true)")
-    # A torn line at the end of the log that is being written, and only that, becomes a row of NULLs.
-    if files := ", ".join(map(_text, logs)):
+    if files := list(segments):
+        parts.append(as_stored(files))
+    for file, numbers in (rows or {}).items():
+        chosen = ", ".join(map(str, numbers))
         parts.append(
-            f"SELECT * FROM read_json([{files}], format = 'newline_delimited', ignore_errors = true,"
-            f' maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {_STRUCT}) WHERE "@timestamp" IS NOT NULL'
+            f"SELECT * EXCLUDE (file_row_number) FROM read_parquet({quoted(file)}, file_row_number = true)"
+            f" WHERE file_row_number IN ({chosen})"
         )
-    return " UNION ALL BY NAME ".join(parts)
+    if files := list(logs):
+        parts.append(_lines(files))
+    return f"SELECT {_WHOLE} FROM ({' UNION ALL BY NAME '.join(parts)})"
 
 
-def record(row: tuple[Any, ...]) -> Record:
-    """Return the record of one row of `SELECT_ROW`: what is absent is absent."""
+def as_stored(segments: Iterable[Path]) -> str:
+    """Return a SELECT of segments as they are on disk."""
+    return f"SELECT * FROM read_parquet([{', '.join(map(quoted, segments))}], union_by_name = true)"
+
+
+def to_store(log: Path) -> str:
+    """Return a SELECT of a log as a segment holds it, in the order of arrival: its lines are nearly in that of time."""
+    return f"SELECT {_SHORTENED} FROM ({_lines([log])})"
+
+
+def _lines(logs: Iterable[Path]) -> str:
+    # A torn line at the end of the log that is being written, and only that, becomes a row of NULLs.
+    return (
+        f"SELECT * FROM read_json([{', '.join(map(quoted, logs))}], format = 'newline_delimited', ignore_errors = true,"
+        f' maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {_STRUCT}) WHERE "@timestamp" IS NOT NULL'
+    )
+
+
+def record(row: tuple[Any, ...], names: Iterable[str] = ()) -> Record:
+    """Return the record of one row of `select_row(names)`: what is absent is absent."""
     found = {"@timestamp": rfc3339(row[1])}
-    found.update({name: value for name, value in zip(_NAMES, row[2:], strict=True) if value is not None})
+    found.update({name: value for name, value in zip(names or _NAMES, row[2:], strict=True) if value is not None})
     for name in _DATES:
         if name in found:
             found[name] = rfc3339(found[name])  # type: ignore[arg-type]
     return found
 
 
-def _text(path: Path) -> str:
+def quoted(path: Path) -> str:
     """As SQL text. File names are never typed by a person who asks, but a directory may hold a quote."""
     return "'" + str(path).replace("'", "''") + "'"

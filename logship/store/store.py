@@ -5,16 +5,21 @@ import logging
 import os
 import threading
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from logship.errors import StoreError, StoreLocked
-from logship.store import ids
 from logship.store.door import Door, Unfit, dead_letter
-from logship.store.files import DEAD_LETTERS, LOCK, POSITION_BITS, log_name, read_listing, sync_directory
-from logship.store.ids import Seen
+from logship.store.files import (
+    DEAD_LETTERS,
+    LOCK,
+    OLD_DEAD_LETTERS,
+    POSITION_BITS,
+    log_name,
+    sync_directory,
+)
+from logship.store.ids import Fresh, Seen
 from logship.store.keeper import Keeper, Retention
 from logship.store.recovery import recover
 
@@ -25,6 +30,8 @@ ROLL_SECONDS = 60.0
 # More unsealed logs than this hold up the next append, and so the acknowledgement.
 UNSEALED_LOGS = 32
 STALL_LIMIT_SECONDS = 30.0
+# Somebody who sends nothing but hostile records must not fill the disk: one older file of letters is kept beside this.
+DEAD_LETTERS_LIMIT_BYTES = 64 * 2**20
 
 _logger = logging.getLogger("logship.store")
 
@@ -66,17 +73,20 @@ class Store:
     def _open(self, retention: Retention) -> None:
         found = recover(self.directory)
         _logger.info("%s", found.sentence)
-        self._seen = Seen.of(found.ids)
+        self._seen = Seen(found.ids)
         self._door = Door()
         self._full = list(found.full_logs)
         self._number, self._lines, self._size = found.active, found.active_lines, found.active_bytes
         self._log = self._open_log()
         self._began = time.monotonic()
         self._dead: int | None = None
+        # After a write that failed positions begin anew in another log: a tail may have seen what was cut off again.
+        self._cut = False
+        self._broken: OSError | None = None
         # Held while the active log changes hands: the keeper rolls a log that has become old.
         self._turn = threading.Lock()
         self._closed = False
-        self._keeper = Keeper(self.directory, self._due, retention)
+        self._keeper = Keeper(self.directory, self._due, self._sealed, retention)
 
     def append(self, entries: list[tuple[int, dict[str, Any]]]) -> Appended:
         """Store (nanoseconds, record) pairs; they are durable when it returns. Belongs to one thread.
@@ -85,15 +95,17 @@ class Store:
         logs can no longer be sealed, or the store is closed."""
         self._check()
         with self._turn:
+            if self._cut:
+                self._roll()
+                self._cut = False
             position = (self._number << POSITION_BITS) + self._lines
-            lines, letters, fresh, duplicates = self._sort(entries, position)
+            lines, letters, batch, duplicates = self._sort(entries, position)
             if letters:
                 self._keep_dead(letters)
             if lines:
                 self._write(b"".join(lines))
                 self._lines += len(lines)
-            for incarnation, sequences in fresh.items():
-                self._seen.add(incarnation, sequences)
+            self._seen.add(batch)
             if self._lines >= self._roll_records:
                 self._roll()
                 self._keeper.wake()
@@ -136,6 +148,8 @@ class Store:
     def _check(self) -> None:
         if self._closed:
             raise StoreError(f"{self.directory}: the store is closed")
+        if self._broken is not None:
+            raise StoreError(f"{self.directory}: a log could not be cut back, restart the collector: {self._broken}")
         if not self._keeper.alive:
             raise StoreError(f"{self.directory}: sealing has ended, restart the collector: {self._keeper.failed!r}")
         if len(self._full) >= UNSEALED_LOGS and not self._keeper.wait(
@@ -145,26 +159,27 @@ class Store:
 
     def _sort(
         self, entries: list[tuple[int, dict[str, Any]]], position: int
-    ) -> tuple[list[bytes], list[bytes], dict[str, set[int]], int]:
-        """Lines, dead letters, the new sequences of each incarnation, and how many are stored already."""
+    ) -> tuple[list[bytes], list[bytes], dict[str, Fresh], int]:
+        """Lines, dead letters, what is new of each life, and how many are stored already."""
         lines: list[bytes] = []
         letters: list[bytes] = []
-        fresh: defaultdict[str, set[int]] = defaultdict(set)
+        batch: dict[str, Fresh] = {}
         duplicates = 0
+        line, take, keep = self._door.line, self._seen.take, self._seen.keep
         for time_ns, record in entries:
+            found = take(record.get("event.id"), batch) if isinstance(record, dict) else None
+            if found is False:
+                duplicates += 1
+                continue
             try:
-                identity = ids.identity(record) if isinstance(record, dict) else None
-                if identity is not None:
-                    incarnation, sequence = identity
-                    if sequence in fresh[incarnation] or self._seen.has(incarnation, sequence):
-                        duplicates += 1
-                        continue
-                lines.append(self._door.line(position + len(lines), time_ns, record))
-                if identity is not None:
-                    fresh[incarnation].add(sequence)
+                lines.append(line(position, time_ns, record))
             except Unfit as reason:
                 letters.append(dead_letter(time_ns, record, str(reason)))
-        return lines, letters, fresh, duplicates
+                continue
+            position += 1
+            if found:
+                keep(*found)
+        return lines, letters, batch, duplicates
 
     def _write(self, data: bytes) -> None:
         """Write and sync, or leave the log as it was."""
@@ -172,15 +187,26 @@ class Store:
             _write_all(self._log, data)
             _sync(self._log)
         except BaseException:
-            os.ftruncate(self._log, self._size)
+            self._cut = True
+            try:
+                os.ftruncate(self._log, self._size)
+            except OSError as error:
+                # Nobody was told that these lines are stored, and they would be sealed: opening anew takes them in.
+                self._broken = error
             raise
         self._size += len(data)
 
     def _keep_dead(self, letters: list[bytes]) -> None:
+        path = self.directory / DEAD_LETTERS
+        if self._dead is not None and os.fstat(self._dead).st_size > DEAD_LETTERS_LIMIT_BYTES:
+            os.close(self._dead)
+            self._dead = None
+            path.replace(self.directory / OLD_DEAD_LETTERS)
+            _logger.warning("%s was full and is now %s, in place of the one before", path, OLD_DEAD_LETTERS)
         if self._dead is None:
-            self._dead = os.open(self.directory / DEAD_LETTERS, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+            self._dead = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
             sync_directory(self.directory)
-            _logger.warning("records that fit nowhere are kept in %s", self.directory / DEAD_LETTERS)
+            _logger.warning("records that fit nowhere are kept in %s", path)
         _write_all(self._dead, b"".join(letters))
         _sync(self._dead)
 
@@ -210,9 +236,11 @@ class Store:
                 self._began = time.monotonic()
             elif time.monotonic() - self._began >= self._roll_seconds and not self._closed:
                 self._roll()
-            logs = set(read_listing(self.directory).logs)
-            self._full = [number for number in self._full if number in logs]
             return list(self._full)
+
+    def _sealed(self, number: int) -> None:
+        with self._turn:
+            self._full.remove(number)
 
 
 def _lock(directory: Path) -> int:

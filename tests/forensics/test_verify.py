@@ -9,6 +9,7 @@ from logship.search.query import Query
 from logship.search.times import rfc3339
 from logship.store.reader import Reader
 from logship.store.store import Store
+from tests.conftest import PROVE
 from tests.forensics.lives import SECOND, START_NS, beat, older_event, requests, worker_event
 from tests.store.events import LIFE, OTHER, Entry
 
@@ -43,7 +44,24 @@ def test_lost_frames_are_missing_between_two_times(store: Store, source: Reader)
     verdict = judge(store, source, [*requests([1, 2, 3, 7, 8, 9]), beat(10, "worker-closed")])
     assert (verdict.finding, verdict.missing, verdict.gaps) == ("missing", 3, ((4, 6),))
     assert (verdict.gap_after, verdict.gap_before) == (rfc3339(START_NS + 3 * SECOND), rfc3339(START_NS + 7 * SECOND))
+    span = f"between {verdict.gap_after} and {verdict.gap_before}"
+    assert verdict.sentence == f"3 missing {span}, all of them lost after the agent had acknowledged them"
+
+
+def test_what_the_agent_never_acknowledged_is_not_blamed_on_it(store: Store, source: Reader) -> None:
+    end = beat(10, "worker-closed")
+    end[1]["logship.acknowledged"] = 4
+    verdict = judge(store, source, [*requests([1, 2, 3, 4, 8, 9]), end])
+    assert (verdict.missing, verdict.after_acknowledgement) == (3, 0)
     assert verdict.sentence == f"3 missing between {verdict.gap_after} and {verdict.gap_before}"
+
+
+def test_a_part_may_be_lost_after_it_was_acknowledged(store: Store, source: Reader) -> None:
+    end = beat(10, "worker-closed")
+    end[1]["logship.acknowledged"] = 7
+    verdict = judge(store, source, [*requests([1, 2, 3]), end])
+    assert (verdict.missing, verdict.after_acknowledgement) == (6, 4)
+    assert "at least 4 of them lost after the agent had acknowledged them" in verdict.sentence
 
 
 def test_the_first_events_are_missed_too(store: Store, source: Reader) -> None:
@@ -96,6 +114,31 @@ def test_gaps_after_the_newest_beat_of_a_living_worker_wait_for_the_next(store: 
     assert verify(source, Query(), START_NS + 20 * SECOND)[0].finding == "complete"
 
 
+def test_a_clock_that_steps_forward_changes_nothing(store: Store, source: Reader) -> None:
+    entries = [worker_event(n, "http-request", at_s=n if n < 5 else n + 86400) for n in range(1, 10)]
+    verdict = judge(store, source, [*entries, beat(10, "worker-closed", at_s=86410)], LATER + 2 * 86400 * SECOND)
+    assert verdict.finding == "complete"
+
+
+def test_lives_of_one_worker_are_judged_one_by_one(store: Store, source: Reader) -> None:
+    older_event(store)
+    lives = [f"{number:024x}" for number in range(1, 4)]
+    for at, life in enumerate(lives):
+        end = beat(8, ("worker-lost", "worker-closed", "worker-ended")[at], life=life, at_s=100 * at + 8)
+        store.append([*requests(range(1, 8), life=life), end])
+    assert [(one.incarnation, one.finding) for one in verify(source, Query(), LATER)] == [
+        (life, "complete") for life in lives
+    ]
+
+
+def test_what_was_sent_again_is_not_duplicated(store: Store, source: Reader) -> None:
+    entries = [*requests(range(1, 10)), beat(10, "worker-closed")]
+    store.append(entries)
+    store.seal()
+    store.append(entries)
+    assert judge(store, source, entries).finding == "complete"
+
+
 def test_a_clock_that_steps_back_changes_nothing(store: Store, source: Reader) -> None:
     entries = [worker_event(n, "http-request", at_s=n if n < 5 else n - 3000) for n in range(1, 10)]
     assert judge(store, source, [*entries, beat(10, "worker-closed", at_s=-2990)]).finding == "complete"
@@ -129,6 +172,36 @@ def test_every_life_in_the_question_gets_a_verdict_and_the_gravest_counts(store:
     ]  # fmt: skip
     assert overall(verify(source, Query(), LATER)) == "missing"
     assert overall([]) == "complete"
+
+
+@settings(max_examples=40 if PROVE else 8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_clean_runs_are_complete_however_they_arrive(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    directory, lives = tmp_path_factory.mktemp("store"), [f"{number:024x}" for number in range(1, 4)]
+    pending: list[Entry] = []
+    for slot, life in enumerate(lives):
+        end = data.draw(st.sampled_from(("worker-closed", "worker-lost", "worker-ended")))
+        pending += [*requests(range(1, 12), life=life, slot=slot), beat(12, end, life=life, slot=slot)]
+    store = Store(directory, roll_records=5)
+    older_event(store)
+    for batch in data.draw(st.permutations(range(0, len(pending), 4))):
+        entries = pending[batch : batch + 4]
+        store.append(entries)
+        match data.draw(st.sampled_from(("go on", "again", "seal", "restart"))):
+            case "again":
+                store.append(entries)
+            case "seal":
+                store.seal()
+            case "restart":
+                store.close()
+                store = Store(directory, roll_records=5)
+    store.close()
+    source = Reader(directory, threads=1)
+    verdicts = verify(source, Query(), LATER)
+    source.close()
+    assert [(one.finding, one.stored) for one in verdicts] == [("complete", 12)] * 3
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

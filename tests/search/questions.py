@@ -6,9 +6,39 @@ from hypothesis import strategies as st
 
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, Value
 
-WORDS = ("get", "GET", "order", "a-b", "x_y", "500", "3", "äö", "slow path", "50%", "a\\b", 'q"q', "not it", "or", "")
+WORDS = (
+    "get",
+    "GET",
+    "order",
+    "a-b",
+    "x_y",
+    "500",
+    "3",
+    "äö",
+    "slow path",
+    "50%",
+    "a\\b",
+    'q"q',
+    "not it",
+    "or",
+    "",
+    "a.b",
+    "a.b.c",
+    "1.5",
+    "1,000",
+    "it's",
+    "a:b",
+    "a.1",
+    "..",
+    "_a.b_",
+    "a..b",
+    "x.",
+)
+PIECES = ("", "o", "e", "GE", "50", "a", "ä", "%", "_", ".", "a.", "b ", "1")
 TEXT_FIELDS = ("message", "error.message", "error.stack_trace")
 KEYWORDS = ("http.request.method", "url.path", "event.outcome")
+ADDRESSES = ("10.0.0.1", "10.0.0.200", "10.0.1.0", "210.45.3.7", "::1", "2001:db8::1", "2001:db8:0:1::")
+NETWORKS = ("10.0.0.0/8", "10.0.0.0/24", "10.0.0.128/25", "10.0.0.0/15", "0.0.0.0/0", "::/0", "2001:db8::/48")
 NUMBERS = ("http.response.status_code", "event.duration")
 
 words = st.sampled_from(WORDS)
@@ -30,14 +60,16 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
         labels = draw(st.dictionaries(st.sampled_from(("tenant", "order.id", "x_y")), values, max_size=2))
         if labels:
             record[name] = labels
+    record |= draw(st.dictionaries(st.just("client.ip"), st.sampled_from(ADDRESSES)))
     tags = draw(st.lists(words, max_size=2))
     return record | ({"tags": tags} if tags else {})
 
 
 @st.composite
 def patterns(draw: st.DrawFn) -> Pattern:
-    parts = draw(st.lists(st.sampled_from(("", "o", "e", "GE", "50", "a", "ä", "%", "_")), min_size=2, max_size=3))
-    return Pattern(tuple(parts))
+    parts = draw(st.lists(st.sampled_from(PIECES), min_size=2, max_size=3))
+    # A parser trims.
+    return Pattern((parts[0].lstrip(), *parts[1:-1], parts[-1].rstrip()))
 
 
 # A parser never gives an unquoted empty text.
@@ -54,6 +86,8 @@ leaves: st.SearchStrategy[Node] = st.one_of(
     st.builds(Is, st.one_of(names, st.none()), values),
     st.builds(Range, names, operators, texts),
     st.builds(Range, st.sampled_from(NUMBERS).map(Text), operators, numbers.map(lambda n: Text(str(n + 0.5)))),
+    st.builds(Is, st.just(Text("client.ip")), st.sampled_from(ADDRESSES + NETWORKS).map(Text)),
+    st.builds(Range, st.just(Text("client.ip")), operators, st.sampled_from(ADDRESSES).map(Text)),
     st.builds(Is, st.sampled_from(NUMBERS).map(Text), st.sampled_from(("3", "5e2", "499.5", "1e30")).map(Text)),
     st.builds(
         Range,

@@ -56,7 +56,7 @@ message: timed
 message: TIMED
 message: nonsense timed
 message: "timed out"
-message: "TIMED OUT after 5"
+message: "TIMED OUT after 5.0s"
 message: "get orders 17"
 message: time*
 message: *med

@@ -1,5 +1,6 @@
 """SQL says what the predicate says, and holds nothing that a person typed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from logship.errors import KqlError
 from logship.search import sql
 from logship.search.kql import Is, Node, Pattern, Text, parse, text_of
 from logship.search.matches import matches
 from logship.search.times import from_rfc3339
 from logship.store.door import Door
-from logship.store.schema import SELECT_ROW, record, relation
+from logship.store.schema import record, relation, select_row
 from tests.search.questions import nodes, records
 from tests.search.test_matches import HOLDS, HOLDS_NOT, NOW, RECORD
 
@@ -45,7 +47,13 @@ def test_sql_agrees_with_every_example_of_the_predicate(
 def test_sql_and_predicate_agree_on_any_question_and_record(
     tmp_path: Path, database: duckdb.DuckDBPyConnection, node: Node, held: list[dict[str, Any]]
 ) -> None:
-    assert answer(database, sql.where(node, NOW), tmp_path, held) == [matches(node, one, NOW) for one in held]
+    try:
+        where = sql.where(node, NOW)
+    except KqlError as error:
+        with pytest.raises(KqlError, match=re.escape(str(error))):
+            matches(node, held[0], NOW)
+    else:
+        assert answer(database, where, tmp_path, held) == [matches(node, one, NOW) for one in held]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -78,13 +86,13 @@ def test_hostile_text_never_reaches_the_sql(
 def test_only_our_own_names_become_columns(name: str) -> None:
     with pytest.raises(KeyError):
         sql.column(name)
-    assert name not in sql.value_of(name).text
+    assert name not in sql.value_of(name).key.text
 
 
 def test_a_record_comes_back_as_it_was_stored(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
     log = tmp_path / "log.ndjson"
     log.write_bytes(Door().line(1, from_rfc3339(RECORD["@timestamp"]), RECORD))
-    rows = database.execute(f"SELECT {SELECT_ROW} FROM ({relation([], [log])})").fetchall()
+    rows = database.execute(f"SELECT {select_row()} FROM ({relation([], [log])})").fetchall()
     assert [record(row) for row in rows] == [RECORD]
 
 
@@ -107,9 +115,9 @@ def test_a_value_as_text_reads_as_people_write_it(
     log = tmp_path / "log.ndjson"
     log.write_bytes(Door().line(1, from_rfc3339(RECORD["@timestamp"]), RECORD))
     asked = sql.value_of(name)
-    assert database.execute(f"SELECT {asked.text} FROM ({relation([], [log])})", list(asked.params)).fetchall() == [
-        (value,)
-    ]
+    keys = f"SELECT {asked.key.text} AS k FROM ({relation([], [log])})"
+    told = database.execute(f"SELECT {asked.text.format('k')} FROM ({keys})", list(asked.key.params))
+    assert told.fetchall() == [(value,)]
 
 
 def test_numbers_are_asked_for_by_field_or_label() -> None:

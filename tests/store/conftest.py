@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from logship.store.reader import Reader
+from logship.store.schema import connect
 from logship.store.store import Store
 
 
@@ -25,3 +27,10 @@ def reader(directory: Path) -> Iterator[Reader]:
     reader = Reader(directory, threads=1)
     yield reader
     reader.close()
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = connect(256 * 2**20, 1)
+    yield connection
+    connection.close()

@@ -101,6 +101,7 @@ def test_duckdb_reads_back_what_the_door_wrote(tmp_path: Path) -> None:
     door = Door()
     names = sorted(KIND_OF.keys() - {"@timestamp"})
     samples: dict[str, Any] = {
+        "ip": "2001:db8::1",
         "integer": 2**63 - 1, "number": 0.1, "boolean": True, "list": ["a", "\u2028"], "date": "2026-11-20T10:00:00.123456789Z",
     }  # fmt: skip
     record = {name: samples.get(KIND_OF[name], 'quote " \\ \n \x00 ü') for name in names}

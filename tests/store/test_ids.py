@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logship.store import ids
 from logship.store.files import Segment
-from logship.store.ids import Held, Seen
+from logship.store.ids import Fresh, Held, Seen
 from tests.store.events import LIFE, OTHER
 
 SEGMENT = Segment(0, 0, 3, 1, 2)
@@ -18,13 +19,36 @@ some = st.lists(st.tuples(st.sampled_from((LIFE, OTHER)), st.integers(1, 30)), m
 @given(st.lists(some, max_size=6))
 def test_seen_is_a_set(batches: list[list[tuple[str, int]]]) -> None:
     seen, model = Seen(), set[tuple[str, int]]()
-    for batch in batches:
-        for life in (LIFE, OTHER):
-            numbers = {number for name, number in batch if name == life}
-            if numbers:
-                seen.add(life, numbers)
-            model |= {(life, number) for number in numbers}
+    for pairs in batches:
+        batch: dict[str, Fresh] = {}
+        for life, number in pairs:
+            found = seen.take(f"{life}-{number:012d}", batch)
+            assert bool(found) == ((life, number) not in model)
+            if found:
+                seen.keep(*found)
+                model.add((life, number))
+        seen.add(batch)
         assert {(life, n) for life in (LIFE, OTHER) for n in range(32) if seen.has(life, n)} == model
+
+
+def test_lives_that_were_long_unheard_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "LIVES_LIMIT", 2)
+    seen = Seen()
+    for life in ("a" * 24, "b" * 24, "a" * 24, "c" * 24):
+        batch: dict[str, Fresh] = {}
+        if found := seen.take(f"{life}-000000000001", batch):
+            seen.keep(*found)
+        seen.add(batch)
+    assert [seen.has(letter * 24, 1) for letter in "abc"] == [True, False, True]
+
+
+@given(some)
+def test_ids_made_again_from_rows_are_theirs(database: duckdb.DuckDBPyConnection, pairs: list[tuple[str, int]]) -> None:
+    events = [f"{life}-{number:012d}" for life, number in pairs] + ["foreign", LIFE + "-" + "9" * 30, None]
+    values = 'SELECT unnest(?::VARCHAR[]) AS "event.id", make_timestamp_ns(7) AS "@timestamp"'
+    database.execute(f"CREATE OR REPLACE TEMP TABLE t AS {values}", [events])
+    wanted = {life: Held(held.rows, held.ranges, 7, 7) for life, held in ids.collect(events).items()}
+    assert ids.rebuild(database, "FROM t") == wanted
 
 
 @given(some, some)
@@ -42,12 +66,12 @@ def test_foreign_ids_are_left_out() -> None:
 
 
 def test_an_ids_file_holds_what_was_written(tmp_path: Path) -> None:
-    known = {LIFE: Held(3, ((1, 2), (5, 5)))}
+    known = {LIFE: Held(3, ((1, 2), (5, 5)), 10, 20)}
     ids.write(tmp_path, SEGMENT, known)
     assert ids.read(tmp_path, SEGMENT) == known
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 1}', b'{"a": [1, 2]}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 1}', b'{"a": [1, 2]}', b'{"a": [1, []]}'])
 def test_an_ids_file_that_cannot_be_read_counts_as_none(content: bytes, tmp_path: Path) -> None:
     assert ids.read(tmp_path, SEGMENT) is None
     (tmp_path / SEGMENT.ids_name).write_bytes(content)

@@ -115,11 +115,109 @@ def test_a_tally_counts_in_buckets_by_a_field(source: Source) -> None:
 
 
 def test_top_counts_the_values_of_a_field_a_list_or_a_label(source: Source) -> None:
-    assert source.top(asked(""), "http.route", 5) == [Share("/orders/{id}", 8), Share("/health", 4)]
-    assert source.top(asked(""), "tags", 1) == [Share("cut", 12)]
-    assert source.top(asked(""), "tenant", 5) == [Share("acme", 4)]
-    assert source.top(asked(""), "items", 2) == [Share("0", 1), Share("0.5", 1)]
+    assert source.top(asked(""), "http.route", 5) == [Share("/orders/{id}", 8, 8 / 12), Share("/health", 4, 4 / 12)]
+    assert source.top(asked(""), "tags", 2) == [Share("cut", 12, 1.0), Share("slow", 2, 2 / 12)]
+    assert source.top(asked(""), "tenant", 5) == [Share("acme", 4, 1.0)]
+    assert source.top(asked(""), "items", 2) == [Share("0", 1, 1 / 12), Share("0.5", 1, 1 / 12)]
+    assert source.top(asked(""), "http.response.status_code", 1) == [Share("200", 11, 11 / 12)]
     assert source.top(asked(""), "error.type", 5) == []
+
+
+def test_a_tally_counts_by_two_fields_and_without_time(source: Source) -> None:
+    slots = source.tally(asked(""), "http.route", None, "logship.worker.slot")
+    assert slots == [
+        Bucket(0, "/health", 2, "0"), Bucket(0, "/health", 2, "1"), Bucket(0, "/orders/{id}", 4, "0"),
+        Bucket(0, "/orders/{id}", 4, "1"),
+    ]  # fmt: skip
+    assert source.tally(asked("", 6), "tenant", 60 * SECOND, "tags")[0] == Bucket(BEGIN_NS, "", 4, "cut")
+    with pytest.raises(QuestionError, match="impossible"):
+        source.tally(asked(""), None, 0)
+
+
+def test_stats_may_be_told_over_time(source: Source) -> None:
+    told = source.stats(asked(""), "event.duration", "logship.worker.slot", 6 * SECOND)
+    assert [(one.start_ns, one.key, one.count, one.max) for one in told] == [
+        (BEGIN_NS, "0", 3, 4000.0), (BEGIN_NS, "1", 3, 5000.0),
+        (BEGIN_NS + 6 * SECOND, "0", 3, 10000.0), (BEGIN_NS + 6 * SECOND, "1", 3, 11000.0),
+    ]  # fmt: skip
+    assert all(one.error == 0 for one in told)
+
+
+def test_a_page_may_have_some_columns_only(source: Source) -> None:
+    page = Page(1, columns=("http.route", "error.type", "logship.worker.slot"))
+    (record,) = source.search(asked(""), page).records
+    assert record == {
+        "@timestamp": "2026-11-20T10:00:11.000000000Z",
+        "http.route": "/orders/{id}",
+        "logship.worker.slot": 1,
+    }
+    (record,) = source.search(asked("tenant: *"), Page(1, columns=("tenant", "@timestamp"))).records
+    assert record == {
+        "@timestamp": "2026-11-20T10:00:03.000000000Z", "labels": {"tenant": "acme"}, "numeric_labels": {"items": 1.5},
+    }  # fmt: skip
+
+
+def test_a_page_may_begin_with_the_greatest(source: Source) -> None:
+    rows = source.search(asked("http.route: /health"), Page(3, greatest="event.duration"))
+    assert numbers(rows.records) == [9, 6, 3]
+    rest = source.search(asked("http.route: /health"), Page(3, after=rows.next, greatest="event.duration"))
+    assert (numbers(rest.records), rest.next) == ([0], None)
+    with pytest.raises(QuestionError, match="no field that holds numbers"):
+        source.search(asked(""), Page(greatest="message"))
+
+
+def test_a_context_is_what_happened_around_an_event(source: Source) -> None:
+    one = f"{LIFE}-000000000003"
+    assert numbers(source.context(one, 1, 2)) == [2, 4, 6, 8]
+    assert numbers(source.context(one, 1, 2, everybody=True)) == [3, 4, 5, 6]
+    assert numbers(source.context(one, 0, 0)) == [4]
+    assert numbers(source.context(one, 100, 100)) == [0, 2, 4, 6, 8, 10]
+    assert source.context("nothing", 1, 1) == []
+
+
+def test_addresses_are_compared_as_numbers(store: Store, reader: Reader) -> None:
+    addresses = ["9.0.0.1", "10.0.0.9", "::1", "2001:db8::1", "no address"]
+    store.append([event(n, client__ip=address) for n, address in enumerate(addresses, 1)])
+
+    def found(text: str) -> list[int]:
+        return [one["event.sequence"] for one in reader.search(asked(text), Page(newest_first=False)).records]
+
+    for _ in ("log", "parquet"):
+        assert found("client.ip > 9.0.0.1") == [2, 4]
+        assert found("client.ip: 10.0.0.0/12") == [2]
+        assert found("labels.client.ip: *") == [5]
+        store.seal()
+
+
+def test_an_event_is_looked_for_only_where_the_sidecars_say_it_is(
+    store: Store, reader: Reader, directory: Path
+) -> None:
+    for start in (1, 6, 11):
+        store.append(events(start, start + 4))
+        store.seal()
+    first, _, last = read_listing(directory).segments
+    for segment in (first, last):
+        (directory / segment.name).write_bytes(b"PAR1 broken PAR1")
+    assert [one["event.sequence"] for one in reader.get(f"{LIFE}-000000000008")] == [8]
+    with pytest.raises(StoreError):
+        reader.get(f"{LIFE}-000000000003")
+
+
+def test_ids_that_repeat_one_another_come_back_as_they_were(store: Store, reader: Reader) -> None:
+    given = [
+        {"http.request.id": "t", "trace.id": "t", "span.id": "s", "transaction.id": "s"},
+        {"http.request.id": "r", "trace.id": "t", "span.id": "s", "transaction.id": "x"},
+        {"http.request.id": "t"}, {"trace.id": "t"}, {"span.id": "s"}, {"transaction.id": "s"},
+    ]  # fmt: skip
+    names = tuple(given[0])
+    for at, one in enumerate(given):
+        store.append([(BEGIN_NS + at, one)])
+    for _ in ("log", "parquet"):
+        told = reader.search(Query(), Page(newest_first=False, columns=names)).records
+        assert [{name: one[name] for name in names if name in one} for one in told] == given
+        assert reader.count(asked("http.request.id: t")) == 2
+        assert reader.count(asked("not transaction.id: *")) == 3
+        store.seal()
 
 
 def test_stats_are_exact(source: Source) -> None:

@@ -82,7 +82,7 @@ def test_event_ids_are_made_again_from_the_segment(
     store, said = open_and_hear(left, caplog)
     with store:
         assert "made the event ids of 1 segments again" in said
-        assert ids.read(left, segment) == {LIFE: ids.Held(5, ((6, 10),))}
+        assert ids.read(left, segment) == {LIFE: ids.Held(5, ((6, 10),), segment.oldest_ns, segment.newest_ns)}
         assert store.append(events(1, 17)) == Appended(0, duplicates=17)
 
 

@@ -1,0 +1,210 @@
+"""One question at a store's directory: which files it needs, on which cursor, for how long."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from logship.errors import StoreError
+from logship.search import sql
+from logship.search.kql import And, Is, Node, Or, Text
+from logship.search.meaning import unknown_field, unknown_names
+from logship.search.query import Query
+from logship.search.sql import Sql
+from logship.store import ids
+from logship.store.files import Listing, Segment, log_name, read_listing
+from logship.store.schema import connect, relation
+
+_TRIES = 8
+_KNOWN_SEGMENTS = 1_000
+
+_T = TypeVar("_T")
+
+
+class Look:
+    """The directory as it was listed for one question, and a cursor to ask its files."""
+
+    def __init__(self, asker: "Asker", cursor: duckdb.DuckDBPyConnection, listing: Listing) -> None:
+        self._asker, self.cursor, self.listing = asker, cursor, listing
+        self.directory = asker.directory
+
+    def all(self, text: str, *params: Any) -> list[Any]:
+        """Return all rows of a statement."""
+        return self.cursor.execute(text, list(params)).fetchall()
+
+    def segments(self, query: Query) -> list[Segment]:
+        """Return the segments that may hold what is asked for, by their times and by the event ids they hold."""
+        within = [
+            one
+            for one in self.listing.segments
+            if (query.since_ns is None or one.newest_ns >= query.since_ns)
+            and (query.until_ns is None or one.oldest_ns < query.until_ns)
+        ]
+        wanted = wanted_ids(query.where)
+        if wanted is None:
+            return within
+        parsed = [identity for identity in map(ids.parse, wanted) if identity]
+        if len(parsed) < len(wanted):
+            return within
+        return [one for one in within if self.holds_any(one, parsed)]
+
+    def holds_any(self, segment: Segment, identities: Iterable[tuple[str, int]]) -> bool:
+        """Whether the segment holds an event with one of these (incarnation, sequence); True if that is not known."""
+        known = self.ids(segment)
+        return known is None or any(
+            any(low <= sequence <= high for low, high in known[life].ranges)
+            for life, sequence in identities
+            if life in known
+        )
+
+    def ids(self, segment: Segment) -> ids.Ids | None:
+        """Return the event ids of a segment, None when its sidecar cannot be read."""
+        known = self._asker.known_ids.get(segment.stem)
+        if known is None and (known := ids.read(self.directory, segment)) is not None:
+            if len(self._asker.known_ids) >= _KNOWN_SEGMENTS:
+                self._asker.known_ids.clear()
+            self._asker.known_ids[segment.stem] = known
+        return known
+
+    def relation(
+        self,
+        segments: Iterable[Segment] | None = None,
+        logs: Collection[int] | None = None,
+        rows: Mapping[Path, list[int]] | None = None,
+    ) -> str:
+        """Return a SELECT of these files; None: of all. `rows`: numbers of rows of other segments."""
+        chosen = self.listing.segments if segments is None else segments
+        numbers = self.listing.logs if logs is None else logs
+        written = [path for path in (self.log(number) for number in numbers) if path.stat().st_size]
+        return relation(map(self.path, chosen), written, rows)
+
+    def row_numbers(self, segment: Segment, positions: str) -> list[int]:
+        """Return where in a segment the rows with these positions are; the positions are parted by commas."""
+        text = f"SELECT file_row_number FROM read_parquet(?, file_row_number = true) WHERE _n IN ({positions})"  # noqa: S608
+        return [number for (number,) in self.all(text, str(self.path(segment)))]
+
+    def path(self, segment: Segment) -> Path:
+        """Return the path of a segment."""
+        return self.directory / segment.name
+
+    def log(self, number: int) -> Path:
+        """Return the path of a log."""
+        return self.directory / log_name(number)
+
+    def is_label(self, name: str) -> bool:
+        """Whether some event has a label of this name."""
+        held = "map_contains(labels, ?) OR map_contains(numeric_labels, ?)"
+        return bool(self.all(f"SELECT 1 FROM ({self.relation()}) WHERE {held} LIMIT 1", name, name))  # noqa: S608
+
+    def condition(self, query: Query) -> Sql:
+        """Return the condition for `where` and the times of a query."""
+        where = sql.where(query.where, self._asker.clock_ns(), self._asker.zone)
+        text, params = where.text, where.params
+        for limit_ns, operator in ((query.since_ns, ">="), (query.until_ns, "<")):
+            if limit_ns is not None:
+                text += f' AND "@timestamp" {operator} make_timestamp_ns(?)'
+                params += (limit_ns,)
+        return Sql(f"({text})", params)
+
+    def check_names(self, where: Node | None) -> None:
+        """Raise KqlError for a name that is no field, no label, and nearly a field."""
+        for name in unknown_names(where):
+            error = unknown_field(name.text, name.at)
+            if "did you mean" in error.expected and not self.is_label(name.text):
+                raise error
+
+
+class Asker:
+    """Looks at the directory anew for each question. Any number of threads may ask."""
+
+    def __init__(
+        self,
+        directory: Path,
+        zone: tzinfo,
+        clock_ns: Callable[[], int],
+        memory_limit_bytes: int,
+        threads: int,
+        limit_seconds: float,
+    ) -> None:
+        self.directory, self.zone, self.clock_ns = directory, zone, clock_ns
+        # Sidecars never change; of a segment that is gone nobody asks again.
+        self.known_ids: dict[str, ids.Ids] = {}
+        self._limit_seconds = limit_seconds
+        self._database = connect(memory_limit_bytes, threads)
+        self._opening = threading.Lock()
+
+    def close(self) -> None:
+        with self._opening:
+            self._database.close()
+
+    def ask(self, where: Node | None, answer: Callable[[Look], _T]) -> _T:
+        """Ask on a cursor of this call. A file that was merged away since the listing means: list again."""
+        for attempt in range(_TRIES):
+            listing = read_listing(self.directory)
+            with self._opening:
+                cursor = self._database.cursor()
+            limit = _Limit(cursor, self._limit_seconds)
+            look = Look(self, cursor, listing)
+            try:
+                look.check_names(where)
+                return answer(look)
+            except (duckdb.IOException, FileNotFoundError) as error:
+                gone, problem = read_listing(self.directory) != listing, error
+                if not gone and attempt > 1:
+                    break
+                time.sleep(0.01 * attempt)
+            except duckdb.InterruptException:
+                raise StoreError(limit.sentence() or "the question was interrupted") from None
+            except duckdb.OutOfMemoryException as error:
+                raise StoreError(f"the answer needs more memory than it may take; ask for less time: {error}") from None
+            except duckdb.Error as error:
+                raise StoreError(f"the store in {self.directory} cannot answer: {error}") from error
+            finally:
+                limit.lift()
+                cursor.close()
+        raise StoreError(f"a file of the store in {self.directory} cannot be read: {problem}")
+
+
+def wanted_ids(where: Node | None) -> set[str] | None:
+    """Return the event ids of which an event must have one to fit, None when others fit as well."""
+    match where:
+        case Is(Text("event.id"), Text(id_)):
+            return {id_}
+        case And(parts):
+            return next((found for found in map(wanted_ids, parts) if found is not None), None)
+        case Or(parts):
+            every = [wanted_ids(part) for part in parts]
+            return None if None in every else {one for found in every if found for one in found}
+    return None
+
+
+class _Limit:
+    """Interrupts whatever runs on `cursor` once `seconds` are over, until it is lifted; 0: never."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, seconds: float) -> None:
+        self._cursor, self._seconds, self._late = cursor, seconds, False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="logship-limit", daemon=True) if seconds else None
+        if self._thread is not None:
+            self._thread.start()
+
+    def lift(self) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def sentence(self) -> str:
+        """What to tell of it, empty if it was not this limit."""
+        told = f"the answer takes longer than {self._seconds:g} s and was cancelled; ask for less time or fewer rows"
+        return told if self._late else ""
+
+    def _watch(self) -> None:
+        if self._over.wait(self._seconds):
+            return
+        self._late = True
+        while not self._over.wait(0.05):  # an answer may be several statements, and it ends the one that runs
+            self._cursor.interrupt()
