@@ -1,91 +1,116 @@
-"""The commands that ask: search, tail, workers, inflight, verify."""
+"""The commands that ask and answer with rows: search, tail, count, top, fields, context, workers, inflight, verify."""
 
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime
 from typing import Any, cast
 
 import click
 
-from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
+from logship.cli import show as form_of
+from logship.cli.show import Column, Form, duration, form_options, glyph, plain, show, status_style, talk
 from logship.cli.source import (
     Window,
     living_requests,
-    local_zone,
     make_query,
+    moment_cell,
     nothing_found,
     open_source,
     source_option,
+    span_options,
     window_options,
+    zone_name,
 )
 from logship.errors import SourceError
+from logship.event.fields import BY_NAME
+from logship.page import streams
 from logship.search.query import Page, Query, Record, Rows, Source
-from logship.search.times import from_rfc3339
 
-NOTHING = 1
+NOTHING, UNKNOWN = 1, 4
 # Newest last means that all are in memory at once; more is asked for with --limit 0, oldest first, a page at a time.
 LIMIT_ROWS = 10_000
 PAGE_ROWS = 1_000
-TAIL_SECONDS = 0.3
+TAIL_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+WATCH_SECONDS = 2.0
+BAR_CELLS = 24
 
 
-def moment(value: Any) -> str:
-    """A time in the zone of whoever reads it, to the millisecond; on a terminal without the date if it is today's."""
-    ns = value if isinstance(value, int) else from_rfc3339(str(value))
-    when, zone = ns // 10**9, local_zone()
-    date, clock = (f"{datetime.fromtimestamp(when, zone):{form}}" for form in ("%Y-%m-%d", "%H:%M:%S"))
-    today = sys.stdout.isatty() and date == f"{datetime.now(zone):%Y-%m-%d}"
-    return f"{'' if today else f'{date} '}{clock}.{ns % 10**9 // 10**6:03d}"
+def event_columns() -> tuple[Column, ...]:
+    """An event as a row; the heading says in which zone its time is."""
+    return (
+        Column(f"Time ({zone_name()})", "@timestamp", moment_cell, style=lambda _: "dim"),
+        Column("Service", "service.name", keep=3),
+        Column("Slot", "logship.worker.slot", right=True, keep=1, style=lambda _: "cyan"),
+        Column("Level", "log.level", keep=2),
+        Column("Status", "http.response.status_code", right=True, style=status_style),
+        Column("Took", "event.duration", duration, right=True, style=lambda ns: "yellow" if ns and ns >= 1e9 else ""),
+        Column("Message", "message", wrap=True, style=lambda _: ""),
+    )
 
 
-EVENT = (
-    Column("Time", "@timestamp", moment),
-    Column("Service", "service.name"),
-    Column("Slot", "logship.worker.slot", right=True),
-    Column("Level", "log.level"),
-    Column("Status", "http.response.status_code", right=True),
-    Column("Took", "event.duration", duration, right=True),
-    Column("Message", "message", wrap=True),
-)
-WORKER = (
-    Column("Worker", "node"),
-    Column("State", "state"),
-    Column("Life", "generation", right=True),
-    Column("Process", "pid", right=True),
-    Column("Requests", "requests", "{:,}".format, right=True),
-    Column("a second", "requests_per_second", "{:,.1f}".format, right=True),
-    Column("p50", "p50_ms", lambda ms: duration(ms * 1e6), right=True),
-    Column("p99", "p99_ms", lambda ms: duration(ms * 1e6), right=True),
-    Column("Errors", "errors", "{:,}".format, right=True),
-    Column("In flight", "in_flight", right=True),
-    Column("Loop lag", "loop_lag_max_ns", duration, right=True),
-    Column("Dropped", "dropped", "{:,}".format, right=True),
-)
-REQUEST = (
-    Column("State", "state"),
-    Column("Began", "began_ns", moment),
-    Column("Age", "age_ns", duration, right=True),
-    Column("Worker", "node"),
-    Column("Process", "pid", right=True),
-    Column("Id", "id"),
-    Column("Request", "what", wrap=True),
-)
+def worker_columns(now_ns: int) -> tuple[Column, ...]:
+    """A worker as a row, its times as spans up to now."""
+
+    def since(ns: int) -> str:
+        seconds = max(0, now_ns - ns) // 10**9
+        return duration(seconds * 10**9) if seconds >= 60 else f"{seconds}s"
+
+    return (
+        Column("Worker", "node", style=lambda _: "cyan"),
+        Column("State", "state"),
+        Column("Life", "generation", right=True, keep=6),
+        Column("Pid", "pid", right=True, keep=7),
+        Column("Up", "up_since_ns", since, right=True, keep=8),
+        Column("Requests", "requests", "{:,}".format, right=True, keep=4),
+        Column("Per s", "requests_per_second", "{:,.1f}".format, right=True),
+        Column("Share", "share", "{:.0%}".format, right=True, keep=3),
+        Column("p50", "p50_ms", lambda ms: duration(ms * 1e6), right=True, keep=2),
+        Column("p99", "p99_ms", lambda ms: duration(ms * 1e6), right=True),
+        Column("Errors", "errors", "{:,}".format, right=True, style=lambda n: "red" if n else "dim"),
+        Column("In flight", "in_flight", right=True, keep=1),
+        Column("Loop lag", "loop_lag_max_ns", duration, right=True, keep=5),
+        Column("Dropped", "dropped", "{:,}".format, right=True, style=lambda n: "bold red" if n else "dim"),
+        Column("Seen", "last_seen_ns", lambda ns: f"{since(ns)} ago", right=True, keep=9),
+    )
+
+
+def request_columns() -> tuple[Column, ...]:
+    return (
+        Column("State", "state"),
+        Column(f"Began ({zone_name()})", "began_ns", moment_cell, keep=2, style=lambda _: "dim"),
+        Column("Age", "age_ns", duration, right=True),
+        Column("Worker", "node", keep=1, style=lambda _: "cyan"),
+        Column("Pid", "pid", right=True, keep=3),
+        Column("Id", "id", keep=4),
+        Column("Request", "what", wrap=True, style=lambda _: ""),
+    )
+
+
 VERDICT = (
-    Column("Worker", "node"),
-    Column("Life", "generation", right=True),
-    Column("State", "state"),
-    Column("Stored", "stored", "{:,}".format, right=True),
-    Column("Missing", "missing", "{:,}".format, right=True),
+    Column("Worker", "node", style=lambda _: "cyan"),
+    Column("Life", "generation", right=True, keep=1),
+    Column("State", "state", keep=2),
+    Column("Stored", "stored", "{:,}".format, right=True, keep=3),
+    Column("Missing", "missing", "{:,}".format, right=True, style=lambda n: "bold red" if n else "dim"),
     Column("Finding", "finding"),
-    Column("", "sentence", wrap=True),
+    Column("", "sentence", wrap=True, style=lambda _: ""),
 )
+FIELD = (
+    Column("Field", "name"),
+    Column("Type", "type", style=lambda _: "dim"),
+    Column("Events", "events", "{:,}".format, right=True),
+    Column("Meaning", "sentence", wrap=True, keep=1, style=lambda _: "dim"),
+)
+
+
+def kql_argument(command: form_of.F) -> form_of.F:
+    """Add the question, which may be left out."""
+    return click.argument("kql", default="")(command)
 
 
 @click.command()
-@click.argument("kql", default="")
+@kql_argument
 @window_options
 @click.option(
     "--limit", default=100, type=click.IntRange(0, LIMIT_ROWS), metavar="N", help="The newest N; 0: all of them."
@@ -100,65 +125,215 @@ def search(kql: str, limit: int, source: str | None, form: Form | None, **window
     asked = open_source(source)
     if limit:
         rows = asked.search(query, Page(limit))
-        found = show(rows.records[::-1], EVENT, form)
+        found = show(rows.records[::-1], event_columns(), form)
         if rows.next is not None:
             talk(f"the newest {limit}; --limit takes another number, and 0 for all")
     else:
-        found = show(_all(asked, query), EVENT, form)
+        heads = streams.columns(asked) if form == "csv" else None
+        found = show(_all(asked, query), event_columns(), form or "lines", heads)
     if not found:
         talk(nothing_found(asked, query))
     return 0 if found else NOTHING
 
 
 @click.command()
-@click.argument("kql", default="")
+@kql_argument
 @click.option("--slot", type=click.IntRange(0), metavar="N", help="Only the worker with this number.")
+@click.option(
+    "-n", "--lines", default=10, type=click.IntRange(0, 1000), metavar="N", show_default=True, help="First the last N."
+)
 @source_option
 @click.option("--json", "form", flag_value="json", help="One JSON object a line.")
-def tail(kql: str, slot: int | None, source: str | None, form: Form | None) -> int:
-    """Show events as they arrive, until interrupted."""
+def tail(kql: str, slot: int | None, lines: int, source: str | None, form: Form | None) -> int:
+    """Show events as they arrive, until interrupted.
+
+    A collector that restarts is waited for, and what arrived meanwhile is shown."""
     query = make_query(Window(kql, slot=slot))
     asked = open_source(source)
-    key, away = asked.tail(query, None).next, False
+    columns = event_columns()
+    if form is None and sys.stdout.isatty():
+        talk(f"times in {zone_name()}; Ctrl-C ends")
+    key: str | None = asked.tail(query, None).next
+    # The key was asked for first: what arrives in between is in both answers, and shown once.
+    before = asked.search(query, Page(lines)).records[::-1] if lines else []
+    shown = {record.get("event.id") for record in before} - {None}
+    show(before, columns, form or "lines")
+    try:
+        for records in _arriving(asked, query, key):
+            show((one for one in records if one.get("event.id") not in shown), columns, form or "lines")
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _arriving(asked: Source, query: Query, key: str | None) -> Iterator[list[Record]]:
+    """Batches of new events for ever; says on stderr when nobody answers, and when something was left out."""
+    away = False
+    while True:
+        try:
+            if away and streams.is_ahead(key, asked.tail(query, None).next):
+                talk("skipped: another store answers here now; events from now on")
+                key = asked.tail(query, None).next
+            rows = asked.tail(query, key, PAGE_ROWS)
+        except SourceError as error:
+            if not away:
+                talk(f"{error}; trying again")
+            away = True
+            time.sleep(RETRY_SECONDS)
+            continue
+        if away:
+            talk("answering again")
+        key, away = rows.next, False
+        yield rows.records
+        if len(rows.records) < PAGE_ROWS:
+            time.sleep(TAIL_SECONDS)
+
+
+@click.command()
+@kql_argument
+@window_options
+@source_option
+@form_options
+def count(kql: str, source: str | None, form: Form | None, **window: Any) -> int:
+    """Count events."""
+    events = open_source(source).count(make_query(Window(kql, **window)))
+    show([{"count": events}], (Column("Events", "count", _number),), form)
+    return 0 if events else NOTHING
+
+
+def _field_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    return [name for name in BY_NAME if name.startswith(begun)]
+
+
+@click.command()
+@click.argument("field", shell_complete=_field_names)
+@kql_argument
+@click.option("--limit", default=20, type=click.IntRange(1, LIMIT_ROWS), metavar="N", show_default=True)
+@window_options
+@source_option
+@form_options
+def top(field: str, kql: str, limit: int, source: str | None, form: Form | None, **window: Any) -> int:
+    """List the most frequent values of FIELD, with their share.
+
+    The share is that of the events that have the field. For example: logship top http.route
+    'http.response.status_code >= 500'"""
+    query = make_query(Window(kql, **window))
+    asked = open_source(source)
+    found = asked.top(query, field, limit)
+    rows = [{"value": one.value, "events": one.events, "share": one.share} for one in found]
+    if form is None:
+        rows = [{**row, "bar": one.events / found[0].events} for row, one in zip(rows, found, strict=True)]
+    columns = [
+        Column(field, "value", wrap=True, style=lambda _: ""),
+        Column("Events", "events", _number, right=True),
+        Column("Share", "share", "{:.1%}".format, right=True),
+    ]
+    if sys.stdout.isatty():
+        columns.append(Column("", "bar", _bar, keep=1, style=lambda _: "cyan"))
+    if not show(rows, columns, form):
+        talk(nothing_found(asked, query))
+        return NOTHING
+    if len(found) == limit and form is None:
+        talk(f"the first {limit}; --limit takes another number")
+    return 0
+
+
+def _bar(part: float) -> str:
+    return glyph("█", "#") * max(1, round(part * BAR_CELLS))
+
+
+def _number(value: int) -> str:
+    """With commas for eyes, without for programs."""
+    return f"{value:,}" if sys.stdout.isatty() else str(value)
+
+
+@click.command()
+@click.argument("part", default="")
+@source_option
+@form_options
+def fields(part: str, source: str | None, form: Form | None) -> int:
+    """List the fields that occur, with how many events have them. PART narrows them to names that contain it."""
+    asked = open_source(source)
+    rows = [
+        {**plain(one), "sentence": BY_NAME[one.name].sentence if one.name in BY_NAME else "of the application"}
+        for one in asked.fields()
+        if part.lower() in one.name.lower()
+    ]
+    if not show(rows, FIELD, form):
+        talk(f"nothing: no field that occurs contains {part!r}" if part else "nothing: the store is empty")
+        return NOTHING
+    return 0
+
+
+@click.command()
+@click.argument("event")
+@click.option("-B", "--before", default=10, type=click.IntRange(0, LIMIT_ROWS), metavar="N", show_default=True)
+@click.option("-A", "--after", default=10, type=click.IntRange(0, LIMIT_ROWS), metavar="N", show_default=True)
+@click.option("--all", "everybody", is_flag=True, help="Of all workers, not only of the one that it happened in.")
+@source_option
+@form_options
+def context(event: str, before: int, after: int, everybody: bool, source: str | None, form: Form | None) -> int:
+    """Show what happened before and after EVENT, an event id (or a request's, then its last event)."""
+    asked = open_source(source)
+    records = asked.get(event)
+    if not records:
+        talk(f"nothing: no event, request or trace has the id {event!r}")
+        return NOTHING
+    here = str(records[-1]["event.id"]) if "event.id" in records[-1] else event
+    around = asked.context(here, before, after, everybody)
+    if form is not None:
+        show(around, (), form)
+        return 0
+    mark = Column("", "mark", style=lambda _: "bold magenta")
+    rows = [{**one, "mark": glyph("▶", ">") if one.get("event.id") == here else " "} for one in around]
+    show(rows, (mark, *event_columns()), form)
+    return 0
+
+
+@click.command()
+@span_options
+@click.option("--watch", is_flag=True, help=f"Again every {WATCH_SECONDS:g} seconds, until interrupted.")
+@source_option
+@form_options
+def workers(watch: bool, source: str | None, form: Form | None, **window: Any) -> int:
+    """List the workers: who they are, what they did, what they lost. Without a span: the last 15 minutes."""
+    make_query(Window(**window), default_last="15m")
+    asked = open_source(source)
+    if not watch:
+        found = _workers(asked, form, window)
+        if not found:
+            talk(nothing_found(asked, make_query(Window(**window), default_last="15m")))
+        return 0 if found else NOTHING
     try:
         while True:
+            if sys.stdout.isatty() and form is None:
+                sys.stdout.write("\x1b[H\x1b[2J")
             try:
-                rows = asked.tail(query, key, PAGE_ROWS)
+                _workers(asked, form, window)
             except SourceError as error:
-                if not away:
-                    talk(f"{error}; trying again")
-                away = True
-                time.sleep(RETRY_SECONDS)
-                continue
-            if away:
-                talk("answering again")
-            key, away = rows.next, False
-            show(rows.records, EVENT, form or "lines")
+                talk(f"{error}; trying again")
             sys.stdout.flush()
-            if len(rows.records) < PAGE_ROWS:
-                time.sleep(TAIL_SECONDS)
+            time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return 0
 
 
-@click.command()
-@click.option("--last", metavar="SPAN", help="Requests of so far back: 15m (the default), 2h, 1d.")
-@click.option("--since", metavar="T", help="Requests from then.")
-@click.option("--until", metavar="T", help="Requests up to then.")
-@source_option
-@form_options
-def workers(source: str | None, form: Form | None, **window: Any) -> int:
-    """List the workers: who they are, what they did, what they lost."""
+def _workers(asked: Source, form: Form | None, window: dict[str, Any]) -> int:
     from logship.forensics.workers import workers as report
 
-    query = make_query(Window(**window), default_last="15m")
-    asked = open_source(source)
-    now_ns = time.time_ns()
+    query, now_ns = make_query(Window(**window), default_last="15m"), time.time_ns()
     rows = report(asked, query.since_ns or 0, query.until_ns if query.until_ns is not None else now_ns)
-    if not show(map(plain, rows), WORKER, form):
-        talk(nothing_found(asked, replace(query, where=None)))
-        return NOTHING
-    return 0
+    return show(_short_nodes(list(map(plain, rows)), form), worker_columns(now_ns), form)
+
+
+def _short_nodes(rows: list[dict[str, Any]], form: Form | None) -> list[dict[str, Any]]:
+    """On a terminal without the host and instance that all of them share; they stand above the table."""
+    shared = {row["node"].rpartition("/")[0] for row in rows}
+    if form is not None or not sys.stdout.isatty() or len(shared) != 1 or not all(row["node"] for row in rows):
+        return rows
+    talk(f"{shared.pop()}")
+    return [{**row, "node": row["node"].rpartition("/")[2]} for row in rows]
 
 
 @click.command()
@@ -181,21 +356,21 @@ def inflight(worker: str, source: str | None, form: Form | None, **window: Any) 
             raise
         talk(f"{error}; showing what runs on this machine")
         rows = report(cast(Source, _Nobody()), query, running, now_ns, worker)
-    if not show(map(plain, rows), REQUEST, form):
+    if not show(map(plain, rows), request_columns(), form):
         talk("nothing is in flight, and no request was lost with its worker")
         return NOTHING
     return 0
 
 
 @click.command()
-@click.argument("kql", default="")
+@kql_argument
 @window_options
 @source_option
 @form_options
 def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> int:
     """Subtract: did every event of every worker arrive?
 
-    The status is 0 when all lives are complete, 1 when events are missing, duplicated or not yet known."""
+    The status is 0 when all lives are complete, 1 when events are missing or duplicated, 4 when it cannot be known."""
     from logship.forensics.verify import overall
     from logship.forensics.verify import verify as report
 
@@ -208,7 +383,7 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     finding = overall(verdicts)
     if form is None:
         talk(f"{finding}: {sum(one.stored for one in verdicts):,} events of {len(verdicts)} lives stored")
-    return 0 if finding == "complete" else NOTHING
+    return {"complete": 0, "unknown": UNKNOWN}.get(finding, NOTHING)
 
 
 class _Nobody:
@@ -219,10 +394,5 @@ class _Nobody:
 
 
 def _all(source: Source, query: Query) -> Iterator[Record]:
-    page = Page(PAGE_ROWS, newest_first=False)
-    while True:
-        rows = source.search(query, page)
-        yield from rows.records
-        if rows.next is None:
-            return
-        page = replace(page, after=rows.next)
+    for records in streams.pages(source, query, PAGE_ROWS):
+        yield from records

@@ -1,25 +1,70 @@
-"""Whom a command asks, and what: `--source`, and the options that make a `Query`."""
+"""Whom a command asks, and what: `--source`, the options that make a `Query`, and the agent that takes events."""
 
+import calendar
+import contextlib
 import socket
+import ssl
+import struct
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from logship.errors import QuestionError, SourceError
+from logship.errors import QuestionError, SourceError, WireError
 from logship.search.kql import equal, every, parse
 from logship.search.query import Query, Source
-from logship.search.times import parse_time, rfc3339, span
+from logship.search.times import from_rfc3339, parse_time, span
 from logship.settings import Settings, host_and_port, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 # A collector on this machine accepts at once; nobody should wait for one that is not there.
 KNOCK_SECONDS = 0.5
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked there, not bound
+IN_UTC = "logship.utc"
+ANSWER_SECONDS = 30.0
+TAG = "logship.events"
+TIME = struct.Struct(">II")
+
+Entries = list[tuple[int, dict[str, Any]]]
+
+
+class Local(tzinfo):
+    """The zone of this machine with its summer time: what a person means depends on the day."""
+
+    def utcoffset(self, when: datetime | None) -> timedelta:
+        return timedelta(seconds=self._told(when).tm_gmtoff)
+
+    def dst(self, when: datetime | None) -> timedelta:
+        return timedelta(hours=self._told(when).tm_isdst > 0)
+
+    def tzname(self, when: datetime | None) -> str:
+        return self._told(when).tm_zone
+
+    def fromutc(self, when: datetime) -> datetime:
+        seconds = calendar.timegm(_clock(when))
+        told = time.localtime(seconds)
+        fold = time.localtime(seconds - 3600)[:6] == told[:6]
+        return datetime(*told[:5], min(told.tm_sec, 59), when.microsecond, tzinfo=self, fold=fold)
+
+    def _told(self, when: datetime | None) -> time.struct_time:
+        if when is None:
+            return time.localtime()
+        told = time.localtime(0)
+        for summer in (not when.fold, -1):  # an hour that comes twice is first summer time
+            with contextlib.suppress(OverflowError, ValueError):
+                told = time.localtime(time.mktime((*_clock(when), 0, 0, summer)))
+            if told[:6] == _clock(when):
+                break
+        return told
+
+
+def _clock(when: datetime) -> tuple[int, int, int, int, int, int]:
+    return when.year, when.month, when.day, when.hour, when.minute, when.second
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +79,25 @@ class Window:
 
 
 def source_option(command: F) -> F:
-    """Add --source."""
+    """Add --source and --utc."""
     words = "A store's directory or a collector's URL; without it the collector of this machine, else its store."
-    return click.option("--source", metavar="DIR|URL", help=words)(command)
+    command = click.option("--source", metavar="DIR|URL", help=words)(command)
+    return click.option(
+        "--utc", is_flag=True, expose_value=False, callback=_utc, help="Times in UTC, typed and shown."
+    )(command)
 
 
 def window_options(command: F) -> F:
     """Add --last, --since, --until and --slot."""
+    command = click.option("--slot", type=click.IntRange(0), metavar="N", help="Only the worker with this number.")(
+        command
+    )
+    return span_options(command)
+
+
+def span_options(command: F) -> F:
+    """Add --last, --since and --until."""
     for one in (
-        click.option("--slot", type=click.IntRange(0), metavar="N", help="Only the worker with this number."),
         click.option("--until", metavar="T", help="Up to then."),
         click.option("--since", metavar="T", help="From then: 14:03, 'yesterday 14:00', 2026-11-20T14:03Z."),
         click.option("--last", metavar="SPAN", help="As far back: 15m, 2h, 1d."),
@@ -53,11 +108,14 @@ def window_options(command: F) -> F:
 
 def make_query(window: Window, default_last: str | None = None) -> Query:
     """The question that the options ask, now. QuestionError says which of them makes no sense."""
-    now_ns, zone = time.time_ns(), local_zone()
+    now_ns = time.time_ns()
+    context = click.get_current_context(silent=True)
+    if context is not None and isinstance(context.obj, dict):
+        context.obj["kql"] = window.kql  # whoever tells an error can then show where it is
     if window.last and window.since:
         raise QuestionError("--last and --since both say where to begin; give one of them")
-    until_ns = parse_time(window.until, now_ns, zone) if window.until else None
-    since_ns = parse_time(window.since, now_ns, zone) if window.since else None
+    until_ns = parse_time(window.until, now_ns, zone()) if window.until else None
+    since_ns = parse_time(window.since, now_ns, zone()) if window.since else None
     last = window.last or (default_last if since_ns is None else None)
     if last:
         since_ns = (until_ns or now_ns) - span(last)
@@ -75,7 +133,7 @@ def open_source(given: str | None) -> Source:
     if settings.source:
         return _local(Path(settings.source))
     url = collector_url(settings)
-    if url and _somebody_listens(url):
+    if url and listens(*host_and_port(url.removeprefix("http://"), "http")):
         return _remote(url, settings)
     store = Path(settings.store_dir)
     if store.is_dir():
@@ -93,9 +151,35 @@ def collector_url(settings: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def local_zone() -> tzinfo:
-    """The zone that the times people type are in."""
-    return datetime.now(UTC).astimezone().tzinfo or UTC
+def zone() -> tzinfo:
+    """The zone that the times are in which people type and read."""
+    context = click.get_current_context(silent=True)
+    return UTC if context is not None and context.find_root().meta.get(IN_UTC) else Local()
+
+
+def zone_name(ns: int | None = None) -> str:
+    """UTC, or the zone of this machine with its difference, CET +01:00."""
+    when = datetime.fromtimestamp(time.time() if ns is None else ns / 1e9, zone())
+    offset = f"{when:%z}"
+    name = when.tzname() or ""
+    return name if name in ("UTC", "GMT") else f"{name if name.isalpha() else ''} {offset[:3]}:{offset[3:5]}".strip()
+
+
+def moment(value: Any, *, dated: bool = True) -> str:
+    """A time in the zone of whoever reads it, to the millisecond."""
+    ns = value if isinstance(value, int) else from_rfc3339(str(value))
+    when = datetime.fromtimestamp(ns // 10**9, zone())
+    clock = f"{when:%H:%M:%S}.{ns % 10**9 // 10**6:03d}"
+    return f"{when:%Y-%m-%d} {clock}" if dated else clock
+
+
+def moment_cell(value: Any) -> str:
+    """A time as a table shows it: on a terminal without today's date, in a pipe with its difference to UTC."""
+    ns = value if isinstance(value, int) else from_rfc3339(str(value))
+    when = datetime.fromtimestamp(ns // 10**9, zone())
+    if not sys.stdout.isatty():
+        return f"{moment(ns)}{when:%z}"
+    return moment(ns, dated=when.date() != datetime.now(when.tzinfo).date())
 
 
 def nothing_found(source: Source, query: Query) -> str:
@@ -103,10 +187,13 @@ def nothing_found(source: Source, query: Query) -> str:
     oldest_ns = source.oldest_ns()
     if oldest_ns is None:
         return "nothing: the store is empty"
-    begins = f"the store begins at {rfc3339(oldest_ns)[:19]}Z"
-    since = f" since {rfc3339(query.since_ns)[:19]}Z" if query.since_ns is not None else ""
-    until = f" until {rfc3339(query.until_ns)[:19]}Z" if query.until_ns is not None else ""
-    return f"nothing{since}{until}; {begins}"
+
+    def told(ns: int) -> str:
+        return f"{moment(ns)[:19]} {zone_name(ns)}"
+
+    since = f" since {told(query.since_ns)}" if query.since_ns is not None else ""
+    until = f" until {told(query.until_ns)}" if query.until_ns is not None else ""
+    return f"nothing{since}{until}; the store begins at {told(oldest_ns)}"
 
 
 def living_requests(given: str | None) -> list[dict[str, Any]]:
@@ -139,6 +226,101 @@ def living_requests(given: str | None) -> list[dict[str, Any]]:
     return [asdict(cell) | worker(one.snapshot) for one in living for cell in inflight.read(one.directory)]
 
 
+def listens(host: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection((host, port), KNOCK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+class Forward:
+    """A connection to an agent that speaks Forward, after its handshake if a shared key is set.
+
+    SourceError when nobody is there, or somebody who does something else."""
+
+    def __init__(self, address: str, settings: Settings) -> None:
+        from logship.wire.address import parse_address
+        from logship.wire.send import AckReader
+
+        self.address = parse_address(address)
+        self._reader = AckReader()
+        try:
+            self._socket = self._connect(settings)
+            self._greet(settings)
+        except (OSError, WireError) as error:
+            raise SourceError(f"{address}: {getattr(error, 'strerror', None) or error}") from error
+
+    def put(self, entries: Entries) -> tuple[int, int]:
+        from logship.wire.send import encode_batch, new_chunk
+
+        body, chunk = b"".join(_packed(ns, record) for ns, record in entries), new_chunk()
+        try:
+            self._socket.sendall(encode_batch(TAG, body, chunk, len(entries)))
+            while chunk not in (acknowledged := self._reader.feed(self._receive())):
+                if acknowledged:
+                    raise WireError("an acknowledgement of something else came")
+        except (OSError, WireError) as error:
+            raise SourceError(f"{self.address} did not acknowledge: {error}") from error
+        return len(entries), 0
+
+    def says_first(self, seconds: float) -> bytes:
+        """What the agent says before we do, within `seconds`: a HELO if it wants a shared key; empty for nothing."""
+        self._socket.settimeout(seconds)
+        try:
+            return self._receive()
+        except TimeoutError:
+            return b""
+        finally:
+            self._socket.settimeout(ANSWER_SECONDS)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _connect(self, settings: Settings) -> socket.socket:
+        if self.address.unix:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(ANSWER_SECONDS)
+            connection.connect(self.address.host)
+            return connection
+        connection = socket.create_connection((self.address.host, self.address.port), 5.0)
+        connection.settimeout(ANSWER_SECONDS)
+        if not self.address.tls:
+            return connection
+        context = ssl.create_default_context(cafile=settings.agent_ca_file or None)
+        return context.wrap_socket(connection, server_hostname=self.address.host)
+
+    def _greet(self, settings: Settings) -> None:
+        if not settings.agent_shared_key:
+            return
+        from logship.wire.handshake import ClientHandshake, Credentials
+
+        known = Credentials(settings.agent_shared_key, settings.agent_user, settings.agent_password)
+        greeting = ClientHandshake(known, socket.gethostname())
+        self._socket.settimeout(5.0)
+        while not greeting.done:
+            try:
+                self._socket.sendall(greeting.feed(self._receive()))
+            except ConnectionResetError:
+                raise greeting.ended() from None
+        self._socket.settimeout(ANSWER_SECONDS)
+
+    def _receive(self) -> bytes:
+        received = self._socket.recv(65536)
+        if not received:
+            raise ConnectionResetError("the connection was closed")
+        return received
+
+
+def _packed(ns: int, record: dict[str, Any]) -> bytes:
+    import ormsgpack
+
+    seconds, below = divmod(max(ns, 0), 10**9)
+    stamp = ormsgpack.Ext(0, TIME.pack(seconds & 0xFFFFFFFF, below))
+    return ormsgpack.packb([stamp, record], option=ormsgpack.OPT_NON_STR_KEYS, default=str)
+
+
 def _remote(url: str, settings: Settings) -> Source:
     from logship.page.client import HttpSource
 
@@ -148,13 +330,9 @@ def _remote(url: str, settings: Settings) -> Source:
 def _local(directory: Path) -> Source:
     from logship.store.reader import Reader
 
-    return Reader(directory, zone=local_zone())
+    return Reader(directory, zone=zone())
 
 
-def _somebody_listens(url: str) -> bool:
-    host, port = host_and_port(url.removeprefix("http://"), "http")
-    try:
-        socket.create_connection((host, port), KNOCK_SECONDS).close()
-    except OSError:
-        return False
-    return True
+def _utc(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        context.find_root().meta[IN_UTC] = True

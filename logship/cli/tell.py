@@ -1,24 +1,46 @@
-"""Commands about logship itself: how it is set up, and what it looks like at work."""
+"""Commands about logship itself: how it is set up, what is wrong, and what it looks like at work."""
 
 import asyncio
 import contextlib
+import os
+import shutil
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from logship.cli.show import Column, Form, form_options, plain, show, talk
-from logship.settings import load, table
+from logship.cli.show import Column, Form, duration, form_options, plain, show, size, talk
+from logship.cli.source import Forward, collector_url, living_requests, open_source
+from logship.errors import LogshipError, SettingsError, SourceError
+from logship.settings import Settings, load, table
 
 if TYPE_CHECKING:
     from logship.demo.run import Outcome
+    from logship.search.query import Source
 
+NOTHING = 1
 SETTING = (
     Column("Setting", "environment"),
-    Column("Value", "value", wrap=True),
-    Column("From", "origin"),
-    Column("Meaning", "sentence", wrap=True),
+    Column("Value", "value", wrap=True, style=lambda _: ""),
+    Column("From", "origin", keep=1),
+    Column("Meaning", "sentence", wrap=True, style=lambda _: "dim"),
 )
+FINDING = (
+    Column("", "mark"),
+    Column("What", "what"),
+    Column("Found", "found", wrap=True, style=lambda _: ""),
+    Column("What to do", "advice", wrap=True, style=lambda _: "bold"),
+)
+# A journal that has more than this waiting is not being shipped, or not quickly enough.
+BACKLOG_BYTES = 2**20
+FREE_BYTES = 512 * 2**20
+GROWTH_SECONDS = 1.0
+# Fluent Bit's own HTTP server, where it has one.
+FLUENT_BIT_PORT = 2020
 
 
 @click.command()
@@ -30,6 +52,266 @@ def settings(form: Form | None) -> int:
     if sys.stdout.isatty() and form is None:
         talk("as arguments of logship.configure() they are lower case, without LOGSHIP_")
     return 0
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print what makes SHELL complete commands, options and field names.
+
+    bash: eval "$(logship completion bash)" in ~/.bashrc; zsh the same in ~/.zshrc; fish: logship completion fish >
+    ~/.config/fish/completions/logship.fish"""
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    assert made is not None
+    root = click.get_current_context().find_root().command
+    click.echo(made(root, {}, "logship", "_LOGSHIP_COMPLETE").source())
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `mark`: good, look (works, but not as it might) or wrong."""
+
+    mark: Literal["good", "look", "wrong"]
+    what: str
+    found: str
+    advice: str = ""
+
+
+@click.command()
+@click.option("--send", is_flag=True, help="Send one event through the agent and wait for its acknowledgement.")
+@click.option("--source", metavar="DIR|URL", help="Look at this store or collector.")
+@form_options
+def doctor(send: bool, source: str | None, form: Form | None) -> int:
+    """Look at everything a worker and a collector need, and say what is wrong and what to do.
+
+    It sees what this user sees in this environment: run it as the service runs. Status 1 if something is wrong."""
+    settings = load({"source": source})
+    checks = (
+        lambda: _settings_sense(settings),
+        lambda: _state(settings),
+        lambda: _agent(settings, send),
+        lambda: _fluent_bit(settings),
+        lambda: _journals(settings),
+        lambda: _asked(source, settings),
+    )
+    findings = [finding for check in checks for finding in _guarded(check)]
+    show(map(plain, findings), FINDING, form)
+    return NOTHING if any(finding.mark == "wrong" for finding in findings) else 0
+
+
+def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """A check that cannot be made is a finding as well."""
+    try:
+        yield from check()
+    except (LogshipError, OSError) as error:
+        yield Finding("wrong", "check", str(error))
+
+
+def _settings_sense(settings: Settings) -> Iterator[Finding]:
+    given = [name for name, origin in settings.origins.items() if origin == "environment"]
+    said = f"{len(given)} from the environment" if given else "all at their defaults"
+    found = []
+    if settings.journal_limit_bytes > settings.state_limit_bytes:
+        found.append(("journal_limit_bytes is more than state_limit_bytes", "raise LOGSHIP_STATE_LIMIT_BYTES"))
+    if settings.journal_limit_bytes < 4 * 2**20:
+        found.append(("journal_limit_bytes is less than four segments of 1 MiB", "raise LOGSHIP_JOURNAL_LIMIT_BYTES"))
+    if settings.sample_ratio == 0:
+        found.append(("sample_ratio is 0: only errors and slow requests are kept", "raise LOGSHIP_SAMPLE_RATIO"))
+    if settings.agent_user and not settings.agent_shared_key:
+        found.append(("agent_user is never asked for without a shared key", "set LOGSHIP_AGENT_SHARED_KEY"))
+    if settings.heartbeat_seconds > 25:
+        found.append((f"with a heartbeat every {settings.heartbeat_seconds:g} s, workers are taken for silent after 25 s",
+                      "lower LOGSHIP_HEARTBEAT_SECONDS to 10"))  # fmt: skip
+    if settings.agent == "off":
+        found.append(("agent is off: workers keep no events", "unset LOGSHIP_AGENT"))
+    for what, advice in found:
+        yield Finding("look", "settings", what, advice)
+    if not found:
+        yield Finding("good", "settings", said)
+
+
+def _state(settings: Settings) -> Iterator[Finding]:
+    from logship.state.home import NETWORK_FILE_SYSTEMS, file_system
+
+    path = Path(settings.state_dir)
+    there = next(one for one in (path, *path.parents) if one.exists())
+    kind = file_system(there)
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield Finding("wrong", "state directory", f"{there} cannot be written by this user",
+                      "set LOGSHIP_STATE_DIR to a directory that can; until then journals live in memory")  # fmt: skip
+        return
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield Finding("wrong", "state directory", f"{path} is on {kind}, where locks and mappings are not to be trusted",
+                      "set LOGSHIP_STATE_DIR to a local disk; until then journals live in memory")  # fmt: skip
+        return
+    free = shutil.disk_usage(there).free
+    note = ", which a restart of the machine empties" if kind in ("tmpfs", "ramfs") else ""
+    found = f"{path} on {kind or 'a file system of unknown kind'}{note}, {size(free)} free"
+    if free < FREE_BYTES:
+        yield Finding(
+            "look", "state directory", found, "make room: a full disk makes workers drop events, and count them"
+        )
+    else:
+        yield Finding("good", "state directory", found)
+
+
+def _agent(settings: Settings, send: bool) -> Iterator[Finding]:
+    if settings.agent in ("stdout", "console", "off") or settings.agent.startswith("file:"):
+        yield Finding("good", "agent", f"none: events go to {settings.agent}")
+        return
+    try:
+        agent = Forward(settings.agent, settings)
+    except SettingsError as error:
+        yield Finding("wrong", "agent", str(error), "set LOGSHIP_AGENT")
+        return
+    except SourceError as error:
+        advice = "start it: logship up, or Fluent Bit; until then events wait in the journals"
+        yield Finding("wrong", "agent", str(error), advice if "efused" in str(error) else "see LOGSHIP_AGENT_*")
+        return
+    with contextlib.closing(agent):
+        if settings.agent_shared_key:
+            yield Finding("good", "agent", f"{settings.agent} answers and knows the shared key")
+        elif agent.says_first(0.3):
+            yield Finding("wrong", "agent", f"{settings.agent} asks for a shared key", "set LOGSHIP_AGENT_SHARED_KEY")
+            return
+        else:
+            yield Finding("good", "agent", f"{settings.agent} accepts connections")
+        if send:
+            began = time.monotonic()
+            event = {"message": "logship doctor was here", "event.dataset": "logship.doctor", "log.level": "info"}
+            agent.put([(time.time_ns(), event)])
+            took = duration((time.monotonic() - began) * 1e9)
+            yield Finding("good", "acknowledgement", f"one event was acknowledged after {took}")
+
+
+def _fluent_bit(settings: Settings) -> Iterator[Finding]:
+    """What Fluent Bit says of itself, if its HTTP server is on; nothing where there is none."""
+    import http.client
+
+    import orjson
+
+    host = settings.agent.rpartition("://")[2].rpartition(":")[0].strip("[]") or "127.0.0.1"
+    if settings.agent.startswith(("unix:", "file:")) or settings.agent in ("stdout", "console", "off"):
+        return
+    connection = http.client.HTTPConnection(host, FLUENT_BIT_PORT, timeout=1.0)
+
+    def ask(path: str) -> dict[str, dict[str, dict[str, float]]]:
+        connection.request("GET", path)
+        answer = orjson.loads(connection.getresponse().read())
+        return answer if isinstance(answer, dict) else {}
+
+    try:
+        about, told = ask("/"), ask("/api/v1/metrics")
+    except (OSError, http.client.HTTPException, ValueError):
+        return
+    finally:
+        connection.close()
+    if "fluent-bit" not in about:
+        return
+    yield Finding(
+        "good", "Fluent Bit", f"version {about['fluent-bit'].get('version', '?')} on {host}:{FLUENT_BIT_PORT}"
+    )
+    if not any(name.startswith("forward") for name in told.get("input", {})):
+        yield Finding("wrong", "Fluent Bit", "it has no forward input", "add one, see docs/fluent-bit.md")
+    for name, counters in told.get("output", {}).items():
+        failed, dropped = counters.get("retries_failed", 0), counters.get("dropped_records", 0)
+        if failed or dropped:
+            lost = f"output {name} gave up {failed:,.0f} chunks and dropped {dropped:,.0f} records"
+            yield Finding("wrong", "Fluent Bit", lost, "set retry_limit no_limits and storage.type filesystem")
+
+
+def _journals(settings: Settings) -> Iterator[Finding]:
+    """Who has a journal here, whose grows, and whose owner is gone."""
+    from logship.state.adopt import size_bytes, survey
+    from logship.state.identity import Cell
+
+    if not Path(settings.state_dir).is_dir():
+        yield Finding("look", "journals", "no worker has run with this state directory", "is it the service's?")
+        return
+    found, unreadable = survey(Path(settings.state_dir))
+    for problem in unreadable:
+        yield Finding("look", "journals", problem, "it is kept as it is; a newer logship may read it")
+    orphans = [one for one in found if one.owner is None]
+    for one in orphans:
+        who = f"{one.snapshot.facts.service} pid {one.snapshot.facts.pid}"
+        yield Finding("look", "journals", f"nobody adopts the journal of {who} ({size(size_bytes(one.directory))}), "
+                      f"whose agent was {one.snapshot.facts.agent}",
+                      "start the service again, or a collector with: logship up --adopt")  # fmt: skip
+    living = [one for one in found if one.owner is not None]
+
+    def waiting() -> dict[str, int]:
+        again, _ = survey(Path(settings.state_dir))
+        cells = {one.snapshot.incarnation: one.snapshot.cells for one in again}
+        return {name: cell[Cell.SEQUENCE] - cell[Cell.ACKNOWLEDGED] for name, cell in cells.items()}
+
+    before = waiting()
+    if living:
+        time.sleep(GROWTH_SECONDS)
+    after = waiting()
+    for one in living:
+        name, backlog = one.snapshot.incarnation, size_bytes(one.directory)
+        grown = after.get(name, 0) - before.get(name, 0)
+        if after.get(name, 0) > 1000 and grown > 0 and backlog > BACKLOG_BYTES:
+            slot = f" w{one.snapshot.slot}" if one.snapshot.slot is not None else ""
+            yield Finding("wrong", "journals", f"{one.snapshot.facts.service}{slot} (pid {one.owner}) has {after[name]:,} events "
+                          f"waiting, {grown:,} more than a second ago",
+                          f"its agent {one.snapshot.facts.agent} does not take them quickly enough")  # fmt: skip
+    if not orphans:
+        yield Finding("good", "journals", f"{len(living)} in use, none left behind")
+
+
+def _asked(given: str | None, settings: Settings) -> Iterator[Finding]:
+    """Whether questions are answered, what the workers of the last quarter of an hour lack, and what was lost."""
+    try:
+        source = open_source(given)
+        oldest_ns = source.oldest_ns()
+    except SourceError as error:
+        yield Finding("look", "source", str(error), "without it events can be collected, and not asked here")
+        return
+    where = given or settings.source or collector_url(settings) or settings.store_dir
+    if oldest_ns is None:
+        yield Finding("look", "source", f"{where} answers, and holds nothing", "start your service with: logship run")
+        return
+    yield Finding("good", "source", f"{where} answers; it begins {duration(time.time_ns() - oldest_ns)} ago")
+    yield from _workers(source, given)
+
+
+def _workers(source: "Source", given: str | None) -> Iterator[Finding]:
+    from logship.forensics.workers import workers
+    from logship.search.kql import parse
+    from logship.search.query import Query
+
+    now_ns = time.time_ns()
+    since_ns = now_ns - 15 * 60 * 10**9
+    rows = workers(source, since_ns, now_ns)
+    dropped = sum(row.dropped for row in rows)
+    if dropped:
+        yield Finding(
+            "wrong",
+            "workers",
+            f"{dropped:,} events were dropped in the last 15 minutes",
+            "logship verify names reasons",
+        )
+    lost = [row for row in rows if row.state == "lost"]
+    if lost:
+        yield Finding(
+            "look", "workers", f"{', '.join(row.node for row in lost)} died", "logship inflight names its requests"
+        )
+    # uvicorn says a line when a worker starts: without it somebody has taken its loggers away.
+    served = Query(parse("logship.server: uvicorn"), since_ns, now_ns)
+    started = {one.id for one in source.incarnations(served) if one.first_ns > since_ns}
+    own = Query(parse("log.logger: uvicorn*"), since_ns, now_ns)
+    silent = started - {one.id for one in source.incarnations(own)} if started else set()
+    if silent:
+        yield Finding("look", "uvicorn", f"its own lines do not arrive from {len(silent)} of {len(started)} workers",
+                      "a later dictConfig took its loggers: call logship.configure() after it, or set "
+                      "disable_existing_loggers to False")  # fmt: skip
+    running = living_requests(given)
+    if rows and not lost and not dropped and not silent:
+        yield Finding("good", "workers", f"{len(rows)} in the last 15 minutes, {len(running)} requests in flight here")
 
 
 ACCOUNT = (

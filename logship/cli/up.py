@@ -1,13 +1,20 @@
-"""`logship up`: collector, store and page in one process and one event loop, put together here."""
+"""Commands that run something until they are stopped.
+
+`logship up`: collector, store and page in one process and one event loop, put together here. `logship run`: a server
+with `logship.auto` in each of its processes, and not one line of its code changed; its output is inherited, signals
+that we get are its signals, and its end is ours."""
 
 import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
+import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +22,36 @@ import click
 
 from logship.cli.show import Form, show, talk
 from logship.errors import ListenError, SettingsError
-from logship.settings import Settings, host_and_port, load
+from logship.settings import Settings, child_environment, host_and_port, inherited, load
 
 if TYPE_CHECKING:
     import uvicorn
 
     from logship.collector.serve import Collector
+    from logship.page.app import Around
     from logship.search.query import Source
+    from logship.store.store import Store
 
 BACKLOG = 256
 # Streams end by themselves when the process does; a client that reads nothing is not waited for longer.
 PAGE_STOP_SECONDS = 2
+# A question that takes longer is cancelled: the next one, and the collector beside it, need the cores.
+QUESTION_SECONDS = 20.0
+INJECT = Path(__file__).parent / "inject"
+NOT_RUNNABLE, NOT_FOUND = 126, 127  # what a shell answers
+# These cannot be caught, or are about ourselves: faults, and what the kernel says of our own child.
+OURS = {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+TERMINAL = {
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGWINCH,
+    signal.SIGHUP,
+}
+# struct siginfo_t: the kernel itself sent it, as it does for the keys of a terminal.
+SI_KERNEL = 0x80
 
 
 @click.command()
@@ -33,13 +59,14 @@ PAGE_STOP_SECONDS = 2
 @click.option("--forward", metavar="HOST:PORT", help="Where events come in (127.0.0.1:24224); off: nowhere.")
 @click.option("--unix", metavar="PATH", help="A unix socket where events come in as well.")
 @click.option("--http", metavar="HOST:PORT", help="Where questions are answered (127.0.0.1:24280); off: nowhere.")
+@click.option(
+    "--token", metavar="TEXT", help="Secret that who asks must know; LOGSHIP_TOKEN hides it from other users."
+)
 @click.option("--adopt", is_flag=True, help="Take in the journals of every dead worker here, whatever agent it had.")
 @click.option("--json", "form", flag_value="json", help="Say where it listens as one JSON object on stdout.")
-def up(
-    store_dir: str | None, forward: str | None, unix: str | None, http: str | None, adopt: bool, form: Form | None
-) -> int:
+def up(adopt: bool, form: Form | None, **given: str | None) -> int:
     """Collect events from workers, keep them, and answer questions, until stopped."""
-    settings = load({"store_dir": store_dir, "forward": forward, "unix": unix, "http": http})
+    settings = load(given)
     _check(settings)
     # Before anything is opened: a package that is not installed is told first.
     import uvicorn  # noqa: F401
@@ -54,7 +81,7 @@ def up(
 
 
 async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
-    from logship.cli.source import local_zone
+    from logship.cli.source import zone
     from logship.collector.adopt import Adopter
     from logship.collector.serve import Collector
     from logship.store.reader import Reader
@@ -68,7 +95,7 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
             settings.store_dir, retention_days=settings.retention_days, retention_bytes=settings.retention_bytes
         )
         closing.callback(store.close)
-        reader = Reader(settings.store_dir, zone=local_zone())
+        reader = Reader(settings.store_dir, zone=zone(), limit_seconds=QUESTION_SECONDS)
         closing.callback(reader.close)
         stop = _stop_on_signals()
         collector = Collector(settings, store)
@@ -77,7 +104,8 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
         adopting = asyncio.create_task(adopter.run(), name="logship adopt")
         try:
             _say_where(settings, collector.addresses, listener, form)
-            await _until(stop, collector, _page(settings, reader, collector, stop), listener)
+            around = _around(settings, collector, store, stop)
+            await _until(stop, collector, _page(reader, around), listener)
         finally:
             talk("stopping: what is here is stored and acknowledged first")
             adopting.cancel()
@@ -103,10 +131,40 @@ async def _until(
             await page
 
 
-def _page(settings: Settings, reader: "Source", collector: "Collector", stop: asyncio.Event) -> "uvicorn.Server":
+def _around(settings: Settings, collector: "Collector", store: "Store", stop: asyncio.Event) -> "Around":
+    """What the page is told: counters of the collector and of the store, and who may ask."""
+    from logship.page.app import Around
+
+    host, _ = host_and_port(settings.http, "http") if settings.http != "off" else ("", 0)
+
+    def health() -> dict[str, object]:
+        kept = store.health() | _kept(Path(settings.store_dir))
+        kept["oldest_unsealed_seconds"] = max(kept["oldest_unsealed_seconds"], kept["active_log_age_seconds"])
+        return {**collector.health(), "ack_seconds": collector.ack_seconds(), **kept}
+
+    return Around(health, stop.is_set, settings.token, (host, socket.gethostname()))
+
+
+def _kept(directory: Path) -> dict[str, float]:
+    """Segments, bytes, and the age of the oldest log that is full and not sealed: since the last line was written."""
+    from logship.store.files import log_name, read_listing
+
+    found = read_listing(directory)
+    full = {log_name(number) for number in found.logs[:-1]}
+    sizes, ages = 0, [0.0]
+    for one in os.scandir(directory):
+        with contextlib.suppress(FileNotFoundError):  # sealed and merged away meanwhile
+            told = one.stat()
+            sizes += told.st_size
+            if one.name in full:
+                ages.append(time.time() - told.st_mtime)
+    return {"segments": len(found.segments), "store_bytes": sizes, "oldest_unsealed_seconds": max(ages)}
+
+
+def _page(reader: "Source", around: "Around") -> "uvicorn.Server":
     import uvicorn
 
-    from logship.page.app import Around, app
+    from logship.page.app import app
 
     class Server(uvicorn.Server):
         """Leaves the signals to us: the page stops together with the collector."""
@@ -115,13 +173,13 @@ def _page(settings: Settings, reader: "Source", collector: "Collector", stop: as
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    host, _ = host_and_port(settings.http, "http") if settings.http != "off" else ("", 0)
-    around = Around(collector.health, stop.is_set, settings.token, (host, socket.gethostname()))
     config = uvicorn.Config(
         app(reader, around),
         log_config=None,
         access_log=False,
         lifespan="off",
+        # Its parser bounds headers; the other one reads as much as it is sent.
+        http="h11",
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=PAGE_STOP_SECONDS,
@@ -159,7 +217,7 @@ def _check(settings: Settings) -> None:
     """Refuse to answer strangers, and say it when strangers may send."""
     if settings.http != "off" and not settings.token and not _is_loopback(host_and_port(settings.http, "http")[0]):
         raise SettingsError(
-            f"http {settings.http} is open to other machines; set LOGSHIP_TOKEN to a secret of your own first"
+            f"http {settings.http} is open to other machines; give --token, or set LOGSHIP_TOKEN to a secret of your own"
         )
     if settings.forward == "off" and not settings.unix and settings.http == "off":
         raise SettingsError("forward and http are off and unix is not set: there is nothing to do")
@@ -193,3 +251,98 @@ def _say_where(settings: Settings, addresses: list[str], listener: socket.socket
     talk("  logship run uvicorn shop:app --workers 4     your service, without a change of code")
     talk("  logship tail                                 events as they arrive")
     talk("  logship workers                              what each worker does\n")
+
+
+@click.command(
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["-h", "--help"],
+    }
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
+def run(command: tuple[str, ...]) -> int:
+    """Run COMMAND with logship in all its processes.
+
+    For example: logship run uvicorn shop:app --workers 4. Works with uvicorn, gunicorn, granian and hypercorn. The
+    status is that of the command."""
+    load()  # a setting that makes no sense is told here once, and not by every worker
+    path = os.pathsep.join(filter(None, [str(INJECT), inherited("PYTHONPATH")]))
+    environment = child_environment({"PYTHONPATH": path, "LOGSHIP_SUPERVISED": str(os.getpid())})
+    return supervise(command, environment)
+
+
+def supervise(command: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Start the command, relay signals until it ends, and return its status; killed by a signal, we die of it too."""
+    relayed = {one for one in signal.valid_signals() if one not in OURS}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, relayed)
+    try:
+        child = os.posix_spawnp(command[0], command, environment, setsigmask=before, setsigdef=_ignored())
+    except FileNotFoundError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        talk(f"error: there is no command {command[0]!r} on the PATH")
+        return NOT_FOUND
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        talk(f"error: {command[0]} cannot be run: {error.strerror}")
+        return NOT_RUNNABLE
+    status = _relay_until_end(child, relayed)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before - {signal.SIGCHLD})
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else _die_of(signal.Signals(-code))
+
+
+def _relay_until_end(child: int, relayed: Iterable[int]) -> int:
+    while True:
+        number, from_terminal = _next_signal(relayed)
+        if number == signal.SIGCHLD:
+            status = _reap(child)
+            if status is not None:
+                return status
+            continue
+        # The terminal has told the child already: it is in the same group, and a second Ctrl-C means something else.
+        if not from_terminal:
+            os.kill(child, number)
+        if number in {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU} and from_terminal:
+            os.kill(os.getpid(), signal.SIGSTOP)  # the shell waits until we are stopped, too
+
+
+def _next_signal(relayed: Iterable[int]) -> tuple[int, bool]:
+    """The next signal and whether a terminal sent it."""
+    if hasattr(signal, "sigwaitinfo"):
+        told = signal.sigwaitinfo(relayed)
+        return told.si_signo, told.si_code == SI_KERNEL and told.si_signo in TERMINAL
+    # macOS does not tell who sent it; in the foreground of a terminal it was most likely the terminal.
+    number = int(signal.sigwait(relayed))
+    foreground = os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    return number, foreground and number in TERMINAL
+
+
+def _reap(child: int) -> int | None:
+    """The child's status if it has ended. As the first process of a container we also inherit orphans, and reap them."""
+    status = None
+    while True:
+        try:
+            pid, one = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status
+        if pid == 0:
+            return status
+        if pid == child:
+            status = one
+
+
+def _ignored() -> list[int]:
+    """Signals that Python ignores for itself; the child gets them as a shell would give them."""
+    names = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def _die_of(number: signal.Signals) -> int:
+    """End as the child did, so that whoever waits for us sees the same; as process 1 that is impossible."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if number not in {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    sys.stdout.flush()
+    os.kill(os.getpid(), number)
+    return 128 + number

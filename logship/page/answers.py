@@ -1,7 +1,8 @@
 """The questions that can be asked over HTTP: name, parameters, and the function that asks the source."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import orjson
 
@@ -9,28 +10,38 @@ from logship.errors import KqlError, QuestionError
 from logship.forensics import inflight, verify, workers
 from logship.page.asked import LIMIT_ROWS, QUERY_NAMES, Asked
 from logship.search.query import Source
+from logship.search.views import VIEWS
 
 # A year by minutes is half a million: a chart of more buckets than this shows nothing more.
 LIMIT_BUCKETS = 50_000
 LEAST_EVERY_NS = 10**6
 # Without a window the table of workers is that of the last quarter of an hour.
 WORKERS_SPAN_NS = 15 * 60 * 10**9
-PAGE_NAMES = ("limit", "order", "after")
+LIMIT_CONTEXT = 1_000
+PAGE_NAMES = ("limit", "order", "after", "columns", "greatest")
+
+
+T = TypeVar("T")
+
+
+class Nothing(Exception):
+    """What was asked for by its id is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One question: `names` are its parameters, all others are refused."""
+    """One question: `names` are its parameters, all others are refused; `path` when its name does not say it."""
 
     ask: Callable[[Source, Asked], object]
     names: tuple[str, ...]
+    path: str = ""
 
 
 def search(source: Source, asked: Asked) -> object:
     return source.search(asked.query(), asked.page())
 
 
-def tail(source: Source, asked: Asked) -> object:
+def arrivals(source: Source, asked: Asked) -> object:
     return source.tail(asked.query(), asked.maybe("after"), asked.whole("limit", 1000, LIMIT_ROWS))
 
 
@@ -39,13 +50,18 @@ def count(source: Source, asked: Asked) -> object:
 
 
 def tally(source: Source, asked: Asked) -> object:
-    every_ns = asked.whole("every_ns", 60 * 10**9, 10**18)
-    if every_ns < LEAST_EVERY_NS:
-        raise QuestionError(f"every_ns is at least {LEAST_EVERY_NS}, a millisecond")
-    buckets = source.tally(asked.query(), asked.maybe("by"), every_ns)
+    buckets = source.tally(asked.query(), asked.maybe("by"), _every_ns(asked), asked.maybe("and_by"))
+    return {"buckets": _few(buckets)}
+
+
+def _every_ns(asked: Asked) -> int | None:
+    return asked.whole("every_ns", 0, 10**18, least=LEAST_EVERY_NS) if asked.maybe("every_ns") else None
+
+
+def _few(buckets: list[T]) -> list[T]:
     if len(buckets) > LIMIT_BUCKETS:
-        raise QuestionError(f"that makes {len(buckets)} buckets, the limit is {LIMIT_BUCKETS}; make every_ns larger")
-    return {"buckets": buckets}
+        raise QuestionError(f"that makes {len(buckets)} rows, the limit is {LIMIT_BUCKETS}; make every_ns larger")
+    return buckets
 
 
 def top(source: Source, asked: Asked) -> object:
@@ -53,11 +69,26 @@ def top(source: Source, asked: Asked) -> object:
 
 
 def stats(source: Source, asked: Asked) -> object:
-    return {"stats": source.stats(asked.query(), asked.text("field"), asked.maybe("by"))}
+    return {"stats": _few(source.stats(asked.query(), asked.text("field"), asked.maybe("by"), _every_ns(asked)))}
 
 
-def get(source: Source, asked: Asked) -> object:
-    return {"records": source.get(asked.text("id"))}
+def events(source: Source, asked: Asked) -> object:
+    records = source.get(asked.text("id"))
+    if not records:
+        raise Nothing(f"no event, request or trace has the id {asked.text('id')!r}")
+    return {"records": records}
+
+
+def context(source: Source, asked: Asked) -> object:
+    before, after = (asked.whole(f"{side}_events", 10, LIMIT_CONTEXT, least=0) for side in ("before", "after"))
+    everybody = asked.one_of("workers", ("same", "all")) == "all"
+    found = source.get(asked.text("id"))
+    # A request or a trace stands for its last event.
+    event = str(found[-1].get("event.id", "")) if found else ""
+    records = source.context(event, before, after, everybody) if event else []
+    if not records:
+        raise Nothing(f"no event, request or trace has the id {asked.text('id')!r}")
+    return {"records": records}
 
 
 def incarnations(source: Source, asked: Asked) -> object:
@@ -70,6 +101,10 @@ def fields(source: Source, asked: Asked) -> object:
 
 def oldest(source: Source, asked: Asked) -> object:
     return {"oldest_ns": source.oldest_ns()}
+
+
+def views_(source: Source, asked: Asked) -> object:
+    return {"views": [asdict(view) for view in VIEWS]}
 
 
 def workers_(source: Source, asked: Asked) -> object:
@@ -91,18 +126,20 @@ def inflight_(source: Source, asked: Asked) -> object:
 
 ANSWERS = {
     "search": Answer(search, QUERY_NAMES + PAGE_NAMES),
-    "tail": Answer(tail, (*QUERY_NAMES, "after", "limit")),
+    "arrivals": Answer(arrivals, (*QUERY_NAMES, "after", "limit")),
     "count": Answer(count, QUERY_NAMES),
-    "tally": Answer(tally, (*QUERY_NAMES, "by", "every_ns")),
+    "tally": Answer(tally, (*QUERY_NAMES, "by", "and_by", "every_ns")),
     "top": Answer(top, (*QUERY_NAMES, "field", "limit")),
-    "stats": Answer(stats, (*QUERY_NAMES, "field", "by")),
-    "get": Answer(get, ("id",)),
+    "stats": Answer(stats, (*QUERY_NAMES, "field", "by", "every_ns")),
+    "events": Answer(events, ("id",), "/api/events/{id}"),
+    "context": Answer(context, ("id", "before_events", "after_events", "workers")),
     "incarnations": Answer(incarnations, QUERY_NAMES),
     "workers": Answer(workers_, ("since", "until", "last", "since_ns", "until_ns")),
     "verify": Answer(verify_, QUERY_NAMES),
     "inflight": Answer(inflight_, (*QUERY_NAMES, "worker")),
     "fields": Answer(fields, ()),
     "oldest": Answer(oldest, ()),
+    "views": Answer(views_, ()),
 }
 
 

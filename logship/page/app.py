@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TypeVar
@@ -18,20 +18,32 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from logship import __version__
 from logship.errors import QuestionError, SourceError
-from logship.page.answers import ANSWERS, Answer, as_json, wrong
-from logship.page.asked import Asked
+from logship.page import openapi, streams
+from logship.page.answers import ANSWERS, Answer, Nothing, as_json, wrong
+from logship.page.asked import QUERY_NAMES, Asked
 from logship.page.guard import Guard
-from logship.page.html import STYLE, start_page
+from logship.page.html import PLACES, POLICY, asset, shell, start_page
 from logship.search.query import Rows, Source
 
 # Questions at a time: each may use every core, and the collector beside it must go on storing.
-QUESTIONS = 4
-TAILS = 64
+AT_A_TIME = 4
+# With more than that in line nobody would wait for an answer.
+WAITING = 128
+STREAMS = 64
 TAIL_SECONDS = 0.25
 # Proxies drop a connection that is silent for a minute; a comment also finds out whether the client is still there.
 SILENCE_SECONDS = 15.0
+SKIPPED = b'event: skipped\ndata: {"reason":"this store has less than Last-Event-ID"}\n\n'
+QUESTIONS = {one.path or f"/api/{name}": one for name, one in ANSWERS.items()}
+# The parameters of each address; an id may stand in the path.
+NAMES = {path: tuple(n for n in one.names if f"{{{n}}}" not in path) for path, one in QUESTIONS.items()} | {
+    "/api/tail": ANSWERS["arrivals"].names,
+    "/api/export": (*QUERY_NAMES, "format"),
+}
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
 
 _logger = logging.getLogger("logship.page")
@@ -50,27 +62,36 @@ class Around:
 def app(source: Source, around: Around = Around()) -> Starlette:
     """The application. It closes nothing: the source is the caller's.
 
-    Errors are {"error": sentence}: 400 for a question that makes no sense (KQL with "at"), 503 when the source cannot
-    answer. `around.hosts`: names beside localhost under which it may be asked."""
+    Errors are {"error": sentence}: 400 for a question that makes no sense (KQL with "at"), 404 for an id that nothing
+    has, 503 when the source cannot answer. `around.hosts`: names beside localhost under which it may be asked."""
     doors = Doors(source, around)
-    routes = [Route(f"/api/{name}", partial(doors.answer, one), methods=["GET"]) for name, one in ANSWERS.items()]
-    routes += [
-        Route("/api/stream", doors.stream, methods=["GET"]),
-        Route("/api/health", doors.health, methods=["GET"]),
-        Route("/healthz", doors.alive, methods=["GET"]),
-        Route("/style.css", doors.style, methods=["GET"]),
-        Route("/", doors.start, methods=["GET"]),
-    ]
-    return Starlette(
-        routes=routes,
+    # An id is whatever somebody sent as one: it may hold a slash.
+    places: dict[str, Endpoint] = {
+        path.replace("{id}", "{id:path}"): partial(doors.answer, one) for path, one in QUESTIONS.items()
+    }
+    places |= {
+        "/api/export": doors.export,
+        "/api/tail": doors.tail,
+        "/api/health": doors.health,
+        "/api/openapi.json": doors.openapi,
+        "/metrics": doors.metrics,
+        "/healthz": doors.alive,
+        "/static/{version}/{name:path}": doors.static,
+        "/plain": doors.plain,
+    } | dict.fromkeys(PLACES, doors.shell)
+    made = Starlette(
+        routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in places.items()],
         middleware=[Middleware(Guard, token=around.token, hosts=around.hosts)],
         exception_handlers={
             QuestionError: _wrong_question,
             SourceError: _no_source,
+            Nothing: _nothing,
             HTTPException: _no_such_page,
             Exception: _our_fault,
         },
     )
+    made.router.redirect_slashes = False  # an address that does not exist is said so, and leads nowhere
+    return made
 
 
 class Doors:
@@ -78,63 +99,127 @@ class Doors:
 
     def __init__(self, source: Source, around: Around) -> None:
         self._source, self._around = source, around
-        self._questions: anyio.CapacityLimiter | None = None
-        self._tails = 0
+        self._asking: anyio.CapacityLimiter | None = None
+        self._streams = 0
 
     async def answer(self, one: Answer, request: Request) -> Response:
         asked = _asked(request)
         asked.only(one.names)
         return _json(await self._in_thread(lambda: as_json(one.ask(self._source, asked))))
 
-    async def stream(self, request: Request) -> Response:
-        """Server-sent events: one for each record; the id of the last of a batch is where `Last-Event-ID` resumes."""
+    async def tail(self, request: Request) -> Response:
+        """Server-sent events: one for each record; the id of the last of a batch is where `Last-Event-ID` resumes.
+
+        An event "skipped" says that the store has less than that id: it is not the one from before."""
         asked = _asked(request)
-        asked.only(ANSWERS["tail"].names)
+        asked.only(NAMES["/api/tail"])
         query, limit = asked.query(), asked.whole("limit", 1000, 1000)
         after = request.headers.get("last-event-id") or asked.maybe("after")
-        if self._tails >= TAILS:
-            return _json(as_json({"error": f"{TAILS} streams are open, the limit; close one"}), 503)
-        first = await self._in_thread(lambda: self._source.tail(query, after, limit))
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
+        now = await self._in_thread(lambda: self._source.tail(query, None, limit))
+        skipped = streams.is_ahead(after, now.next)
+        begin = now.next if skipped or after is None else after
+        first = await self._in_thread(lambda: self._source.tail(query, begin, limit))
 
         async def events() -> AsyncIterator[bytes]:
-            self._tails += 1
+            rows, said_ns = first, time.monotonic_ns()
+            yield (SKIPPED if skipped else b"") + as_events(rows)
             try:
-                rows, said_ns = first, 0
                 while not self._around.stopping():
+                    key = rows.next
+                    rows = await self._in_thread(lambda key=key: self._source.tail(query, key, limit))  # type: ignore[misc]
                     now_ns = time.monotonic_ns()
                     if rows.records or now_ns - said_ns > SILENCE_SECONDS * 1e9:
                         said_ns = now_ns
                         yield as_events(rows)
                     if len(rows.records) < limit:
                         await asyncio.sleep(TAIL_SECONDS)
-                    key = rows.next
-                    rows = await self._in_thread(lambda key=key: self._source.tail(query, key, limit))  # type: ignore[misc]
             except SourceError as error:
                 yield b"event: error\ndata: " + as_json({"error": str(error)}) + b"\n\n"
-            finally:
-                self._tails -= 1
 
-        return StreamingResponse(events(), media_type="text/event-stream")
+        return self._streaming(events(), "text/event-stream")
+
+    async def export(self, request: Request) -> Response:
+        """Everything, a page at a time: the next is read when the client has taken the one before."""
+        asked = _asked(request)
+        asked.only(NAMES["/api/export"])
+        query, form = asked.query(), asked.one_of("format", ("ndjson", "csv"))
+        query = replace(query, until_ns=asked.now_ns if query.until_ns is None else query.until_ns)
+        media = "text/csv" if form == "csv" else "application/x-ndjson"
+        if request.method == "HEAD":
+            return Response(media_type=media)
+        table = streams.Csv(await self._in_thread(lambda: streams.columns(self._source)) if form == "csv" else ())
+        pages = streams.pages(self._source, query)
+        write = table.rows if form == "csv" else streams.ndjson
+
+        def some() -> bytes | None:
+            records = next(pages, None)
+            return None if records is None else write(records)
+
+        first = await self._in_thread(some)
+
+        async def text() -> AsyncIterator[bytes]:
+            if form == "csv":
+                yield table.head()
+            page = first
+            # A failure breaks the connection off: the client sees that the end is missing.
+            while page is not None and not self._around.stopping():
+                yield page
+                page = await self._in_thread(some)
+
+        return self._streaming(text(), media, {"content-disposition": f'attachment; filename="logship.{form}"'})
 
     async def health(self, request: Request) -> Response:
-        return _json(as_json({"status": "ok", **self._around.health()}))
+        return _json(as_json({"status": "ok", **await self._in_thread(self._around.health)}))
+
+    async def metrics(self, request: Request) -> Response:
+        from logship.page import metrics
+
+        told = await self._in_thread(self._around.health)
+        return Response(metrics.exposition(told), headers={"content-type": metrics.TYPE})
+
+    async def openapi(self, request: Request) -> Response:
+        return _json(as_json(openapi.document(__version__, NAMES)))
 
     async def alive(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def style(self, request: Request) -> Response:
-        return Response(STYLE, media_type="text/css")
+    async def shell(self, request: Request) -> Response:
+        return HTMLResponse(shell(request.url.path, request.query_params), headers={"content-security-policy": POLICY})
 
-    async def start(self, request: Request) -> Response:
+    async def plain(self, request: Request) -> Response:
         given = dict(request.query_params)
         now_ns = time.time_ns()
-        page = await self._in_thread(lambda: start_page(self._source, given, now_ns, _zone()))
-        return HTMLResponse(page)
+        return HTMLResponse(await self._in_thread(lambda: start_page(self._source, given, now_ns, _zone())))
+
+    async def static(self, request: Request) -> Response:
+        part = request.path_params
+        found = asset(part["version"], part["name"], request.headers.get("accept-encoding", ""))
+        if found is None:
+            raise HTTPException(404)
+        return Response(found[0], headers=found[1])
+
+    def _streaming(self, parts: AsyncIterator[bytes], media: str, headers: Mapping[str, str] | None = None) -> Response:
+        if self._streams >= STREAMS:
+            return _json(as_json({"error": f"{STREAMS} streams are open, the limit; close one"}), 503)
+
+        async def counted() -> AsyncIterator[bytes]:
+            self._streams += 1
+            try:
+                async for part in parts:
+                    yield part
+            finally:
+                self._streams -= 1
+
+        return StreamingResponse(counted(), media_type=media, headers=headers)
 
     async def _in_thread(self, task: Callable[[], T]) -> T:
-        if self._questions is None:
-            self._questions = anyio.CapacityLimiter(QUESTIONS)
-        return await anyio.to_thread.run_sync(task, limiter=self._questions)
+        if self._asking is None:
+            self._asking = anyio.CapacityLimiter(AT_A_TIME)
+        if self._asking.statistics().tasks_waiting >= WAITING:
+            raise SourceError(f"{AT_A_TIME} questions are being answered and {WAITING} wait; ask again in a moment")
+        return await anyio.to_thread.run_sync(task, limiter=self._asking)
 
 
 def as_events(rows: Rows) -> bytes:
@@ -147,7 +232,12 @@ def as_events(rows: Rows) -> bytes:
 
 
 def _asked(request: Request) -> Asked:
-    return Asked(request.query_params, time.time_ns(), _zone())
+    """What the query string asks, and the path. A parameter that comes twice asks for two things."""
+    given = request.query_params
+    twice = [name for name, _ in given.multi_items() if len(given.getlist(name)) > 1]
+    if twice:
+        raise QuestionError(f"the parameter {twice[0]} is given more than once")
+    return Asked({**given, **request.path_params}, time.time_ns(), _zone())
 
 
 def _zone() -> tzinfo:
@@ -168,9 +258,13 @@ async def _no_source(request: Request, error: Exception) -> Response:
     return _json(as_json({"error": str(error)}), 503)
 
 
+async def _nothing(request: Request, error: Exception) -> Response:
+    return _json(as_json({"error": str(error)}), 404)
+
+
 async def _no_such_page(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    known = ", ".join(["/", *(f"/api/{name}" for name in ANSWERS), "/api/stream", "/api/health"])
+    known = ", ".join(["/", *openapi.PATHS])
     sentence = f"there is nothing at {request.url.path}; there is {known}" if error.status_code == 404 else error.detail
     return _json(as_json({"error": sentence}), error.status_code)
 

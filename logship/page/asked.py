@@ -39,11 +39,18 @@ class Asked:
         return Query(parse(self.text("q", "")), since_ns, self._moment("until"))
 
     def page(self) -> Page:
-        """`limit` (100), `order` (newest or oldest first) and `after`."""
-        order = self.text("order", "newest")
-        if order not in {"newest", "oldest"}:
-            raise QuestionError(f"order is newest or oldest, not {order!r}")
-        return Page(self.whole("limit", 100, LIMIT_ROWS), order == "newest", self._given.get("after"))
+        """`limit` (100), `order` (newest or oldest first), `after`, `columns` with commas between, `greatest`."""
+        newest = self.one_of("order", ("newest", "oldest")) == "newest"
+        columns = tuple(filter(None, self.text("columns", "").split(",")))
+        limit, after = self.whole("limit", 100, LIMIT_ROWS), self._given.get("after")
+        return Page(limit, newest, after, columns, self.text("greatest", ""))
+
+    def one_of(self, name: str, words: tuple[str, ...]) -> str:
+        """One of the words, the first when it is absent."""
+        word = self.text(name, words[0])
+        if word not in words:
+            raise QuestionError(f"{name} is {' or '.join(words)}, not {word!r}")
+        return word
 
     def text(self, name: str, default: str | None = None) -> str:
         """The parameter as it is; without a default it must be there."""
@@ -56,11 +63,11 @@ class Asked:
         """The parameter, None when it is absent or empty."""
         return self._given.get(name) or None
 
-    def whole(self, name: str, default: int, most: int) -> int:
-        """A number from 1 to `most`."""
+    def whole(self, name: str, default: int, most: int, least: int = 1) -> int:
+        """A number from `least` to `most`."""
         text = self._given.get(name, str(default))
-        if not text.isascii() or not text.isdigit() or len(text) > 20 or not 1 <= int(text) <= most:
-            raise QuestionError(f"{name} is a whole number from 1 to {most}, not {text!r}")
+        if not text.isascii() or not text.isdigit() or len(text) > 20 or not least <= int(text) <= most:
+            raise QuestionError(f"{name} is a whole number from {least} to {most}, not {text!r}")
         return int(text)
 
     def _moment(self, name: str) -> int | None:

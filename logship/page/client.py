@@ -4,7 +4,7 @@ import http.client
 import ssl
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
@@ -45,28 +45,39 @@ class HttpSource:
 
     def search(self, query: Query, page: Page) -> Rows:
         order = "newest" if page.newest_first else "oldest"
-        told = self._ask("search", query, limit=page.limit, order=order, after=page.after)
+        more = {"columns": ",".join(page.columns) or None, "greatest": page.greatest or None, "after": page.after}
+        told = self._ask("search", query, limit=page.limit, order=order, **more)
         return Rows(told["records"], told["next"])
 
     def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
-        told = self._ask("tail", query, after=after, limit=limit)
+        told = self._ask("arrivals", query, after=after, limit=limit)
         return Rows(told["records"], told["next"])
 
     def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
-        records: list[Record] = self._ask("get", id=id)["records"]
+        # A dot of its own would be taken for a step up in the path.
+        told = self._ask(f"events/{quote(id, safe='').replace('.', '%2E')}", absent={"records": []})
+        records: list[Record] = told["records"]
+        return records
+
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+        who = "all" if everybody else "same"
+        told = self._ask("context", None, {"records": []}, id=id, workers=who, before_events=before, after_events=after)
+        records: list[Record] = told["records"]
         return records
 
     def count(self, query: Query) -> int:
         return int(self._ask("count", query)["count"])
 
-    def tally(self, query: Query, by: str | None, every_ns: int) -> list[Bucket]:
-        return [Bucket(**one) for one in self._ask("tally", query, by=by, every_ns=every_ns)["buckets"]]
+    def tally(self, query: Query, by: str | None, every_ns: int | None, and_by: str | None = None) -> list[Bucket]:
+        told = self._ask("tally", query, by=by, and_by=and_by, every_ns=every_ns)
+        return [Bucket(**one) for one in told["buckets"]]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         return [Share(**one) for one in self._ask("top", query, field=field, limit=limit)["values"]]
 
-    def stats(self, query: Query, number_field: str, by: str | None) -> list[Stat]:
-        return [Stat(**one) for one in self._ask("stats", query, field=number_field, by=by)["stats"]]
+    def stats(self, query: Query, number_field: str, by: str | None, every_ns: int | None = None) -> list[Stat]:
+        told = self._ask("stats", query, field=number_field, by=by, every_ns=every_ns)
+        return [Stat(**one) for one in told["stats"]]
 
     def incarnations(self, query: Query) -> list[Incarnation]:
         told = self._ask("incarnations", query)["incarnations"]
@@ -84,7 +95,8 @@ class HttpSource:
         health: Mapping[str, object] = self._ask("health")
         return health
 
-    def _ask(self, name: str, query: Query | None = None, **parameters: object) -> Any:
+    def _ask(self, name: str, query: Query | None = None, absent: object = None, **parameters: object) -> Any:
+        """The answer as JSON; `absent` instead when there is no such thing, None if there must be."""
         if query is not None:
             parameters |= {"q": text_of(query.where), "since_ns": query.since_ns, "until_ns": query.until_ns}
         given = urlencode({key: value for key, value in parameters.items() if value is not None})
@@ -96,6 +108,8 @@ class HttpSource:
         if status == 200:
             return told
         sentence = str(told.get("error", "")) if isinstance(told, dict) else ""
+        if status == 404 and absent is not None:
+            return absent
         if status == 400:
             if "at" in told:
                 raise KqlError(told["expected"], told["at"], str(parameters.get("q", "")))

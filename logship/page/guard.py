@@ -28,10 +28,12 @@ SECURITY = {
 }
 # Answers whether somebody is there, to whoever asks: an orchestrator has no token.
 OPEN = frozenset({"/healthz"})
+# Room for the longest question there may be, with every character escaped.
+QUERY_LIMIT_BYTES = 64 * 1024
 
 
 class Guard:
-    """Lets a request through to `inner`, or answers 401, 403, 405 or 421 itself."""
+    """Lets a request through to `inner`, or answers 401, 403, 405, 414 or 421 itself."""
 
     def __init__(self, inner: ASGIApp, token: str = "", hosts: Iterable[str] = ()) -> None:
         self._inner, self._token, self._hosts = inner, token.encode(), frozenset(map(str.lower, hosts))
@@ -57,6 +59,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
+        if len(scope["query_string"]) > QUERY_LIMIT_BYTES:
+            return 414, f"the question is longer than {QUERY_LIMIT_BYTES} bytes"
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, "this interface only answers questions: use GET"
         if not self._is_ours(headers.get("host", "")):

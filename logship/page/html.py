@@ -1,8 +1,16 @@
-"""The start page: workers, newest requests, a search box. Made on the server, without a line of JavaScript."""
+"""What a browser loads: the shell of the page, its files by the hash of their content, and a page made here.
 
+The shell holds no data and no code: `static/main.js` asks the interface. Without JavaScript the browser goes on to
+`/plain`: search, list and export, made on the server."""
+
+import gzip
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import tzinfo
+from functools import cache
 from html import escape
+from pathlib import Path
 from urllib.parse import urlencode
 
 from logship.errors import QuestionError
@@ -11,81 +19,144 @@ from logship.page.asked import Asked
 from logship.search.kql import equal, every, text_of
 from logship.search.query import Page, Query, Record, Rows, Source
 
+STATIC = Path(__file__).parent / "static"
+TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+# Scripts and styles from here alone, none inline, and no text may become markup or code (trusted types).
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+# The name of a file changes with its content, so that a browser never has to ask whether it is still the same.
+FOREVER = "private, max-age=31536000, immutable"
+# What every view needs, and what each view adds: named in the head, so that nothing waits for what imports it.
+FRAME = (
+    "main html charts api parts url time words keys kql vendor/preact vendor/hooks vendor/htm"
+).split()  # fmt: skip
+VIEWS = {
+    "": "overview lanes verdict",
+    "search": "search box list",
+    "tail": "tail box list",
+    "r": "request list",
+    "w": "worker lanes overview verdict",
+    "e": "event request list",
+    "account": "account",
+    "panels": "panels list",
+}
+# The addresses of views, as routes.
+PLACES = ("/", "/search", "/tail", "/account", "/panels", "/panels/{name}", "/r/{id:path}", "/w/{id:path}", "/e/{id:path}")
+
 ROWS = 50
 SPANS = ("5m", "15m", "1h", "6h", "24h", "7d")
 SLOT = "logship.worker.slot"
 REQUESTS = equal("event.dataset", "logship.request")
 
-STYLE = """
-:root { --ink: #1c2430; --soft: #66707f; --line: #e3e7ec; --paper: #fff; --wash: #f6f8fa; --accent: #0b6bcb;
-  --good: #1a7f4b; --bad: #c0322b; --warn: #a86100; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #98a2b0; --line: #2b323c; --paper: #14181d;
-  --wash: #1b2027; --accent: #6cb2ff; --good: #57c98c; --bad: #ff7b72; --warn: #e3b341; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 80rem; padding: 1.5rem; font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
-  background: var(--paper); }
-header { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; }
-h1 { font-size: 1.3rem; margin: 0; letter-spacing: -.01em; }
-h1 a { color: inherit; text-decoration: none; }
-h2 { font-size: .8rem; text-transform: uppercase; letter-spacing: .06em; color: var(--soft); margin: 2rem 0 .5rem; }
-p { margin: .3rem 0; } .soft { color: var(--soft); }
-form { display: flex; gap: .5rem; margin: 1.2rem 0 0; flex-wrap: wrap; }
-input, select, button { font: inherit; color: inherit; padding: .45rem .7rem; border: 1px solid var(--line);
-  border-radius: .4rem; background: var(--paper); }
-input { flex: 1; min-width: 16rem; font-family: ui-monospace, monospace; font-size: .9em; }
-button { background: var(--accent); border-color: var(--accent); color: var(--paper); cursor: pointer; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9em; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .35rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { background: var(--wash); font-weight: 600; color: var(--soft); } tr:last-child td { border-bottom: 0; }
-td.n, th.n { text-align: right; } td.wide { white-space: normal; overflow-wrap: anywhere; min-width: 18rem; }
-td a { color: var(--accent); text-decoration: none; } td a:hover { text-decoration: underline; }
-code { font-family: ui-monospace, monospace; font-size: .92em; }
-.good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
-.note { padding: .8rem 1rem; border-radius: .5rem; background: var(--wash); border: 1px solid var(--line); }
-"""
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file as it is sent: as it is, and packed for browsers that take it so, which is all of them."""
+
+    type: str
+    body: bytes
+    packed: bytes
+
+
+@cache
+def assets() -> tuple[str, Mapping[str, Asset]]:
+    """Return the hash of all files of the page together, and the files by their path. Read once a process."""
+    found: dict[str, Asset] = {}
+    whole = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.suffix in TYPES and path.is_file():
+            name, body = path.relative_to(STATIC).as_posix(), path.read_bytes()
+            whole.update(f"{name} {len(body)} ".encode() + body)
+            found[name] = Asset(TYPES[path.suffix], body, gzip.compress(body, 9, mtime=0))
+    return whole.hexdigest()[:16], found
+
+
+def asset(version: str, name: str, encodings: str) -> tuple[bytes, dict[str, str]] | None:
+    """Return body and headers of a file for a browser that accepts `encodings`; None when there is none.
+
+    A version that is not this one gets this one's file, which is not kept: a page loaded before an upgrade still works."""
+    now, found = assets()
+    one = found.get(name)
+    if one is None:
+        return None
+    headers = {"content-type": one.type, "vary": "accept-encoding", "etag": f'"{now}"'}
+    headers["cache-control"] = FOREVER if version == now else "no-store"
+    if "gzip" in encodings:
+        return one.packed, headers | {"content-encoding": "gzip"}
+    return one.body, headers
+
+
+def address(name: str) -> str:
+    """Return the address of a file of the page."""
+    return f"/static/{assets()[0]}/{name}"
+
+
+def shell(path: str, given: Mapping[str, str]) -> str:
+    """Return the page for every view: a head that names what the view at `path` loads, and a way on without JavaScript."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    modules = [*FRAME, *VIEWS.get(first, "").split()]
+    load = "".join(f'<link rel="modulepreload" href="{address(name)}.js">' for name in modules)
+    plain = "/plain?" + urlencode(_plain(first, rest, given))
+    return (
+        f"{_head('logship')}{load}"
+        f'<noscript><meta http-equiv="refresh" content="0; url={escape(plain)}"></noscript>'
+        f'<script type="module" src="{address("main.js")}"></script></head>'
+        f'<body><div id="app"><p class="waiting">Loading… <a href="{escape(plain)}">The page without JavaScript</a></p>'
+        "</div></body></html>"
+    )
+
+
+def _plain(first: str, rest: str, given: Mapping[str, str]) -> dict[str, str]:
+    """What the page without JavaScript is asked instead of a view."""
+    field = {"r": "http.request.id", "w": "service.node.name", "e": "event.id"}.get(first)
+    kept = {name: given[name] for name in ("q", "last", "since", "until") if given.get(name)}
+    if field and rest:
+        kept |= {"q": text_of(equal(field, rest))} | ({} if "since" in kept else {"last": "30d"})
+    return kept
+
+
+def _head(title: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f'<link rel="icon" href="{address("icon.svg")}"><link rel="stylesheet" href="{address("style.css")}">'
+    )
 
 
 def start_page(source: Source, given: Mapping[str, str], now_ns: int, zone: tzinfo) -> str:
-    """The page as HTML for the parameters `q` (KQL) and `last` (a span). A wrong question is shown, not raised."""
-    text, last = given.get("q", ""), given.get("last") or "15m"
+    """Return the page without JavaScript for `q` (KQL), `last` or `since` and `until`, and `after`.
+
+    A wrong question is shown, not raised."""
+    text, last = given.get("q", ""), given.get("last") or ("" if given.get("since") else "15m")
+    names = {name: given[name] for name in ("since", "until") if given.get(name)} | ({"last": last} if last else {})
     try:
-        query = Asked({"q": text, "last": last}, now_ns, zone).query()
-        body = _workers(source, query, now_ns, last) + _events(source, query, text)
+        asked = Asked({"q": text, "after": given.get("after", "")} | names, now_ns, zone)
+        query = asked.query()
+        found = _workers(source, query, now_ns, names) + _events(source, query, text, names, asked.maybe("after"))
     except QuestionError as error:
-        body = f'<p class="note bad">{escape(str(error))}</p>'
-    return _frame(_form(text, last) + body)
+        found = f'<div class="notice bad" role="alert">{escape(str(error))}</div>'
+    return _frame(_form(text, names) + found)
 
 
-def _workers(source: Source, query: Query, now_ns: int, last: str) -> str:
-    rows = workers(source, query.since_ns or 0, now_ns)
+def _workers(source: Source, query: Query, now_ns: int, names: Mapping[str, str]) -> str:
+    rows = workers(source, query.since_ns or 0, query.until_ns or now_ns)
     if not rows:
         return (
-            '<h2>Workers</h2><p class="note">No worker was heard of in this time. Start one with '
+            '<h2>Workers</h2><div class="notice">No worker was heard of in this time. Start one with '
             "<code>logship run uvicorn shop:app --workers 4</code>, or put <code>import logship.auto</code> "
-            "first into your application.</p>"
+            "first into your application.</div>"
         )
-    heads = (
-        "Worker",
-        "State",
-        "Life|n",
-        "Process|n",
-        "Requests|n",
-        "a second|n",
-        "Median|n",
-        "p99|n",
-        "Errors|n",
-        "Lost|n",
-    )
-    return "<h2>Workers</h2>" + _table(heads, [_worker(one, last) for one in rows])
+    heads = "Worker|State|Life n|Process n|Requests n|a second n|Median n|p99 n|Errors n|Lost n"
+    return "<h2>Workers</h2>" + _table("Workers", heads, [_worker(one, names) for one in rows])
 
 
-def _worker(one: WorkerRow, last: str) -> list[str]:
-    its_events = urlencode({"q": text_of(equal("service.node.name", one.node)), "last": last})
+def _worker(one: WorkerRow, names: Mapping[str, str]) -> list[str]:
+    its_events = urlencode({"q": text_of(equal("service.node.name", one.node)), **names})
     kind = {"alive": "good", "lost": "bad", "silent": "warn"}.get(one.state, "soft")
     return [
-        f'<a href="/?{escape(its_events)}">{escape(one.node)}</a>',
+        f'<a href="/plain?{escape(its_events)}">{_text(one.node)}</a>',
         f'<span class="{kind}">{escape(one.state)}</span>',
         f"n|{_maybe(one.generation)}",
         f"n|{_maybe(one.pid)}",
@@ -98,29 +169,34 @@ def _worker(one: WorkerRow, last: str) -> list[str]:
     ]
 
 
-def _events(source: Source, query: Query, text: str) -> str:
+def _events(source: Source, query: Query, text: str, names: Mapping[str, str], after: str | None) -> str:
     where = query.where if text.strip() else every(query.where, REQUESTS)
-    rows = source.search(Query(where, query.since_ns, query.until_ns), Page(ROWS))
+    rows = source.search(Query(where, query.since_ns, query.until_ns), Page(ROWS, after=after))
     title = "Newest events found" if text.strip() else "Newest requests"
     if not rows.records:
-        return f'<h2>{title}</h2><p class="note">Nothing in this time. A longer span, or another question?</p>'
-    heads = ("Time", "Worker|n", "Status|n", "Took|n", "Message", "Request")
-    return f"<h2>{title}</h2>" + _table(heads, [_event(one) for one in rows.records]) + _more(rows)
+        return f'<h2>{title}</h2><div class="notice">Nothing in this time. A longer span, or another question?</div>'
+    asked = {"q": text_of(where), **names}
+    export = " ".join(
+        f'<a class="button" href="/api/export?{escape(urlencode(asked | {"format": form}))}">{form.upper()}</a>'
+        for form in ("ndjson", "csv")
+    )
+    table = _table(title, "Time|Worker n|Status n|Took n|Message|Request", [_event(one, names) for one in rows.records])
+    return f"<h2>{title}</h2>{table}{_more(rows, text, names)}<p>All that match: {export}</p>"
 
 
-def _event(record: Record) -> list[str]:
+def _event(record: Record, names: Mapping[str, str]) -> list[str]:
     status, duration = record.get("http.response.status_code"), record.get("event.duration")
     request = str(record.get("http.request.id", ""))
-    its_events = urlencode({"q": text_of(equal("http.request.id", request)), "last": "7d"})
+    its_events = urlencode({"q": text_of(equal("http.request.id", request)), **names})
     level = str(record.get("log.level", ""))
     mark = "bad" if level in {"error", "critical"} else "warn" if level == "warning" else ""
     return [
-        f"<code>{escape(str(record.get('@timestamp', ''))[:23].replace('T', ' '))}</code>",
+        f"<code>{_text(str(record.get('@timestamp', ''))[:23].replace('T', ' '))}</code>",
         f"n|{_maybe(record.get(SLOT))}",
         f'n|<span class="{_status_class(status)}">{_maybe(status)}</span>',
         f"n|{_span(duration) if isinstance(duration, int | float) else ''}",
-        f'wide|<span class="{mark}">{escape(str(record.get("message", ""))[:500])}</span>',
-        f'<a href="/?{escape(its_events)}"><code>{escape(request[:12])}</code></a>' if request else "",
+        f'wide|<span class="{mark}">{_text(str(record.get("message", ""))[:500])}</span>',
+        f'<a href="/plain?{escape(its_events)}"><code>{_text(request[:12])}</code></a>' if request else "",
     ]
 
 
@@ -130,25 +206,42 @@ def _status_class(status: object) -> str:
     return "bad" if status >= 500 else "warn" if status >= 400 else "good"
 
 
-def _more(rows: Rows) -> str:
-    return f'<p class="soft">The newest {ROWS}; there are more.</p>' if rows.next else ""
+def _more(rows: Rows, text: str, names: Mapping[str, str]) -> str:
+    if not rows.next:
+        return ""
+    onward = escape(urlencode({"q": text, **names, "after": rows.next}))
+    return f'<p class="soft">{len(rows.records)} of them. <a href="/plain?{onward}">Older ones</a></p>'
 
 
-def _form(text: str, last: str) -> str:
+def _form(text: str, names: Mapping[str, str]) -> str:
+    last = names.get("last", "")
     spans = SPANS if last in SPANS else (last, *SPANS)
-    chosen = "".join(f"<option{' selected' if one == last else ''}>{escape(one)}</option>" for one in spans)
+    chosen = "".join(f"<option{' selected' if one == last else ''}>{escape(one)}</option>" for one in spans if one or not last)
+    kept = "".join(
+        f'<label>{name} <input name="{name}" value="{escape(names[name])}"></label>'
+        for name in ("since", "until")
+        if name in names
+    )
     return (
-        '<form action="/" method="get" role="search">'
-        f'<input name="q" value="{escape(text)}" aria-label="Question in KQL" autofocus '
+        '<form action="/plain" method="get" role="search">'
+        f'<input name="q" type="text" value="{escape(text)}" aria-label="Question in KQL" '
         'placeholder="http.response.status_code &gt;= 500 and url.path: /orders*">'
-        f'<select name="last" aria-label="How far back">{chosen}</select><button>Search</button></form>'
+        f'{kept}<select name="last" aria-label="How far back">{chosen}</select>'
+        '<button class="primary">Search</button></form>'
     )
 
 
-def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    head = "".join(_cell("th", *reversed(one.partition("|")[::2])) for one in heads)
-    body = "".join("<tr>" + "".join(_cell("td", *_class_and_text(cell)) for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def _table(name: str, heads: str, rows: list[list[str]]) -> str:
+    """A table; a head that ends in " n" is over numbers, a cell "n|" or "wide|" has that class."""
+    head = "".join(
+        f'<th scope="col" class="n">{one.removesuffix(" n")}</th>' if one.endswith(" n") else f'<th scope="col">{one}</th>'
+        for one in heads.split("|")
+    )
+    body = "".join("<tr>" + "".join(_cell(*_class_and_text(cell)) for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="scroll numbers" tabindex="0" role="region" aria-label="{name}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _class_and_text(cell: str) -> tuple[str, str]:
@@ -156,12 +249,18 @@ def _class_and_text(cell: str) -> tuple[str, str]:
     return (kind, text) if bar and kind in {"n", "wide"} else ("", cell)
 
 
-def _cell(tag: str, kind: str, text: str) -> str:
-    return f'<{tag} class="{kind}">{text}</{tag}>' if kind else f"<{tag}>{text}</{tag}>"
+def _cell(kind: str, text: str) -> str:
+    return f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
 
 
 def _maybe(value: object) -> str:
-    return "" if value is None else escape(str(value))
+    return "" if value is None else _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Text of an event: escaped, in a direction of its own, with what cannot be seen written out."""
+    shown = "".join(one if one.isprintable() else f"‹U+{ord(one):04X}›" for one in text)
+    return f"<bdi>{escape(shown)}</bdi>"
 
 
 def _span(ns: float) -> str:
@@ -173,9 +272,7 @@ def _span(ns: float) -> str:
 
 def _frame(body: str) -> str:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>logship</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/style.css">'
-        '</head><body><header><h1><a href="/">logship</a></h1>'
-        '<span class="soft">what every worker did</span></header><main>'
-        f"{body}</main></body></html>"
+        f'{_head("logship")}</head><body class="plain"><header><h1><a class="logo" href="/plain">logship</a></h1>'
+        '<p class="soft">What every worker did. <a href="/">The page with charts</a> needs JavaScript.</p></header>'
+        f"<main>{body}</main></body></html>"
     )

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
@@ -12,6 +13,11 @@ from logship.page.app import Around, app
 from logship.page.client import HttpSource
 from logship.store.reader import Reader
 from logship.store.store import Store
+from tests.page import browsing
+from tests.page.story import story
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 LIFE = "5ca1ab1e0ddba11cafef00d5"
 
@@ -82,3 +88,60 @@ def served(serve: Callable[..., Served]) -> Served:
 @pytest.fixture
 def far(served: Served) -> HttpSource:
     return HttpSource(served.url)
+
+
+class Shown:
+    """The page over a store that tells the story of `story.py`; it can be cut off and come back on the same port."""
+
+    def __init__(self, directory: Path, requests: int) -> None:
+        self.directory, self.store = directory, Store(directory)
+        self.now_ns = time.time_ns()
+        self.store.append(story(self.now_ns, requests))
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        """Listen: first on any port, then on the same one again."""
+        self.reader, self._ending = Reader(self.directory), False
+        around = Around(stopping=lambda: self._ending)
+        config = uvicorn.Config(app(self.reader, around), port=self.port, log_config=None, lifespan="off", ws="none", http="h11")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+            time.sleep(0.01)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def cut(self) -> None:
+        """Stop listening; streams end."""
+        self._ending = True
+        self._server.should_exit = True
+        self._thread.join()
+        self.reader.close()
+
+    def close(self) -> None:
+        self.cut()
+        self.store.close()
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    one = Shown(tmp_path_factory.mktemp("shown") / "store", requests=1500)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["Browser"]:
+    """Debian's Chromium. Of one module: while it runs, its thread has an event loop that other tests would trip over."""
+    with browsing.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(chromium: "Browser", shown: Shown) -> Iterator["browsing.Visit"]:
+    visit = browsing.Visit(chromium, shown.url)
+    yield visit
+    visit.close()

@@ -1,13 +1,20 @@
 """The HTTP interface: answers as JSON, wrong questions as sentences, tails that resume, strangers kept out."""
 
 import base64
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from logship.errors import StoreError
 from logship.page.app import Around
+from logship.search.kql import parse
+from logship.search.query import Query
+from logship.store.reader import Reader
 from tests.page.conftest import LIFE, Served, event
 
 Serve = Callable[..., Served]
@@ -45,7 +52,7 @@ def test_windows_may_be_spans_times_and_nanoseconds(served: Served) -> None:
         ("/api/search?last=1h&since=1h", "both say where to begin"),
         ("/api/count?since_ns=x", "since_ns is a number of nanoseconds"),
         ("/api/top", "the parameter field is missing"),
-        ("/api/tally?every_ns=5", "every_ns is at least 1000000"),
+        ("/api/tally?every_ns=5", "every_ns is a whole number from 1000000 to"),
         ("/api/stats?field=message", "holds no numbers"),
     ],
 )
@@ -85,7 +92,7 @@ def test_a_stream_sends_what_is_new_and_resumes_after_the_last_id(served: Served
                 return
 
     first: list[str] = []
-    with httpx.stream("GET", f"{served.url}/api/stream", timeout=20) as stream:
+    with httpx.stream("GET", f"{served.url}/api/tail", timeout=20) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.iter_lines()
         while not (line := next(lines)).startswith("id: "):
@@ -99,7 +106,7 @@ def test_a_stream_sends_what_is_new_and_resumes_after_the_last_id(served: Served
     assert sum(line.startswith("data: ") for line in first) == 2
     served.store.append([event(8, served.now_ns)])
     second: list[str] = []
-    with httpx.stream("GET", f"{served.url}/api/stream", headers={"last-event-id": key}, timeout=20) as stream:
+    with httpx.stream("GET", f"{served.url}/api/tail", headers={"last-event-id": key}, timeout=20) as stream:
         read(second, stream, '"event.sequence":8')
     assert sum(line.startswith("data: ") for line in second) == 1
 
@@ -107,7 +114,7 @@ def test_a_stream_sends_what_is_new_and_resumes_after_the_last_id(served: Served
 def test_a_stream_ends_when_the_process_does(serve: Serve) -> None:
     ending: list[bool] = []
     served = serve(Around(stopping=lambda: bool(ending)))
-    with httpx.stream("GET", f"{served.url}/api/stream", timeout=20) as stream:
+    with httpx.stream("GET", f"{served.url}/api/tail", timeout=20) as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith(":")
         ending.append(True)
@@ -181,3 +188,67 @@ def test_a_store_that_is_not_there_is_said_so(serve: Serve, tmp_path: Path) -> N
     answer = ask(serve(asked=tmp_path / "elsewhere"), "/api/count")
     assert answer.status_code == 503
     assert "there is no store" in answer.json()["error"]
+
+
+def test_single_events_are_found_by_any_of_their_ids(served: Served) -> None:
+    for name in ("request-3", f"{LIFE}-000000000003"):
+        (record,) = ask(served, f"/api/events/{name}").json()["records"]
+        assert record["event.sequence"] == 3
+    answer = ask(served, "/api/events/none")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "no event, request or trace has the id 'none'"
+
+
+def test_a_parameter_that_comes_twice_is_refused(served: Served) -> None:
+    assert "more than once" in ask(served, "/api/count?q=a&q=b").json()["error"]
+
+
+def test_everything_that_matches_can_be_exported(served: Served) -> None:
+    lines = ask(served, "/api/export?q=event.sequence>=2").text.splitlines()
+    assert [json.loads(line)["event.sequence"] for line in lines] == [2, 3, 4, 5]
+    rows = list(csv.DictReader(ask(served, "/api/export?format=csv&last=1h").text.splitlines()))
+    assert [row["http.request.id"] for row in rows] == [f"request-{number}" for number in range(1, 6)]
+    assert ask(served, "/api/export?q=event.sequence>=9").text == ""
+    assert ask(served, "/api/export?q=(").status_code == 400
+    head = httpx.head(f"{served.url}/api/export", timeout=20)
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def test_a_tail_from_another_store_says_that_it_skips(served: Served) -> None:
+    with httpx.stream("GET", f"{served.url}/api/tail?after={2**60}", timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: skipped"
+        served.store.append([event(9, served.now_ns)])
+        assert any('"event.sequence":9' in line for line in lines)
+
+
+def test_metrics_are_what_prometheus_reads(serve: Serve) -> None:
+    ack = {"le": {"0.1": 3, "+Inf": 4}, "sum": 1.5}
+    served = serve(Around(health=lambda: {"stored_total": 7, "segments": 2, "ack_seconds": ack, "unknown": 1}))
+    answer = ask(served, "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert found["logship_collector_stored_events"].samples[0].value == 7
+    assert found["logship_store_segments"].type == "gauge"
+    buckets = {sample.labels.get("le"): sample.value for sample in found["logship_collector_ack_seconds"].samples}
+    assert (buckets["0.1"], buckets["+Inf"]) == (3, 4)
+    assert "unknown" not in answer.text
+
+
+def test_a_question_that_takes_too_long_is_cancelled_with_a_sentence(served: Served) -> None:
+    for start in range(100, 20_100, 5_000):
+        served.store.append([event(number, served.now_ns) for number in range(start, start + 5_000)])
+    reader = Reader(served.reader.directory, limit_seconds=1e-6)
+    slow = Query(parse("message: *o*r*d*e*r*9*9*"))
+    try:
+        with pytest.raises(StoreError, match="takes longer than 1e-06 s and was cancelled; ask for less time"):
+            [reader.stats(slow, "event.duration", "http.request.id") for _ in range(100)]
+    finally:
+        reader.close()
+
+
+def test_too_many_who_wait_are_told_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logship.page.app.WAITING", 0)
+    answer = ask(serve(), "/api/count")
+    assert answer.status_code == 503
+    assert "ask again in a moment" in answer.json()["error"]

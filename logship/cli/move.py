@@ -1,0 +1,371 @@
+"""Events out of a store and into one: `logship export` and `logship import`, in constant memory."""
+
+import contextlib
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol
+
+import click
+import orjson
+
+from logship.cli.ask import NOTHING, kql_argument
+from logship.cli.show import Enough, talk
+from logship.cli.source import (
+    Entries,
+    Forward,
+    Window,
+    listens,
+    make_query,
+    nothing_found,
+    open_source,
+    source_option,
+    window_options,
+    zone,
+)
+from logship.errors import KqlError, LogshipError, QuestionError, StoreMissing
+from logship.page import streams
+from logship.search.query import Query, Record
+from logship.search.times import interval
+from logship.settings import Settings, host_and_port, load
+
+Format = Literal["ndjson", "csv", "parquet"]
+Dated = tuple[int, dict[str, Any], bool]
+FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+# Elsewhere the time has other names; the first of these that an object has is taken.
+TIMES = ("@timestamp", "timestamp", "time", "ts")
+BATCH_RECORDS = 500
+SAY_SECONDS = 0.5
+
+
+class Progress:
+    """How far it is, on stderr: one line that is written over on a terminal, a line every ten seconds elsewhere."""
+
+    def __init__(self, verb: str, total: int | None) -> None:
+        self.done = 0
+        self._verb, self._total, self._terminal = verb, total, sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._next = self._began + (SAY_SECONDS if self._terminal else 10.0)
+
+    def add(self, events: int) -> None:
+        self.done += events
+        if time.monotonic() >= self._next:
+            part = f" of {self._total:,}, {self.done / self._total:.0%}" if self._total else ""
+            self._say(f"{self._verb} {self.done:,}{part}")
+            self._next = time.monotonic() + (SAY_SECONDS if self._terminal else 10.0)
+
+    def end(self, more: str = "") -> None:
+        seconds = time.monotonic() - self._began
+        self._say(f"{self._verb} {self.done:,} events in {seconds:.1f} s{more}")
+        if self._terminal:
+            sys.stderr.write("\n")
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+        sys.stderr.flush()
+
+
+@click.command()
+@kql_argument
+@click.option(
+    "--format", "form", type=click.Choice(["ndjson", "csv", "parquet"]), help="Else what FILE's name ends in."
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Instead of stdout.")
+@window_options
+@source_option
+def export(kql: str, form: Format | None, output: str | None, source: str | None, **window: Any) -> int:
+    """Write every event that matches, oldest first, as NDJSON, CSV or Parquet.
+
+    Memory stays the same however many there are. CSV cells that a spreadsheet would run as a formula begin with '."""
+    query = make_query(Window(kql, **window))
+    # What arrives from now on is left to the next export, so that this one ends.
+    query = replace(query, until_ns=query.until_ns if query.until_ns is not None else time.time_ns())
+    form = form or _form_of(output)
+    if form == "parquet" and output is None:
+        raise QuestionError("Parquet has its index at the end and cannot be streamed; name a file with --output")
+    asked = open_source(source)
+    total = asked.count(query)
+    if not total:
+        talk(nothing_found(asked, query))
+        return NOTHING
+    progress = Progress("exported", total)
+    heads = streams.columns(asked) if form == "csv" else []
+    pages = _counted(streams.pages(asked, query), progress)
+    if output is None:
+        try:
+            left_out = _write_text(pages, heads, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise Enough from None
+    else:
+        left_out = _write_file(pages, heads, Path(output), form)
+    progress.end(f", {left_out} values had no column: their field came up meanwhile" if left_out else "")
+    return 0
+
+
+def _form_of(output: str | None) -> Format:
+    suffix = Path(output or "x.ndjson").suffix.lower()
+    if suffix not in FORMATS:
+        raise QuestionError(f"{suffix or output} says nothing of a format; give --format ndjson, csv or parquet")
+    return FORMATS[suffix]  # type: ignore[return-value]
+
+
+def _counted(pages: Iterable[list[Record]], progress: Progress) -> Iterator[list[Record]]:
+    for records in pages:
+        yield records
+        progress.add(len(records))
+
+
+def _write_text(pages: Iterable[list[Record]], heads: list[str], to: BinaryIO) -> int:
+    """Write CSV under `heads`, or NDJSON without any; returns how many values had no column."""
+    table = streams.Csv(heads)
+    if heads:
+        to.write(table.head())
+    for records in pages:
+        to.write(table.rows(records) if heads else streams.ndjson(records))
+    return table.left_out
+
+
+def _write_file(pages: Iterable[list[Record]], heads: list[str], path: Path, form: Format) -> int:
+    """The whole file or none: it has its name when it is complete."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        if form == "parquet":
+            left_out = 0
+            _write_parquet(pages, unfinished)
+        else:
+            with unfinished.open("wb") as file:
+                left_out = _write_text(pages, heads, file)
+        unfinished.replace(path)
+    except OSError as error:
+        raise QuestionError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return left_out
+
+
+def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
+    """By way of compressed NDJSON beside it, so that no more than a row group is in memory.
+
+    Version 1 pages: other readers do not all know what DuckDB writes for version 2."""
+    import zstandard
+
+    from logship.store.keeper import MEMORY_LIMIT_BYTES, ROW_GROUP_ROWS
+    from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect
+
+    columns = {name: kind for name, kind in COLUMNS.items() if name != POSITION}
+    struct_text = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items()) + "}"
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".ndjson.zst") as spool:
+        with zstandard.ZstdCompressor(1).stream_writer(spool, closefd=False) as text:
+            for records in pages:
+                text.write(streams.ndjson(records))
+        spool.flush()
+        database = connect(MEMORY_LIMIT_BYTES, 1)
+        try:
+            database.execute(
+                f"COPY (SELECT * FROM read_json({_sql_text(spool.name)}, format = 'newline_delimited',"  # noqa: S608
+                f" compression = 'zstd', maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {struct_text}))"
+                f" TO {_sql_text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+            )
+        finally:
+            database.close()
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Sink(Protocol):
+    """Where imported events go; durable when `put` returns."""
+
+    def put(self, entries: Entries) -> tuple[int, int]:
+        """Return how many were new and how many were there before; of a collector: all are taken for new."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True), metavar="FILE...")
+@click.option(
+    "--to", metavar="DIR|HOST:PORT", help="A store's directory, or a collector (Forward); else ours, running or not."
+)
+def import_(files: tuple[str, ...], to: str | None) -> int:
+    """Take events in: NDJSON (- is stdin), Parquet, what `logship export` wrote, or the directory of another store.
+
+    An event.id of ours is stored once, however often it is imported; events of others are stored each time."""
+    settings = load()
+    sink = _sink(to, settings)
+    stored = known = undated = 0
+    progress = Progress("read", None)
+    try:
+        for file in files:
+            reading = _reading(file)
+            for entries in _batches(_dated(reading)):
+                undated += sum(not dated for _, _, dated in entries)
+                new, old = sink.put([(ns, record) for ns, record, _ in entries])
+                stored, known = stored + new, known + old
+                progress.add(len(entries))
+    finally:
+        sink.close()
+    progress.end()
+    if undated:
+        talk(
+            f"{undated:,} had no time that can be read under any of {', '.join(TIMES)}; they have that of their import"
+        )
+    talk(
+        f"{stored:,} {'sent and acknowledged' if isinstance(sink, Forward) else 'new'}"
+        + (f", {known:,} were here" if known else "")
+    )
+    return 0 if progress.done else NOTHING
+
+
+def _sink(to: str | None, settings: Settings) -> Sink:
+    if to is None:
+        if settings.forward != "off" and listens(*host_and_port(settings.forward, "forward")):
+            return Forward(settings.forward, settings)
+        to = settings.store_dir
+    elif re.fullmatch(r"(?:tls://)?[^/]*:\d+", to) or to.startswith("unix://"):
+        return Forward(to, settings)
+    return _Own(Path(to))
+
+
+class _Own:
+    """A store that no collector writes now."""
+
+    def __init__(self, directory: Path) -> None:
+        from logship.store.store import Store
+
+        self._store = Store(directory)
+
+    def put(self, entries: Entries) -> tuple[int, int]:
+        became = self._store.append(entries)
+        if became.dead:
+            talk(f"{became.dead} fit nowhere and lie in the dead-letter file of the store")
+        return became.stored, became.duplicates
+
+    def close(self) -> None:
+        with contextlib.suppress(LogshipError):
+            self._store.seal()
+        self._store.close()
+
+
+def _reading(file: str) -> Iterator[dict[str, Any]]:
+    """The records of one file. QuestionError with the line that is none."""
+    path = Path(file)
+    if file == "-":
+        return _lines(sys.stdin.buffer, "stdin")
+    if path.is_dir():
+        return _store(path)
+    with path.open("rb") as begun:
+        parquet = begun.read(4) == b"PAR1"
+    return _parquet(path) if parquet else _file(path)
+
+
+def _file(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as lines:
+        yield from _lines(lines, str(path))
+
+
+def _lines(lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise QuestionError(
+                f"{name}, line {number} is no JSON ({error}); what came before it is imported"
+            ) from None
+        if not isinstance(record, dict):
+            raise QuestionError(f"{name}, line {number} is {type(record).__name__}, not an object")
+        yield record
+
+
+def _store(directory: Path) -> Iterator[dict[str, Any]]:
+    from logship.store.reader import Reader
+
+    reader = Reader(directory, zone=zone())
+    try:
+        for records in streams.pages(reader, Query()):
+            yield from records
+    except StoreMissing:
+        raise QuestionError(f"{directory} holds no store; files are imported one by one") from None
+    finally:
+        reader.close()
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    import duckdb
+
+    from logship.store.schema import connect
+
+    database = connect(512 * 2**20, 1)
+    try:
+        found = f"read_parquet({_sql_text(str(path))})"
+        columns = database.execute(f"DESCRIBE SELECT * FROM {found}").fetchall()  # noqa: S608
+        names = [column[0] for column in columns if column[0] != "_n"]
+        # Python's datetime has no nanoseconds, so times travel as numbers.
+        read = ", ".join(_read_column(column[0], column[1]) for column in columns if column[0] != "_n")
+        rows = database.execute(f"SELECT {read} FROM {found}")  # noqa: S608 - quoted names of the file's own columns
+        while some := rows.fetchmany(BATCH_RECORDS):
+            for row in some:
+                yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    except duckdb.Error as error:
+        raise QuestionError(f"{path} is no Parquet file that can be read: {error}") from None
+    finally:
+        database.close()
+
+
+def _read_column(name: str, kind: str) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"epoch_ns({quoted})" if kind.startswith("TIMESTAMP") else quoted
+
+
+def _batches(records: Iterable[Dated]) -> Iterator[list[Dated]]:
+    """At most 500 at a time; those before a line that cannot be read come before its error."""
+    held: list[Dated] = []
+    try:
+        for record in records:
+            held.append(record)
+            if len(held) >= BATCH_RECORDS:
+                yield held
+                held = []
+    except QuestionError:
+        if held:
+            yield held
+        raise
+    if held:
+        yield held
+
+
+def _dated(records: Iterable[dict[str, Any]]) -> Iterator[Dated]:
+    """(nanoseconds, record, whether the time is its own)."""
+    for record in records:
+        ns = _time_of(record)
+        yield (time.time_ns() if ns is None else ns), record, ns is not None
+
+
+def _time_of(record: dict[str, Any]) -> int | None:
+    for name in TIMES:
+        value = record.get(name)
+        if isinstance(value, bool) or value is None:
+            continue
+        with contextlib.suppress(QuestionError, KqlError, ValueError, OverflowError):
+            if isinstance(value, int | float):
+                return _epoch(value)
+            return interval(str(value), 0, zone(), allow_math=False)[0]
+    return None
+
+
+def _epoch(value: float) -> int:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size: 1973 to 2286."""
+    for power in (9, 6, 3, 0):
+        ns = value * 10**power
+        if 10**17 <= ns < 10**19:
+            return int(ns)
+    raise ValueError(value)

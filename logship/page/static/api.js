@@ -1,0 +1,142 @@
+// The one client of the interface: questions by name, errors with a sentence, answers kept on screen while new ones load.
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { asNs } from "./time.js";
+
+/** @typedef {import("./words.js").Event} Event */
+/** @typedef {{since: number, until: number}} Span Milliseconds; `until` is not included. */
+/** @typedef {Record<string, string | number | null | undefined>} Asked */
+/** @typedef {{start_ns: number, key: string, and_key: string, events: number}} Bucket */
+
+export class AskError extends Error {
+  /** @param {string} sentence @param {number} status 0 when nobody answered @param {number | null} [at] @param {string} [expected] */
+  constructor(sentence, status, at = null, expected = "") {
+    super(sentence);
+    this.status = status;
+    this.at = at;
+    this.expected = expected;
+  }
+}
+
+/** @param {string} name @param {Asked} [asked] @returns {string} */
+export function address(name, asked = {}) {
+  const given = Object.entries(asked).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+  return `/api/${name}${text ? `?${text}` : ""}`;
+}
+
+/** @param {string} name @param {Asked} [asked] @param {AbortSignal} [signal] @returns {Promise<any>} */
+export async function ask(name, asked = {}, signal = undefined) {
+  busy += 1;
+  try {
+    return await answered(name, asked, signal);
+  } finally {
+    busy -= 1;
+    if (!busy) for (const go of waiting.splice(0)) go();
+  }
+}
+
+let busy = 0;
+/** @type {(() => void)[]} */
+const waiting = [];
+
+// A view has been loaded by then, and has put its own questions.
+const HEAD_START_MS = 300;
+
+/** Resolves when nothing else is being asked: what a view can be read without comes after what it shows first. */
+export async function idle() {
+  await new Promise((done) => { setTimeout(done, HEAD_START_MS); });
+  while (busy) await new Promise((done) => { waiting.push(() => done(undefined)); });
+}
+
+/** @param {string} name @param {Asked} asked @param {AbortSignal} [signal] @returns {Promise<any>} */
+async function answered(name, asked, signal) {
+  let answer;
+  try {
+    answer = await fetch(address(name, asked), { signal, credentials: "same-origin" });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new AskError(`Nothing answers at ${location.host}. Is the collector running? Start it with: logship up`, 0);
+  }
+  const told = await answer.json().catch(() => null);
+  if (answer.ok && told) return told;
+  throw new AskError(told?.error ?? `the answer has status ${answer.status}`, answer.status, told?.at ?? null, told?.expected ?? "");
+}
+
+/** @param {Span} span */
+export const within = (span) => ({ since_ns: asNs(span.since), until_ns: asNs(span.until) });
+
+/** @template T @typedef {{data: T | null, error: AskError | null, loading: boolean}} Answer */
+
+/** Ask again whenever the key changes; what was there stays until the new answer is. After a failure to reach the
+ * collector it is asked again every three seconds.
+ * @template T @param {string | null} key null: do not ask @param {(signal: AbortSignal) => Promise<T>} question
+ * @param {boolean} [keep] false: forget the old answer at once @returns {Answer<T>} */
+export function useAnswer(key, question, keep = true) {
+  const [state, setState] = useState(/** @type {Answer<T> & {key: string | null}} */ ({ data: null, error: null, loading: key !== null, key }));
+  const latest = useRef(question);
+  latest.current = question;
+  useEffect(() => {
+    if (key === null) {
+      setState({ data: null, error: null, loading: false, key });
+      return undefined;
+    }
+    const stop = new AbortController();
+    let again = 0;
+    const run = () => {
+      latest.current(stop.signal).then(
+        (data) => { if (!stop.signal.aborted) setState({ data, error: null, loading: false, key }); },
+        (/** @type {any} */ error) => {
+          if (stop.signal.aborted) return;
+          const told = error instanceof AskError ? error : new AskError(String(error), 0);
+          if (!(error instanceof AskError)) console.error(error);
+          setState((old) => ({ data: told.status === 400 ? null : old.data, error: told, loading: false, key }));
+          if (told.status === 0 || told.status === 503) again = setTimeout(run, 3000);
+        },
+      );
+    };
+    setState((old) => ({ data: keep ? old.data : null, error: keep ? old.error : null, loading: true, key }));
+    run();
+    return () => { stop.abort(); clearTimeout(again); };
+  }, [key]);
+  return state.key === key || keep ? state : { data: null, error: null, loading: key !== null };
+}
+
+/** One named question. @param {string | null} name @param {Asked} [asked] @param {boolean} [keep] @returns {Answer<any>} */
+export function useAsk(name, asked = {}, keep = true) {
+  return useAnswer(name === null ? null : address(name, asked), (signal) => ask(/** @type {string} */ (name), asked, signal), keep);
+}
+
+/** Count by one or two fields in bars. @param {string} q @param {Span} span @param {number} every ms @param {string | null} by @param {AbortSignal} signal @param {string | null} [andBy] */
+export async function tally(q, span, every, by, signal, andBy = null) {
+  const told = await ask("tally", { q, ...within(span), every_ns: every * 1e6, by, and_by: andBy }, signal);
+  return /** @type {Bucket[]} */ (told.buckets);
+}
+
+/** Buckets as one list of numbers for each key, a number for each bar from `since` on.
+ * @param {Bucket[]} buckets @param {Span} span @param {number} every @returns {Map<string, number[]>} */
+export function series(buckets, span, every) {
+  const first = Math.floor(span.since / every);
+  const bars = Math.ceil(span.until / every) - first;
+  const found = new Map();
+  for (const one of buckets) {
+    if (!found.has(one.key)) found.set(one.key, new Array(bars).fill(0));
+    const at = Math.round(one.start_ns / 1e6 / every) - first;
+    if (at >= 0 && at < bars) found.get(one.key)[at] += one.events;
+  }
+  return found;
+}
+
+/** p50 and p99 of requests by worker over time. @param {string} q @param {Span} span @param {number} every @param {AbortSignal} signal
+ * @returns {Promise<Map<string, {p50: (number | null)[], p99: (number | null)[]}>>} */
+export async function latencies(q, span, every, signal) {
+  const first = Math.floor(span.since / every), bars = Math.ceil(span.until / every) - first;
+  const told = await ask("stats", { q, field: "event.duration", by: "service.node.name", ...within(span), every_ns: every * 1e6 }, signal);
+  const found = new Map();
+  for (const one of told.stats) {
+    if (!found.has(one.key)) found.set(one.key, { p50: new Array(bars).fill(null), p99: new Array(bars).fill(null) });
+    const held = found.get(one.key), at = Math.round(one.start_ns / 1e6 / every) - first;
+    held.p50[at] = one.p50;
+    held.p99[at] = one.p99;
+  }
+  return found;
+}

@@ -1,0 +1,122 @@
+// The state of every view is its address. This module reads it, changes it, and tells who listens.
+import { useEffect, useState } from "./vendor/hooks.js";
+import { asNs, MINUTE, rfc, spanOf, stepFor } from "./time.js";
+
+/** @typedef {import("./time.js").Zone} Zone */
+/** @typedef {{path: string, params: Record<string, string>}} Place */
+/** @typedef {{since: number, until: number, live: boolean, span: number, every: number, now: number}} Window
+ * Milliseconds; `live`: it moves with the clock; `every`: width of a bar; `now`: its last moment that has been. */
+
+export const DEFAULT_LAST = "15m";
+// What goes along from view to view.
+const CARRIED = ["last", "since", "until", "zone"];
+export const REFRESH_MS = 5000;
+
+/** @returns {Place} */
+const read = () => ({ path: decode(location.pathname), params: Object.fromEntries(new URLSearchParams(location.search)) });
+
+/** @param {string} path */
+function decode(path) {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+let place = read();
+/** @type {Set<() => void>} */
+const listeners = new Set();
+
+const tell = () => { place = read(); for (const one of [...listeners]) one(); };
+addEventListener("popstate", tell);
+
+/** @param {string} path @param {Record<string, string | null | undefined>} [params] @returns {string} an address */
+export function href(path, params = {}) {
+  const carried = Object.fromEntries(CARRIED.filter((name) => place.params[name]).map((name) => [name, place.params[name]]));
+  const said = Object.entries({ ...carried, ...params }).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const text = new URLSearchParams(/** @type {[string, string][]} */ (said)).toString();
+  return encodeURI(path).replace(/[?#]/g, encodeURIComponent) + (text ? `?${text}` : "");
+}
+
+/** Go to an address of the page. @param {string} address @param {boolean} [replace] without a step back to here */
+export function go(address, replace = false) {
+  const view = address.split("?")[0] !== location.pathname;
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  tell();
+  if (view) scrollTo(0, 0);
+}
+
+/** Change parameters of this view; null takes one away. @param {Record<string, string | null>} changes @param {boolean} [replace] */
+export function patch(changes, replace = false) {
+  const params = { ...place.params, ...changes };
+  const said = Object.entries(params).filter(([, value]) => value !== null && value !== "");
+  const text = new URLSearchParams(/** @type {[string, string][]} */ (said)).toString();
+  go(location.pathname + (text ? `?${text}` : ""), replace);
+}
+
+/** @returns {Place} where we are; the component is drawn again when that changes */
+export function usePlace() {
+  const [, again] = useState(0);
+  useEffect(() => {
+    const one = () => again((n) => n + 1);
+    listeners.add(one);
+    return () => void listeners.delete(one);
+  }, []);
+  return place;
+}
+
+export const here = () => place;
+
+/** The zone that times are shown in. @param {Record<string, string>} params @returns {Zone} */
+export const zoneOf = (params) => (params.zone === "local" ? "local" : "utc");
+
+/** A moment in an address: RFC 3339 or nanoseconds since 1970. @param {string | undefined} text */
+const moment = (text) => (text ? (/^\d{16,}$/.test(text) ? Number(text) / 1e6 : Date.parse(text)) : NaN);
+
+/** The window of time that an address asks for. A live one begins and ends at the edges of its bars.
+ * @param {Record<string, string>} params @param {number} now @param {number} [bars] at most so many @returns {Window} */
+export function windowOf(params, now, bars = 90) {
+  const since = moment(params.since), until = moment(params.until);
+  if (!Number.isNaN(since)) {
+    const end = Number.isNaN(until) ? now : Math.max(until, since + 1);
+    return { since: Math.floor(since), until: Math.ceil(end), live: false, span: end - since, every: stepFor(end - since, bars), now: Math.min(Math.ceil(end), now) };
+  }
+  const span = spanOf(params.last ?? "") ?? spanOf(DEFAULT_LAST) ?? 15 * MINUTE;
+  const every = stepFor(span, bars);
+  const end = (Math.floor(now / every) + 1) * every;
+  return { since: end - Math.ceil(span / every) * every, until: end, live: true, span, every, now };
+}
+
+/** The parameters that ask for exactly this window. @param {{since: number, until: number}} span */
+export const exactly = (span) => ({ since: rfc(Math.floor(span.since)), until: rfc(Math.ceil(span.until)), last: null });
+
+/** The window of this address; a live one moves on every five seconds, unless the page is hidden.
+ * @param {number} [bars] @returns {Window} */
+export function useWindow(bars = 90) {
+  const { params } = usePlace();
+  const [now, setNow] = useState(() => Date.now());
+  const live = !params.since;
+  useEffect(() => {
+    if (!live) return undefined;
+    const timer = setInterval(() => { if (!document.hidden) setNow(Date.now()); }, REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [live]);
+  useEffect(() => setNow(Date.now()), [params.last, params.since]);
+  return windowOf(params, now, bars);
+}
+
+/** Hold a live window still, or let a held one go on. @param {Window} window */
+export function toggleLive(window) {
+  if (window.live) patch({ since: rfc(window.since), until: rfc(Math.min(window.until, Date.now())) });
+  else patch({ since: null, until: null });
+}
+
+/** This view's address with absolute times. @param {Window | null} window @param {Record<string, string | null>} [more] */
+export function permanent(window, more = {}) {
+  const times = window ? exactly({ since: window.since, until: Math.min(window.until, Math.max(Date.now(), window.since + 1)) }) : {};
+  const said = Object.entries({ ...place.params, ...times, ...more }).filter(([, value]) => value !== null && value !== "");
+  return `${location.origin}${location.pathname}?${new URLSearchParams(/** @type {[string, string][]} */ (said))}`;
+}
+
+export { asNs };

@@ -1,0 +1,119 @@
+// Values as people read them. Whatever an event holds is made visible here: control characters, marks that turn the
+// direction of writing and characters without width are written out, so that no text can look like another.
+
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]/g;
+
+/** The text with what cannot be seen written as ‹U+202E›; line breaks stay when `lines` is true.
+ * @param {unknown} value @param {boolean} [lines] @returns {string} */
+export function visible(value, lines = false) {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  const shown = text.replace(CONTROLS, (found) =>
+    found.length === 2 ? found : found === "\r" && lines ? "" : `‹U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+  return lines ? shown : shown.replace(/[\t\n]+/g, (found) => (found.includes("\n") ? " ⏎ " : "  "));
+}
+
+/** At most `most` characters of the visible text, and … when there is more. @param {unknown} value @param {number} most */
+export function short(value, most) {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  const shown = visible(text.slice(0, most + 1));
+  return text.length > most ? `${shown.slice(0, most)}…` : shown;
+}
+
+/** @param {number} n @returns {string} 12 345 as 12,345 */
+export const count = (n) => Math.round(n).toLocaleString("en-US");
+
+/** @param {number} n @param {string} one @param {string} [many] */
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
+/** Nanoseconds: `950 µs`, `12.4 ms`, `3.41 s`, `2 min 5 s`. @param {number | null | undefined} ns @returns {string} */
+export function took(ns) {
+  if (ns === null || ns === undefined || Number.isNaN(ns)) return "–";
+  if (ns < 1e3) return `${Math.round(ns)} ns`;
+  if (ns < 1e6) return `${(ns / 1e3).toFixed(0)} µs`;
+  if (ns < 1e9) return `${(ns / 1e6).toFixed(ns < 1e8 ? 1 : 0)} ms`;
+  if (ns < 12e10) return `${(ns / 1e9).toFixed(2)} s`;
+  return `${Math.floor(ns / 6e10)} min ${Math.round((ns % 6e10) / 1e9)} s`;
+}
+
+/** The time since the line before: `+12 ms`. @param {number} ns */
+export function since(ns) {
+  const size = Math.abs(ns);
+  if (size < 1e6) return size < 1e3 ? "0" : `${ns < 0 ? "−" : "+"}${(size / 1e6).toFixed(2)} ms`;
+  return `${ns < 0 ? "−" : "+"}${took(size)}`;
+}
+
+/** @param {number} bytes */
+export function bytes(bytes) {
+  if (bytes < 1024) return `${Math.round(bytes)} B`;
+  const units = ["KB", "MB", "GB", "TB"];
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
+  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
+}
+
+/** A part of a whole: `0.4 %`. @param {number} part @param {number} whole */
+export function share(part, whole) {
+  if (!whole || !part) return "0 %";
+  const percent = (100 * part) / whole;
+  return `${percent < 0.1 ? "< 0.1" : percent < 9.95 ? percent.toFixed(1) : percent.toFixed(0)} %`;
+}
+
+/** A number of no known unit. @param {number} n */
+export function number(n) {
+  if (Number.isInteger(n)) return Math.abs(n) < 1e15 ? n.toLocaleString("en-US") : String(n);
+  return Math.abs(n) >= 100 ? n.toFixed(1) : String(Number(n.toPrecision(4)));
+}
+
+/** The number of a field with its unit, as its name says it. @param {string} field @param {number} n */
+export function inUnit(field, n) {
+  if (field === "event.duration" || field.endsWith("_ns")) return took(n);
+  return field.endsWith(".bytes") ? bytes(n) : number(n);
+}
+
+/** @typedef {Record<string, any>} Event One record as the interface gives it. */
+
+/** The class of a status: "2", "4", "5", or "x" for a request that failed without one. @param {Event} event */
+export function statusClass(event) {
+  const status = event["http.response.status_code"];
+  if (typeof status === "number") return String(Math.floor(status / 100));
+  return event["event.dataset"] === "logship.request" ? "x" : "";
+}
+
+/** "bad", "warn" or "" for an event. @param {Event} event */
+export function gravity(event) {
+  const kind = statusClass(event), level = event["log.level"];
+  if (kind === "5" || level === "error" || level === "critical" || event["event.outcome"] === "failure") return "bad";
+  return kind === "4" || level === "warning" ? "warn" : "";
+}
+
+/** `w3` of a worker's node or event. @param {Event} event */
+export function workerName(event) {
+  const slot = event["logship.worker.slot"];
+  if (typeof slot === "number") return `w${slot}`;
+  return event["logship.worker.role"] ? short(event["logship.worker.role"], 12) : "";
+}
+
+/** What is not in the record of a request and so not in its cURL. @param {Event} event @returns {string[]} */
+export function notRecorded(event) {
+  const missing = ["headers other than the user agent", "cookies"];
+  if (!event["url.query"]) missing.push("query parameters (their names and values are recorded when allowed by name)");
+  const body = event["http.request.body.bytes"];
+  if (body) missing.push(`the body (${bytes(body)})`);
+  return missing;
+}
+
+/** The request as a command. It holds only what was recorded, redacted; the rest is said in a comment before it.
+ * @param {Event} event @returns {string} */
+export function curl(event) {
+  const quote = (/** @type {string} */ text) => `'${visible(text).replace(/'/g, "'\\''")}'`;
+  const safe = (/** @type {string} */ text, /** @type {RegExp} */ keep) =>
+    [...text].map((one) => (keep.test(one) ? one : encodeURIComponent(one.isWellFormed?.() === false ? "\ufffd" : one))).join("");
+  const path = safe(String(event["url.path"] ?? "/"), /^[\w\-.~:/@!$&()*+,;=%[\]]$/);
+  const query = event["url.query"] ? `?${safe(String(event["url.query"]), /^[\w\-.~:/?@!$&()*+,;=%[\]]$/)}` : "";
+  const scheme = String(event["url.scheme"] ?? "http").replace(/[^a-z]/g, "");
+  const url = `${scheme}://${safe(String(event["url.domain"] ?? "localhost"), /^[\w\-.:[\]]$/)}${path}${query}`;
+  const method = String(event["http.request.method"] ?? "GET").replace(/[^A-Z]/g, "");
+  const agent = event["user_agent.original"];
+  const lines = [`curl --request ${method} ${quote(url)}`];
+  if (agent) lines.push(`--user-agent ${quote(String(agent))}`);
+  return `# not recorded: ${notRecorded(event).join("; ")}\n${lines.join(" \\\n  ")}`;
+}

@@ -1,0 +1,291 @@
+"""Answers on stdout, talk on stderr; tables, JSON and CSV; 0 found, 1 nothing."""
+
+import csv
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMMAND, Logship, Up, environment
+
+
+def lines(text: str) -> list[list[str]]:
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def test_search_finds_what_was_acknowledged_newest_last(up: Up, logship: Logship) -> None:
+    up.put(1, 2, 3, **{"log.level": "info", "event.duration": 12_300_000})
+    told = logship("search", "--source", up.http)
+    assert told.returncode == 0
+    assert [line[-1] for line in lines(told.stdout)] == ["event 1", "event 2", "event 3"]
+    assert lines(told.stdout)[0][3:6] == ["info", "", "12.3ms"]
+
+
+def test_search_answers_as_json_and_csv(up: Up, logship: Logship) -> None:
+    up.put(1, 2, labels={"a": "x,y"})
+    told = [json.loads(line) for line in logship("search", "--json", "--source", up.http).stdout.splitlines()]
+    assert [record["event.sequence"] for record in told] == [1, 2]
+    rows = list(csv.DictReader(logship("search", "--csv", "--source", up.http).stdout.splitlines()))
+    assert [row["message"] for row in rows] == ["event 1", "event 2"]
+    assert rows[0]["labels.a"] == "x,y"
+
+
+def test_search_finds_nothing_and_says_where_the_store_begins(up: Up, logship: Logship) -> None:
+    assert "the store is empty" in logship("search", "--source", up.http).stderr
+    up.put(1)
+    told = logship("search", "message: other", "--source", up.http)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "nothing; the store begins at 20" in told.stderr
+
+
+def test_a_slot_a_window_and_a_limit_narrow_the_search(up: Up, logship: Logship) -> None:
+    up.put(1, 2, **{"logship.worker.slot": 0})
+    up.put(3, 4, **{"logship.worker.slot": 1})
+    ask = ("search", "--source", up.http)
+    assert [line[-1] for line in lines(logship(*ask, "--slot", "1").stdout)] == ["event 3", "event 4"]
+    told = logship(*ask, "--limit", "1")
+    assert [line[-1] for line in lines(told.stdout)] == ["event 4"]
+    assert "the newest 1" in told.stderr
+    assert len(lines(logship(*ask, "--limit", "0", "event.sequence >= 2").stdout)) == 3
+    assert logship(*ask, "--until", "1h").returncode == 1
+    assert logship(*ask, "--last", "1h").returncode == 0
+
+
+def test_a_directory_can_be_asked_while_it_is_written_and_after(up: Up, logship: Logship, tmp_path: Path) -> None:
+    up.put(1)
+    store = str(tmp_path / "store")
+    assert logship("search", "--source", store).returncode == 0
+    assert up.stop()[0] == 0
+    assert logship("search", "--source", store).returncode == 0
+    assert logship("search").returncode == 0  # the store of the state directory, when no collector is there
+
+
+def test_the_collector_of_this_machine_is_asked_without_a_source(up: Up, logship: Logship) -> None:
+    up.put(1)
+    told = logship("search", LOGSHIP_HTTP=up.http.removeprefix("http://"), LOGSHIP_STORE_DIR="/nowhere")
+    assert told.returncode == 0, told.stderr
+
+
+def test_control_characters_never_reach_a_terminal(up: Up, tmp_path: Path) -> None:
+    up.put(1, message="before \x1b[2J\x07 \u202e after")
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "search", "--source", up.http], env=environment(tmp_path, NO_COLOR="1"), stdout=terminal
+    )
+    assert process.wait(60) == 0
+    os.close(terminal)
+    shown = os.read(main, 65536).decode()
+    os.close(main)
+    assert "before \\x1b[2J\\x07" in shown
+    assert "Message" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+    assert "\x1b[31m" not in shown
+
+
+def test_tail_shows_what_arrives_from_now_on(up: Up, tmp_path: Path) -> None:
+    up.put(1)
+    process = subprocess.Popen(
+        [*COMMAND, "tail", "--json", "-n", "0", "--source", up.http], env=environment(tmp_path), stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    seen, number, ends = b"", 1, time.monotonic() + 30
+    while b"\n" not in seen:
+        assert time.monotonic() < ends
+        number += 1
+        up.put(number)
+        if select.select([process.stdout], [], [], 0.1)[0]:
+            seen += os.read(process.stdout.fileno(), 65536)
+    assert json.loads(seen.splitlines()[0])["event.sequence"] > 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+def test_workers_lists_them(up: Up, logship: Logship) -> None:
+    up.put(1, 2, **{"service.node.name": "h/shop/w0", "logship.worker.slot": 0, "event.dataset": "logship.request"})
+    (row,) = map(json.loads, logship("workers", "--json", "--source", up.http).stdout.splitlines())
+    assert (row["node"], row["slot"], row["state"]) == ("h/shop/w0", 0, "alive")
+    assert logship("workers", "--until", "1d", "--since", "2d", "--source", up.http).returncode == 1
+
+
+@pytest.mark.parametrize(("sequences", "status", "finding"), [((1, 2, 3), 0, "complete"), ((1, 3), 1, "missing")])
+def test_verify_says_whether_everything_arrived(
+    up: Up, logship: Logship, sequences: tuple[int, ...], status: int, finding: str
+) -> None:
+    up.put(*sequences)
+    up.put(4, **{"event.dataset": "logship.worker", "event.action": "worker-closed", "logship.emitted": 4})
+    told = logship("verify", "--json", "--source", up.http)
+    assert told.returncode == status
+    assert json.loads(told.stdout)["finding"] == finding
+
+
+def test_inflight_names_requests_that_died_with_their_worker(up: Up, logship: Logship) -> None:
+    assert logship("inflight", "--source", up.http).returncode == 1
+    up.put(
+        1,
+        **{
+            "event.action": "worker-lost",
+            "logship.in_flight.ids": ["abc"],
+            "logship.in_flight.requests": ["GET /slow 1234ms"],
+            "logship.in_flight.count": 1,
+            "logship.worker.slot": 3,
+        },
+    )
+    told = logship("inflight", "3", "--json", "--source", up.http)
+    assert told.returncode == 0
+    row = json.loads(told.stdout)
+    assert (row["state"], row["id"], row["what"], row["age_ns"]) == ("lost", "abc", "GET /slow", 1_234_000_000)
+    assert logship("inflight", "4", "--source", up.http).returncode == 1
+
+
+def test_times_are_those_of_the_person_and_utc_on_demand(up: Up, logship: Logship) -> None:
+    up.put(1)
+    asked = ("search", "--source", up.http)
+    assert lines(logship(*asked, TZ="Asia/Tokyo").stdout)[0][0].endswith("+0900")
+    assert lines(logship(*asked, "--utc", TZ="Asia/Tokyo").stdout)[0][0].endswith("+0000")
+    assert "JST +09:00" in logship("search", "nothing", "--source", up.http, TZ="Asia/Tokyo").stderr
+    ago = ("--since", "now-1h", "--until", "now+1h")
+    assert logship(*asked, *ago, TZ="America/New_York").returncode == 0
+
+
+def test_count_counts(up: Up, logship: Logship) -> None:
+    up.put(1, 2, 3)
+    told = logship("count", "event.sequence >= 2", "--source", up.http)
+    assert (told.returncode, told.stdout) == (0, "2\n")
+    assert json.loads(logship("count", "--json", "--source", up.http).stdout) == {"count": 3}
+    assert logship("count", "event.sequence > 9", "--source", up.http).returncode == 1
+
+
+def test_top_lists_values_with_their_share(up: Up, logship: Logship) -> None:
+    up.put(1, 2, 3, **{"http.route": "/a"})
+    up.put(4, **{"http.route": "/b"})
+    up.put(5)
+    told = logship("top", "http.route", "--source", up.http)
+    assert lines(told.stdout) == [["/a", "3", "75.0%"], ["/b", "1", "25.0%"]]
+    (row,) = map(
+        json.loads, logship("top", "http.route", "--limit", "1", "--json", "--source", up.http).stdout.splitlines()
+    )
+    assert row == {"value": "/a", "events": 3, "share": 0.75}
+    assert logship("top", "http.route", "event.sequence: 5", "--source", up.http).returncode == 1
+    assert logship("top", "http.rout", "--source", up.http).returncode == 2
+
+
+def test_fields_lists_what_occurs(up: Up, logship: Logship) -> None:
+    up.put(1, labels={"tenant": "a"})
+    up.put(2)
+    told = {line[0]: line[1:] for line in lines(logship("fields", "--source", up.http).stdout)}
+    assert told["labels.tenant"] == ["keyword", "1", "of the application"]
+    assert told["message"] == ["text", "2", "What happened, in one line for people."]
+    assert [line[0] for line in lines(logship("fields", "TENANT", "--source", up.http).stdout)] == ["labels.tenant"]
+    assert logship("fields", "nowhere", "--source", up.http).returncode == 1
+
+
+@pytest.mark.parametrize("directly", [True, False])
+def test_context_is_of_the_same_worker_or_of_all(up: Up, logship: Logship, tmp_path: Path, directly: bool) -> None:
+    for number in range(1, 9):
+        up.put(number, **{"service.node.name": f"h/w{number % 2}", "http.request.id": f"r{number}"})
+    asked = ("context", "r4", "-B", "1", "-A", "2", "--json")
+    source = ("--source", str(tmp_path / "store") if directly else up.http)
+    told = logship(*asked, *source).stdout.splitlines()
+    assert [json.loads(line)["event.sequence"] for line in told] == [2, 4, 6, 8]
+    told = logship(*asked, "--all", *source).stdout.splitlines()
+    assert [json.loads(line)["event.sequence"] for line in told] == [3, 4, 5, 6]
+    assert logship("context", "nothing", *source).returncode == 1
+
+
+def test_verify_that_cannot_know_is_status_4(up: Up, logship: Logship) -> None:
+    up.put(1, 3)
+    told = logship("verify", "--json", "--source", up.http)
+    assert json.loads(told.stdout)["finding"] == "unknown"
+    assert told.returncode == 4
+
+
+class Reading:
+    """A command whose stdout is read line by line."""
+
+    def __init__(self, tmp_path: Path, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *words], 0, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.out, self.told = self.process.stdout, self.process.stderr
+
+    def line(self) -> dict[str, object]:
+        assert select.select([self.out], [], [], 30)[0], "nothing came"
+        found: dict[str, object] = json.loads(self.out.readline())
+        return found
+
+    def end(self) -> bytes:
+        self.process.send_signal(signal.SIGINT)
+        said = self.process.communicate(timeout=30)[1]
+        assert self.process.returncode == 0
+        return said
+
+
+def test_tail_begins_with_the_last_ones_and_shows_each_event_once(up: Up, tmp_path: Path) -> None:
+    up.put(*range(1, 21))
+    tail = Reading(tmp_path, "tail", "--json", "-n", "3", "--source", up.http)
+    assert [tail.line()["event.sequence"] for _ in range(3)] == [18, 19, 20]
+    up.put(21, 22)
+    assert [tail.line()["event.sequence"] for _ in range(2)] == [21, 22]
+    assert tail.end() == b""
+
+
+def test_tail_goes_on_after_the_collector_was_restarted(up: Up, tmp_path: Path) -> None:
+    up.put(1)
+    tail = Reading(tmp_path, "tail", "--json", "--source", up.http)
+    assert tail.line()["event.sequence"] == 1
+    up.put(2)
+    assert tail.line()["event.sequence"] == 2
+    assert up.stop()[0] == 0
+    assert b"trying again" in tail.told.readline()
+    again = Up(tmp_path, "--http", up.http.removeprefix("http://"))
+    again.put(3, 4)
+    assert [tail.line()["event.sequence"] for _ in range(2)] == [3, 4]
+    said = tail.end()
+    assert b"answering again" in said
+    assert b"skipped" not in said
+    again.stop()
+
+
+def test_tail_says_that_it_skips_when_another_store_answers(up: Up, tmp_path: Path) -> None:
+    up.put(*range(1, 11))
+    tail = Reading(tmp_path, "tail", "--json", "-n", "1", "--source", up.http)
+    tail.line()
+    up.stop()
+    assert b"trying again" in tail.told.readline()
+    again = Up(tmp_path, "--http", up.http.removeprefix("http://"), "--dir", str(tmp_path / "another"))
+    said = tail.told.readline()
+    assert b"skipped: another store answers here now" in said
+    again.put(99)
+    assert tail.line()["event.sequence"] == 99
+    tail.end()
+    again.stop()
+
+
+def test_watching_workers_shows_them_again_and_again(up: Up, tmp_path: Path) -> None:
+    up.put(1, **{"service.node.name": "h/shop/w0", "logship.worker.slot": 0})
+    watch = Reading(tmp_path, "workers", "--watch", "--json", "--source", up.http)
+    assert [watch.line()["node"] for _ in range(2)] == ["h/shop/w0"] * 2
+    watch.end()
+
+
+def test_ctrl_c_ends_a_question_without_a_word(up: Up, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "search", "--source", up.http],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.send_signal(signal.SIGINT)  # wherever it is just now: even while Python starts
+    said = process.communicate(timeout=30)[1]
+    assert b"error" not in said
+    assert process.returncode in {0, 1, 130, -signal.SIGINT}

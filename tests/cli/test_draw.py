@@ -1,0 +1,268 @@
+"""A request as a waterfall, and views of the catalogue: on wide and narrow terminals, in colour, ASCII and pipes."""
+
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+
+from logship.cli import show
+from logship.cli.draw import waterfall
+from logship.event.fields import DROP_REASONS
+from logship.search.times import rfc3339
+from logship.search.views import VIEWS
+from tests.cli.conftest import COMMAND, Logship, Up, environment
+
+NS = 1_795_132_800 * 10**9
+REQUEST: dict[str, object] = {
+    "@timestamp": rfc3339(NS + 100_000_000),
+    "event.start": rfc3339(NS),
+    "event.duration": 100_000_000,
+    "event.dataset": "logship.request",
+    "http.request.method": "GET",
+    "http.request.id": "abc",
+    "trace.id": "abc",
+    "url.path": "/orders/7",
+    "http.route": "/orders/{id}",
+    "http.response.status_code": 500,
+    "logship.ttfb_ns": 50_000_000,
+    "logship.background_ns": 100_000_000,
+    "service.name": "shop",
+    "logship.worker.slot": 2,
+    "process.pid": 4711,
+    "message": "GET /orders/7 500 100ms",
+}
+LINE: dict[str, object] = {
+    "@timestamp": rfc3339(NS + 25_000_000),
+    "http.request.id": "abc",
+    "log.level": "error",
+    "message": "payment failed",
+    "error.stack_trace": "Traceback:\n" + "\n".join(f"frame {number}" for number in range(30)) + "\nDeclined: no",
+}
+
+
+@pytest.fixture
+def nice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a terminal that shows anything."""
+    monkeypatch.setattr("logship.cli.show.speaks_unicode", lambda: True)
+
+
+@pytest.mark.usefixtures("nice")
+def test_bars_and_marks_stand_where_they_were() -> None:
+    lines = waterfall([REQUEST, LINE], 100, 2)
+    assert lines[0] == "GET /orders/7  500  100.0ms"
+    assert "shop w2 (pid 4711)" in lines[1]
+    assert "request abc  route /orders/{id}" in lines[2]
+    assert "trace" not in lines[2]
+    (bar,) = [line for line in lines if line.strip().startswith("0  500")]
+    waiting, sending, behind = (bar.count(mark) for mark in "░█▒")
+    assert abs(waiting - sending) <= 1
+    assert abs(waiting + sending - behind) <= 1
+    (line,) = [line for line in lines if "payment failed" in line]
+    assert line.strip().startswith("+25.0ms  error")
+    assert line.index("◆") == 20 + round((waiting + sending + behind) / 8)
+    assert lines[-1].split("   ") == ["░ until the first byte", "█ sending", "▒ in the background after it"]
+
+
+@pytest.mark.usefixtures("nice")
+def test_the_end_of_a_stack_trace_is_shown() -> None:
+    text = "\n".join(waterfall([REQUEST, LINE], 100, 2))
+    assert "(30 lines before; --stack shows them)" in text
+    assert "Declined: no" in text
+    assert "frame 28" not in text
+    assert "frame 0" in "\n".join(waterfall([REQUEST, LINE], 100, 10**6))
+
+
+@pytest.mark.usefixtures("nice")
+@pytest.mark.parametrize("room", [40, 60, 80, 100, 150, 250])
+def test_drawings_stay_within_the_terminal(room: int) -> None:
+    lines = waterfall(
+        [REQUEST, {**LINE, "@timestamp": rfc3339(NS + 10**9)}, {**LINE, "message": "wide 界" * 9}], room, 5
+    )
+    drawn = [line for line in lines[2:] if not any(word in line for word in ("wide", "payment", "500 100ms"))]
+    assert max(map(show.cells, drawn)) <= max(room, 60)
+
+
+def test_trace_takes_the_id_of_a_request_of_a_trace_or_of_an_event(up: Up, logship: Logship) -> None:
+    more = {"http.request.id": "abc", "trace.id": "def", "http.request.method": "GET", "event.duration": 5_000_000}
+    up.put(1, **more)
+    up.put(2, **{"http.request.id": "abc", "trace.id": "def"})
+    for one in ("abc", "def", "0" * 24 + "-000000000002"):
+        told = logship("trace", one, "--json", "--source", up.http)
+        assert [json.loads(line)["event.sequence"] for line in told.stdout.splitlines()] == [1, 2]
+    told = logship("trace", "abc", "--source", up.http)
+    assert told.returncode == 0
+    assert "event 1" in told.stdout
+    assert "event 2" in told.stdout
+    told = logship("trace", "nothing", "--source", up.http)
+    assert (told.returncode, told.stdout) == (1, "")
+
+
+def test_trace_draws_a_request_that_its_worker_took_with_it(up: Up, logship: Logship) -> None:
+    up.put(
+        1,
+        **{
+            "event.action": "worker-lost",
+            "logship.in_flight.ids": ["abc", "def"],
+            "logship.in_flight.requests": ["GET /slow 1234ms", "GET /other 1ms"],
+            "logship.in_flight.count": 2,
+        },
+    )
+    told = logship("trace", "abc", "--source", up.http)
+    assert told.returncode == 0
+    assert "GET /slow had no end: its worker was lost" in told.stdout
+    assert "other" not in told.stdout
+
+
+def on_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
+    """What a command shows on a terminal of this width."""
+    main, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    around = {name: value for name, value in environment(state, **more).items() if name != "COLUMNS"}
+    process = subprocess.Popen([*COMMAND, *arguments], env=around, stdout=terminal, stderr=subprocess.DEVNULL)
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            some = os.read(main, 65536)
+        except OSError:
+            break
+        if not some:
+            break
+        shown += some
+    os.close(main)
+    assert process.wait(60) == 0
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def shop(up: Up) -> Up:
+    for slot in range(3):
+        up.put(
+            *range(slot * 10 + 1, slot * 10 + 9),
+            **{
+                "event.dataset": "logship.request",
+                "event.duration": 12_000_000 * (slot + 1),
+                "http.route": "/orders/{id}",
+                "http.response.status_code": 200 + 300 * (slot == 2),
+                "log.level": "info",
+                "service.name": "shop",
+                "service.node.name": f"host/shop/w{slot}",
+                "logship.worker.slot": slot,
+                "process.pid": 4000 + slot,
+            },
+        )
+    return up
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100, 150])
+@pytest.mark.parametrize("words", [["search"], ["workers"], ["top", "http.route"], ["verify"], ["fields"]])
+def test_tables_fit_the_terminal(shop: Up, tmp_path: Path, columns: int, words: list[str]) -> None:
+    if words == ["verify"]:
+        shop.put(29, **{"event.action": "worker-closed", "event.dataset": "logship.worker"})
+        for missing in (9, 10, 19, 20):
+            shop.put(missing)
+    text = on_terminal(columns, *words, "--source", shop.http, state=tmp_path, NO_COLOR="1")
+    assert text
+    too_long = [
+        line for line in text.splitlines() if show.cells(line) > max(columns, 60 if words == ["workers"] else 52)
+    ]
+    assert too_long == []
+
+
+def test_colour_is_for_terminals_that_want_it(shop: Up, tmp_path: Path) -> None:
+    asked = ("search", "http.response.status_code: 500", "--source", shop.http)
+    assert "\x1b[" in on_terminal(100, *asked, state=tmp_path, TERM="xterm-256color")
+    assert "\x1b[" not in on_terminal(100, *asked, state=tmp_path, TERM="xterm-256color", NO_COLOR="1")
+    assert "\x1b[" not in on_terminal(100, *asked, state=tmp_path, TERM="dumb")
+
+
+def test_a_terminal_without_unicode_gets_ascii(shop: Up, tmp_path: Path) -> None:
+    for locale in ("C", "POSIX"):
+        text = on_terminal(100, "top", "http.route", "--source", shop.http, state=tmp_path, LC_ALL=locale, NO_COLOR="1")
+        assert text.isascii()
+        assert re.search("####", text)
+    text = on_terminal(100, "top", "http.route", "--source", shop.http, state=tmp_path, LC_ALL="C.UTF-8", NO_COLOR="1")
+    assert "████" in text
+
+
+def test_text_that_an_encoding_has_no_place_for_is_escaped(shop: Up, tmp_path: Path) -> None:
+    shop.put(40, message="gr\u00fc\u00dfe \u4e16\u754c")
+    told = subprocess.run(
+        [*COMMAND, "search", "event.sequence: 40", "--source", shop.http],
+        env=environment(tmp_path, PYTHONIOENCODING="latin-1:strict"), capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert told.returncode == 0
+    assert told.stdout.endswith(b"gr\xfc\xdfe \\u4e16\\u754c\n")
+
+
+def test_view_lists_the_catalogue(logship: Logship) -> None:
+    told = [line.split("\t") for line in logship("view").stdout.splitlines()]
+    assert [name for name, *_ in told] == [one.name for one in VIEWS]
+    assert logship("view", "requsts").stderr == "error: there is no view 'requsts'; did you mean requests?\n"
+    assert "name it with --id" in logship("view", "story", "--source", ".").stderr
+
+
+@pytest.mark.parametrize("columns", [60, 100, 150])
+def test_every_view_is_drawn_within_the_terminal(shop: Up, tmp_path: Path, columns: int) -> None:
+    lost = {"event.action": "worker-heartbeat", "logship.requests.in_flight": 3, "logship.loop_lag.max_ns": 10**6}
+    shop.put(30, **lost, **{f"logship.dropped.{reason}": 7 for reason in DROP_REASONS})
+    shop.put(31, **{"event.action": "worker-started", "log.level": "error", "error.message": "no way " * 9})
+    for one in VIEWS:
+        words = ["view", one.name, "--source", shop.http] + (["--id", "abc"] if one.needs_id else [])
+        if one.needs_id:
+            shop.put(32, **{"http.request.id": "abc"})
+        text = on_terminal(columns, *words, state=tmp_path, NO_COLOR="1")
+        assert [line for line in text.splitlines() if show.cells(line) > columns] == [], one.name
+
+
+def test_a_view_over_time_has_a_line_for_each_worker(shop: Up, tmp_path: Path) -> None:
+    plain = on_terminal(100, "view", "requests", "--source", shop.http, state=tmp_path, NO_COLOR="1")
+    workers = [line for line in plain.splitlines() if re.match(r"w\d ", line)]
+    assert len(workers) == 3
+    assert all(line.rstrip().endswith("8") and "\u2588" in line for line in workers)
+    heat = on_terminal(100, "view", "requests", "--heat", "--source", shop.http, state=tmp_path, TERM="xterm-256color")
+    assert "\x1b[38;5;196m" in heat
+    assert "in steps of 2m" in plain
+
+
+def test_a_view_is_rows_for_programs(shop: Up, logship: Logship) -> None:
+    told = [json.loads(line) for line in logship("view", "shares", "--json", "--source", shop.http).stdout.splitlines()]
+    assert {row["value"]: row["events"] for row in told} == {f"host/shop/w{slot}": 8 for slot in range(3)}
+    told = [
+        json.loads(line) for line in logship("view", "requests", "--json", "--source", shop.http).stdout.splitlines()
+    ]
+    assert sum(row["events"] for row in told) == 24
+    assert logship("view", "shares", "--source", shop.http, "--until", "1d", "--since", "2d").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("span_seconds", "room", "step_seconds"),
+    [
+        (60, 100, 1),
+        (120, 60, 2),
+        (3600, 110, 60),
+        (86400, 100, 900),
+        (86400 * 30, 50, 86400),
+        (86400 * 365, 50, 8 * 86400),
+    ],
+)
+def test_buckets_are_as_wide_as_people_would_choose(span_seconds: int, room: int, step_seconds: int) -> None:
+    assert show.every_ns(span_seconds * 10**9, room) == step_seconds * 10**9
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0us"), (950_000, "950us"), (12_300_000, "12.3ms"), (3_410_000_000, "3.41s"), (125 * 10**9, "2m05s"),
+        (11_520 * 10**9, "3h12m"), (5 * 86_400 * 10**9 + 4 * 3600 * 10**9, "5d04h"),
+    ],
+)  # fmt: skip
+def test_durations_read_as_people_say_them(ns: int, text: str) -> None:
+    assert show.duration(ns) == text

@@ -1,0 +1,179 @@
+"""Whatever goes wrong is a sentence on stderr and a status, never a traceback."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from logship.cli.main import commands
+from logship.page.openapi import PATHS
+from logship.search.kql import parse
+from logship.search.sql import where
+from tests.cli.conftest import Logship, environment
+
+
+def test_help_names_every_command(logship: Logship) -> None:
+    told = logship("--help")
+    assert told.returncode == 0
+    for name in (
+        "up",
+        "run",
+        "search",
+        "tail",
+        "count",
+        "top",
+        "fields",
+        "context",
+        "trace",
+        "workers",
+        "view",
+        "inflight",
+        "verify",
+        "export",
+        "import",
+        "doctor",
+        "settings",
+        "demo",
+        "completion",
+    ):
+        assert f"\n  {name} " in told.stdout
+
+
+def test_help_is_quick_because_it_loads_no_database(tmp_path: Path) -> None:
+    code = "import sys; from logship.cli.main import commands; commands()"
+    code += "; print({'duckdb', 'starlette', 'uvicorn', 'prometheus_client'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True)
+    assert told.stdout == "set()\n", told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("serach",), "No such command 'serach'"),
+        (("search", "--limt", "3"), "No such option"),
+        (("search", "a: ("), "error: expected a value, found the end, at character 5\n  a: (\n      ^\n"),
+        (("search", "--last", "soon"), "error: 'soon' is no span of time"),
+        (("search", "--since", "soon"), "error: 'soon' is no time"),
+        (("search", "--since", "1h", "--last", "1h"), "error: --last and --since both say where to begin"),
+        (("search", "--since", "2026-01-02", "--until", "2026-01-01"), "is not after"),
+        (("up", "--forward", "here"), "error: forward takes HOST:PORT"),
+        (("up", "--forward", "off", "--http", "off"), "there is nothing to do"),
+        (("up", "--http", "0.0.0.0:0"), "set LOGSHIP_TOKEN"),
+        (("run",), "Missing argument 'COMMAND...'"),
+    ],
+)
+def test_what_makes_no_sense_is_a_sentence_and_status_2(
+    logship: Logship, arguments: tuple[str, ...], sentence: str
+) -> None:
+    told = logship(*arguments)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("search", "--source", "/nowhere"), "error: there is no store in /nowhere"),
+        (("count", "--source", "http://127.0.0.1:9"), "error: no collector answers at http://127.0.0.1:9"),
+        (("workers",), "start a collector with: logship up"),
+        (("trace", "x", "--source", "https://127.0.0.1:9"), "error: no collector answers at https://127.0.0.1:9"),
+    ],
+)
+def test_whom_it_cannot_reach_is_a_sentence_and_status_3(
+    logship: Logship, arguments: tuple[str, ...], sentence: str
+) -> None:
+    told = logship(*arguments)
+    assert (told.returncode, told.stdout) == (3, "")
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_wrong_setting_is_named(logship: Logship) -> None:
+    told = logship("settings", LOGSHIP_WORKERS="many")
+    assert told.returncode == 2
+    assert told.stderr == "error: LOGSHIP_WORKERS takes a whole number, not 'many'\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("duckdb", ["search", "--source", "."], "collector"),
+        ("click", ["search"], "cli"),
+        ("starlette", ["up", "--http", "127.0.0.1:0", "--forward", "off"], "collector"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    tmp_path: Path, package: str, arguments: list[str], extra: str
+) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from logship.cli.main import main; main({arguments!r})"
+    told = subprocess.run([sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True)
+    assert told.returncode == 2
+    assert f"needs {package}: pip install 'logship[{extra}]'" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_mistake_of_ours_is_told_without_its_traceback(tmp_path: Path) -> None:
+    code = "import logship.cli.tell as t, logship.cli.main as m; t.table = None; m.main(['settings'])"
+    told = subprocess.run([sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True)
+    assert told.returncode == 70
+    assert "a mistake in logship" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    told = subprocess.run(
+        [sys.executable, "-m", "logship", "settings", "--json"],
+        env=environment(tmp_path),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_settings_tells_value_and_origin_and_no_secret(logship: Logship) -> None:
+    told = logship("settings", LOGSHIP_LEVEL="debug", LOGSHIP_TOKEN="hunter2")
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in told.stdout.splitlines()}
+    assert rows["LOGSHIP_LEVEL"] == ["debug", "environment", "The least level that is kept."]
+    assert rows["LOGSHIP_TOKEN"][:2] == ["[set]", "environment"]
+    assert rows["LOGSHIP_AGENT"][:2] == ["127.0.0.1:24224", "default"]
+    assert "hunter2" not in told.stdout + told.stderr
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_command_and_status_is_in_the_documentation() -> None:
+    text = (DOCS / "cli.md").read_text()
+    for name in commands().commands:
+        assert f"\n| `logship {name}" in text, name
+    for status in ("0", "1", "2", "3", "4", "70", "130"):
+        assert f"\n| {status} |" in text
+
+
+def test_every_address_is_in_the_documentation() -> None:
+    text = (DOCS / "cli.md").read_text()
+    assert [path for path in PATHS if f"`{path}`" not in text and path != "/api/openapi.json"] == []
+
+
+def test_every_question_in_the_documentation_has_a_meaning() -> None:
+    text = (DOCS / "kql.md").read_text()
+    questions = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE) + re.findall(r"^    (\S.*)$", text, re.MULTILINE)
+    questions = [one for one in questions if not one.startswith(("$", "error:"))]
+    assert len(questions) > 25
+    for question in questions:
+        where(parse(question), 0)
+
+
+def test_a_wrong_question_is_shown_as_in_the_documentation(logship: Logship, tmp_path: Path) -> None:
+    question = "http.response.status_code >= (500"
+    told = logship("search", question, "--source", str(tmp_path))
+    shown = "".join(f"      {line}\n" for line in told.stderr.splitlines())
+    assert f"      $ logship search '{question}'\n{shown}" in (DOCS / "kql.md").read_text()

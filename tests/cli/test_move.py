@@ -1,0 +1,207 @@
+"""What was exported can be imported: NDJSON, CSV and Parquet out, NDJSON, Parquet and stores in, each event once."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from logship.search.query import Page, Query
+from logship.store.reader import Reader
+from logship.store.store import Store
+from tests.cli.conftest import COMMAND, Logship, Up, environment
+from tests.conftest import PROVE
+
+LIFE = "0123456789abcdef01234567"
+NS = 1_795_132_800 * 10**9
+
+
+def event(number: int, **more: object) -> tuple[int, dict[str, object]]:
+    record: dict[str, object] = {
+        "event.id": f"{LIFE}-{number:012d}",
+        "event.sequence": number,
+        "event.dataset": "logship.request",
+        "event.duration": number * 1000,
+        "message": f"GET /orders/{number} 200 1ms",
+        "tags": ["slow", "cut"],
+        "labels": {"tenant": f"t{number % 3}"},
+        **more,
+    }
+    return NS + number * 1_000_001, record
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    with Store(tmp_path / "from") as one:
+        one.append([event(number) for number in range(1, 51)])
+        one.seal()
+        one.append([event(number, numeric_labels={"price": 1.5}) for number in range(51, 61)])
+    return tmp_path / "from"
+
+
+def records(directory: Path) -> list[dict[str, object]]:
+    reader = Reader(directory)
+    try:
+        return reader.search(Query(), Page(1000, newest_first=False)).records
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("name", ["all.ndjson", "all.parquet"])
+def test_an_export_is_imported_as_it_was(logship: Logship, store: Path, tmp_path: Path, name: str) -> None:
+    file, to = str(tmp_path / name), str(tmp_path / "to")
+    told = logship("export", "-o", file, "--source", str(store))
+    assert (told.returncode, told.stdout) == (0, "")
+    assert "exported 60 events" in told.stderr
+    assert logship("import", file, "--to", to).returncode == 0
+    assert records(tmp_path / "to") == records(store)
+    again = logship("import", file, "--to", to)
+    assert "0 new, 60 were here" in again.stderr
+    assert len(records(tmp_path / "to")) == 60
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_an_older_store_is_imported_with_what_it_has_not_sealed(logship: Logship, store: Path, tmp_path: Path) -> None:
+    assert logship("import", str(store), "--to", str(tmp_path / "to")).returncode == 0
+    assert records(tmp_path / "to") == records(store)
+
+
+def test_a_running_collector_takes_an_import_over_its_own_door(up: Up, logship: Logship, store: Path) -> None:
+    told = logship("import", str(store), "--to", f"127.0.0.1:{up.port}")
+    assert "60 sent and acknowledged" in told.stderr
+    assert logship("count", "--source", up.http).stdout == "60\n"
+    logship("import", str(store), "--to", f"127.0.0.1:{up.port}")
+    assert logship("count", "--source", up.http).stdout == "60\n"
+
+
+def test_a_question_narrows_an_export_and_nothing_is_status_1(logship: Logship, store: Path) -> None:
+    told = logship("export", "event.sequence <= 3", "--source", str(store))
+    assert [json.loads(line)["event.sequence"] for line in told.stdout.splitlines()] == [1, 2, 3]
+    told = logship("export", "event.sequence > 99", "--source", str(store))
+    assert (told.returncode, told.stdout) == (1, "")
+
+
+def test_csv_has_a_column_for_every_field_and_runs_no_formula(logship: Logship, tmp_path: Path) -> None:
+    hostile = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a=1"]
+    with Store(tmp_path / "from") as one:
+        one.append([event(number, message=text, labels={"=x": text}) for number, text in enumerate(hostile, 1)])
+    told = logship("export", "--format", "csv", "--source", str(tmp_path / "from"))
+    rows = list(csv.DictReader(io.StringIO(told.stdout)))
+    assert [row["message"] for row in rows[:5]] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1"]
+    assert rows[6]["message"] == rows[6]["labels.=x"] == "a=1"
+    assert all(not str(value).startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for value in row.values())
+    assert rows[0]["event.duration"] == "1000"
+
+
+def test_parquet_is_of_the_version_that_all_readers_know(logship: Logship, store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "all.parquet"
+    assert logship("export", "-o", str(file), "--source", str(store)).returncode == 0
+    database = duckdb.connect()
+    kinds = dict(database.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM '{file}')").fetchall())
+    assert kinds["@timestamp"] == "TIMESTAMP_NS"
+    assert "_n" not in kinds
+    encodings = set(database.execute(f"SELECT encodings FROM parquet_metadata('{file}')").fetchall())
+    assert not any("DELTA" in str(one) for one in encodings)
+
+
+def test_ndjson_of_others_keeps_its_time_and_its_fields(logship: Logship, tmp_path: Path) -> None:
+    lines = [
+        {"timestamp": "2026-11-20T10:00:00+01:00", "message": "one", "http": {"response": {"status_code": 200}}},
+        {"time": 1_795_132_801.5, "msg": "two"},
+        {"ts": 1_795_132_802_000, "message": "three"},
+        {"message": "four"},
+    ]
+    (tmp_path / "a.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines) + "\n")
+    told = logship("import", str(tmp_path / "a.ndjson"), "--to", str(tmp_path / "to"))
+    assert told.returncode == 0
+    assert "1 had no time that can be read" in told.stderr
+    found = records(tmp_path / "to")
+    assert found[0]["@timestamp"] == "2026-11-20T00:00:01.500000000Z"
+    assert found[0]["labels"] == {"msg": "two", "time": "1795132801.5"} or "numeric_labels" in found[0]
+    assert found[2]["@timestamp"] == "2026-11-20T09:00:00.000000000Z"
+    assert found[2]["http.response.status_code"] == 200
+
+
+def test_a_line_that_is_none_is_named_and_what_came_before_is_kept(logship: Logship, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_text('{"message": "one"}\n{"message": "tw')
+    told = logship("import", str(tmp_path / "a.ndjson"), "--to", str(tmp_path / "to"))
+    assert told.returncode == 2
+    assert "line 2 is no JSON" in told.stderr
+    assert [record["message"] for record in records(tmp_path / "to")] == ["one"]
+
+
+def test_lines_come_through_a_pipe(logship: Logship, tmp_path: Path, store: Path) -> None:
+    text = logship("export", "--source", str(store)).stdout
+    told = subprocess.run(
+        [*COMMAND, "import", "-", "--to", str(tmp_path / "to")],
+        input=text, env=environment(tmp_path), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert told.returncode == 0
+    assert records(tmp_path / "to") == records(store)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("export", "-o", "x.txt"), ".txt says nothing of a format"),
+        (("export", "--format", "parquet"), "name a file with --output"),
+        (("import", "nothing.ndjson"), "does not exist"),
+        (("import", "."), "holds no store"),
+    ],
+)
+def test_what_makes_no_sense_is_status_2(
+    logship: Logship, store: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    more = ("--source", str(store)) if arguments[0] == "export" else ("--to", str(store.parent / "to"))
+    told = logship(*arguments, *more)
+    assert told.returncode == 2
+    assert sentence in told.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_an_export_quietly(store: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m logship export --source {store} | head -1"
+    told = subprocess.run(command, shell=True, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+    assert len(told.stdout.splitlines()) == 1
+    assert "Traceback" not in told.stderr
+    assert "error" not in told.stderr
+
+
+PEAK = """
+import resource, sys
+from logship.cli.main import status_of
+status = status_of(sys.argv[1:])
+sys.stderr.write(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\\n")
+sys.exit(status)
+"""
+
+
+def peak_mib(tmp_path: Path, *arguments: str) -> int:
+    """Most memory that a command had."""
+    told = subprocess.run(
+        [sys.executable, "-c", PEAK, *arguments],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert told.returncode == 0, told.stderr
+    return int(told.stderr.rsplit("peak ", 1)[1]) // 1024
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+def test_memory_does_not_grow_with_what_is_exported(tmp_path: Path, form: str) -> None:
+    few, many = (20_000, 1_000_000) if PROVE else (15_000, 45_000)
+    peaks = []
+    for count in (few, many):
+        with Store(tmp_path / f"of-{count}") as one:
+            for start in range(1, count, 5_000):
+                one.append([event(number) for number in range(start, start + 5_000)])
+            one.seal()
+        file = str(tmp_path / f"{count}.{form}")
+        peaks.append(peak_mib(tmp_path, "export", "-o", file, "--source", str(tmp_path / f"of-{count}")))
+    print(f"\nexport of {few:,} and {many:,} as {form}: {peaks[0]} and {peaks[1]} MiB")
+    assert peaks[1] < peaks[0] + (200 if form == "parquet" else 100)

@@ -1,0 +1,231 @@
+"""`logship up` listens, says where, stops cleanly, and says in one sentence why it cannot; `logship run` is as good as not
+being there: output, signals and status are the command's."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import textwrap
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from logship.store.store import Store
+from tests.cli.conftest import COMMAND, Logship, Up, environment
+from tests.collector.far_end import Sender, event
+from tests.conftest import PROVE
+
+PYTHON = sys.executable
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_with_everything_stored(up: Up, logship: Logship, number: int) -> None:
+    sender = Sender(up.port)
+    chunks = [sender.packed(event(one)) for one in range(1, 30)]
+    assert sender.acknowledged() == chunks[0]
+    status, said = up.stop(number)
+    acknowledged = 1
+    while sender.acknowledged():
+        acknowledged += 1
+    sender.close()
+    assert status == 0
+    assert "Traceback" not in said
+    assert len(logship("search", "--limit", "0").stdout.splitlines()) >= acknowledged
+
+
+def test_health_has_the_collectors_counters(up: Up) -> None:
+    up.put(1, 2)
+    with urllib.request.urlopen(f"{up.http}/api/health") as answer:
+        health = json.load(answer)
+    assert (health["status"], health["stored_total"], health["acknowledged_total"]) == ("ok", 2, 1)
+
+
+def test_an_open_stream_does_not_hold_up_the_end(up: Up) -> None:
+    with urllib.request.urlopen(f"{up.http}/api/tail") as stream:
+        assert stream.readline()
+        assert up.stop()[0] == 0
+
+
+def test_a_taken_address_is_said(up: Up, logship: Logship, tmp_path: Path) -> None:
+    told = logship("up", "--dir", str(tmp_path / "b"), "--forward", f"127.0.0.1:{up.port}", "--http", "127.0.0.1:0")
+    assert told.returncode == 2
+    assert f"error: 127.0.0.1:{up.port} is taken" in told.stderr
+    taken = up.http.removeprefix("http://")
+    told = logship("up", "--dir", str(tmp_path / "b"), "--forward", "127.0.0.1:0", "--http", taken)
+    assert told.returncode == 2
+    assert f"error: {taken} is taken" in told.stderr
+
+
+def test_a_store_that_is_being_written_is_left_alone(up: Up, logship: Logship) -> None:
+    told = logship("up", "--forward", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    assert told.returncode == 2
+    assert f"is being written by process {up.process.pid}" in told.stderr
+
+
+def test_it_says_where_it_listens_and_what_to_do_next(tmp_path: Path) -> None:
+    one = Up(tmp_path, "--unix", str(tmp_path / "f.sock"))
+    sender = Sender(tmp_path / "f.sock")
+    chunk = sender.packed(event(1))
+    assert sender.acknowledged() == chunk
+    sender.close()
+    status, said = one.stop()
+    assert status == 0
+    assert "stopping" in said
+    assert not (tmp_path / "f.sock").exists()
+
+
+def test_a_token_is_asked_for(tmp_path: Path, logship: Logship) -> None:
+    one = Up(tmp_path, LOGSHIP_TOKEN="s3cret")
+    one.put(1)
+    assert "asks for its token" in logship("search", "--source", one.http).stderr
+    assert logship("search", "--source", one.http, LOGSHIP_TOKEN="s3cret").returncode == 0
+    assert one.stop()[0] == 0
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 255])
+def test_the_status_is_the_commands(logship: Logship, status: int) -> None:
+    assert logship("run", PYTHON, "-c", f"raise SystemExit({status})").returncode == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT])
+def test_a_command_that_a_signal_killed_makes_us_die_of_it(logship: Logship, number: int) -> None:
+    code = f"import os, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), {number})"
+    assert logship("run", PYTHON, "-c", code).returncode == -number
+
+
+def test_a_command_that_is_not_there_is_said(logship: Logship, tmp_path: Path) -> None:
+    told = logship("run", "no-such-server", "--workers", "4")
+    assert (told.returncode, told.stderr) == (127, "error: there is no command 'no-such-server' on the PATH\n")
+    (tmp_path / "plain").write_text("text")
+    assert logship("run", str(tmp_path / "plain")).returncode == 126
+
+
+def test_options_after_the_command_are_the_commands(logship: Logship) -> None:
+    told = logship("run", PYTHON, "-c", "import sys; print(sys.argv[1:])", "--help", "--json", "-x")
+    assert told.stdout == "['--help', '--json', '-x']\n"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU],
+)
+def test_signals_are_relayed_once(tmp_path: Path, number: int) -> None:
+    code = textwrap.dedent(
+        f"""
+        import signal, time
+        seen = []
+        signal.signal({number}, lambda *_: seen.append(1))
+        print("ready", flush=True)
+        while not seen:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        raise SystemExit(40 + len(seen))
+        """
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "run", PYTHON, "-c", code], env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.wait(30) == 41
+    process.stdout.close()
+
+
+def test_a_key_of_the_terminal_reaches_the_command_once(tmp_path: Path) -> None:
+    code = (
+        "import signal, time\nseen = []\nsignal.signal(2, lambda *_: seen.append(1))\nprint('ready', flush=True)\n"
+        "while not seen: time.sleep(0.01)\ntime.sleep(0.2)\nraise SystemExit(40 + len(seen))"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(PYTHON, [*COMMAND, "run", PYTHON, "-c", code], environment(tmp_path))
+    shown = b""
+    while b"ready" not in shown:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, b"\x03")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 41
+    os.close(terminal)
+
+
+def test_every_process_has_logship_and_an_older_sitecustomize_still_runs(logship: Logship, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "sitecustomize.py").write_text("import builtins; builtins.theirs = 'ran'")
+    code = "import sys; print(theirs, 'logship.auto' in sys.modules)"
+    more = {"PYTHONPATH": str(tmp_path / "theirs"), "LOGSHIP_AGENT": "off"}
+    assert logship("run", PYTHON, "-c", code, **more).stdout == "ran True\n"
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    assert logship("run", PYTHON, "-c", nested, **more).stdout == "ran True\n"
+
+
+def test_a_python_without_logship_runs_all_the_same(tmp_path: Path) -> None:
+    from logship.cli.up import INJECT
+
+    told = subprocess.run(
+        [
+            PYTHON,
+            "-S",
+            "-c",
+            f"import sys; sys.path[:] = [{str(INJECT)!r}, *sys.path]; import sitecustomize; print('on')",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert told.stdout == "on\n"
+    assert "runs without it" in told.stderr
+
+
+def test_a_wrong_setting_is_told_before_anything_starts(logship: Logship) -> None:
+    told = logship("run", PYTHON, "-c", "print('started')", LOGSHIP_LEVEL="loud")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "LOGSHIP_LEVEL is one of" in told.stderr
+
+
+def test_metrics_have_what_was_received_stored_and_acknowledged(up: Up) -> None:
+    up.put(1, 2)
+    with urllib.request.urlopen(f"{up.http}/metrics") as answer:
+        lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+    assert lines["logship_collector_received_events_total"] == "2.0"
+    assert lines["logship_collector_stored_events_total"] == "2.0"
+    assert lines["logship_collector_ack_seconds_count"] == "1.0"
+    assert float(lines["logship_collector_received_bytes_total"]) > 0
+    assert float(lines["logship_store_size_bytes"]) > 0
+    assert {"logship_store_segments", "logship_store_oldest_unsealed_seconds"} <= set(lines)
+
+
+def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
+    one = Up(tmp_path, "--http", "0.0.0.0:0", "--token", "s3cret")
+    try:
+        port = one.http.rpartition(":")[2]
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/count")
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/count", headers={"authorization": "Bearer s3cret"})
+        assert json.load(urllib.request.urlopen(asked)) == {"count": 0}
+    finally:
+        assert one.stop()[0] == 0
+
+
+def test_an_export_of_a_large_store_takes_no_more_memory_than_of_a_small_one(tmp_path: Path) -> None:
+    peaks = []
+    for count in (15_000, 1_000_000 if PROVE else 45_000):
+        state = tmp_path / str(count)
+        with Store(state / "store") as store:
+            for start in range(1, count, 5_000):
+                store.append([(one * 10**6 + 10**18, event(one)) for one in range(start, start + 5_000)])
+            store.seal(600)
+        one = Up(state)
+        lines = 0
+        with urllib.request.urlopen(f"{one.http}/api/export") as answer:
+            while some := answer.read(1 << 20):
+                lines += some.count(b"\n")
+        status = Path(f"/proc/{one.process.pid}/status").read_text()
+        peaks.append(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
+        assert lines == count
+        assert one.stop()[0] == 0
+    print(f"\n/api/export of 15,000 and {lines:,} events: {peaks[0]} and {peaks[1]} MiB")
+    assert peaks[1] < peaks[0] + 150

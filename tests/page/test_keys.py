@@ -1,0 +1,171 @@
+"""The same features by keyboard alone: no test here touches the mouse."""
+
+import re
+from typing import Any
+
+from tests.page.browsing import Visit, settled, until
+from tests.page.test_browser import address, total, wait
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def focused(page: Any) -> str:
+    """What a screen reader would say of the element that has the focus."""
+    return str(page.evaluate("((e) => [e.getAttribute('role') ?? e.tagName, e.getAttribute('aria-label') ?? e.innerText, e.getAttribute('aria-valuetext') ?? ''].join(' | '))(document.activeElement)"))
+
+
+def tab_to(page: Any, pattern: str) -> str:
+    for _ in range(80):
+        press(page, "Tab")
+        if re.search(pattern, focused(page)):
+            return focused(page)
+    raise AssertionError(f"Tab does not reach {pattern}")
+
+
+def test_views_are_a_digit_away_and_the_keys_are_shown(visit: Visit) -> None:
+    page = visit.go("/")
+    for key, path in (("2", "/search"), ("3", "/tail"), ("4", "/panels"), ("0", "/account"), ("1", "/")):
+        press(page, key)
+        page.wait_for_url(lambda url, path=path: url.removeprefix(visit.url).split("?")[0] == path)
+    press(page, "?")
+    wait(page, "dialog[open] h1", "Keys")
+    press(page, "Escape")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_a_search_from_the_question_to_the_request(visit: Visit) -> None:
+    page = visit.go("/search")
+    press(page, "/")
+    page.keyboard.type("http.response.stat")
+    wait(page, ".offers li", "http.response.status_code")
+    press(page, "ArrowDown", "Enter")
+    wait(page, ".offers li", re.compile(r"^500"))
+    page.keyboard.type("500")
+    press(page, "Enter")
+    address(page, "status_code%3A")
+    wait(page, ".row", "POST /checkout 500")
+    press(page, "Escape", "j")
+    assert "checkout" in focused(page)
+    first = focused(page)
+    press(page, "j")
+    assert focused(page) != first
+    press(page, "k", "Enter")
+    wait(page, ".details")
+    press(page, "c")
+    address(page, "/e/")
+    wait(page, ".context .row")
+    page.go_back()
+    wait(page, ".details")
+    press(page, "j", "r")
+    address(page, "/r/")
+    wait(page, "h2", "Where its time went")
+
+
+def test_the_chart_speaks_and_is_brushed(visit: Visit) -> None:
+    page = visit.go("/search")
+    before = total(page)
+    assert re.search(r"slider \| Events over time.*\| \d{4}-\d\d-\d\d .* to .*: [\d,]+ events?", tab_to(page, "slider"))
+    press(page, "Home")
+    first = focused(page)
+    press(page, "ArrowRight", "ArrowRight")
+    assert focused(page) != first
+    press(page, *["Shift+ArrowRight"] * 12)
+    assert "Enter looks closer" in focused(page)
+    press(page, "Enter")
+    address(page, "since=")
+    page.wait_for_selector(".chart:not([aria-busy=true])")
+    settled(page)
+    assert 0 < total(page) < before
+
+
+def test_a_lane_opens_its_requests(visit: Visit) -> None:
+    page = visit.go("/")
+    wait(page, ".lane .bars path")
+    said = tab_to(page, "slider \\| Requests of w0")
+    for _ in range(30):
+        press(page, "ArrowLeft")
+        said = focused(page)
+        if re.search(r"w0: [1-9]", said):
+            break
+    press(page, "Enter")
+    address(page, "/search")
+    assert total(page) == int(re.search(r"w0: (\d+)", said)[1])  # type: ignore[index]
+
+
+def test_time_moves_widens_narrows_holds_and_changes_its_zone(visit: Visit) -> None:
+    page = visit.go("/")
+    wait(page, ".lane")
+    press(page, "Space")
+    address(page, "since=")
+    press(page, "Space")
+    page.wait_for_url(lambda url: "since=" not in url)
+    for key in ("[", "]", "z", "Z"):
+        before = page.url
+        press(page, key)
+        page.wait_for_url(lambda url, before=before: url != before)
+    press(page, "u")
+    address(page, "zone=local")
+
+
+def test_a_link_is_copied_with_absolute_times(visit: Visit) -> None:
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = visit.go("/search?q=event.action:%20worker-lost&last=1h")
+    wait(page, ".row[data-event]")
+    press(page, "y")
+    wait(page, ".toast", "copied")
+    assert re.search(r"since=.*until=", page.evaluate("navigator.clipboard.readText()"))
+    press(page, "j", "Enter", "y")
+    until(page, "navigator.clipboard.readText().then(text => text.includes('/e/'))")
+
+
+def test_export_is_reached_by_a_key(visit: Visit) -> None:
+    page = visit.go("/search?q=event.action:%20worker-lost")
+    wait(page, ".row[data-event]")
+    press(page, "e")
+    until(page, "document.activeElement.textContent === 'NDJSON'")
+    with page.expect_download() as download:
+        press(page, "Enter")
+    assert len(download.value.path().read_text().splitlines()) == 1
+
+
+def test_a_value_narrows_and_a_column_is_chosen(visit: Visit) -> None:
+    page = visit.go("/search?q=event.dataset:%20logship.request")
+    wait(page, ".panel .name")
+    tab_to(page, "Column http.route")
+    press(page, "Enter")
+    address(page, "cols=http.route")
+    press(page, "j", "Enter")
+    wait(page, ".details")
+    tab_to(page, "Only with this http.route")
+    press(page, "Enter")
+    address(page, "http.route%3A")
+
+
+def test_the_account_the_worker_and_a_table_are_reached_with_tab(visit: Visit) -> None:
+    page = visit.go("/")
+    wait(page, ".lane .bars path")
+    tab_to(page, "Show as table")
+    press(page, "Enter")
+    wait(page, ".lanes table")
+    tab_to(page, r"A \| w3")
+    press(page, "Enter")
+    address(page, "/w/host-7/8000/w3")
+    wait(page, "h2", "Its lives")
+    tab_to(page, "Completeness")
+    press(page, "Enter")
+    address(page, "/account")
+
+
+def test_the_focus_can_always_be_seen(visit: Visit) -> None:
+    page = visit.go("/search")
+    wait(page, ".row[data-event]")
+    unseen = []
+    for _ in range(40):
+        press(page, "Tab")
+        shown = page.evaluate("((e) => { const s = getComputedStyle(e), b = e.getBoundingClientRect(); return [s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, b.width > 0 && b.height > 0] })(document.activeElement)")
+        if shown != [True, True]:
+            unseen.append(focused(page))
+    assert unseen == []
