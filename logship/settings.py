@@ -2,7 +2,6 @@
 
 The only module that reads the process environment, and it does so when `load()` is called, never at import."""
 
-import difflib
 import logging
 import os
 import re
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from logship.errors import SettingsError
 
 T = TypeVar("T")
-Group = Literal["worker", "collector", "cli"]
+Group = Literal["worker", "collector", "cli", "elastic"]
 Origin = Literal["argument", "environment", "default"]
 
 PREFIX: Final = "LOGSHIP_"
@@ -24,6 +23,7 @@ LETTERS: Final = string.ascii_letters
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 # Said by one part of logship to another or by our own tests: no settings, and no reason to warn.
 INTERNAL: Final = frozenset({"LOGSHIP_SUPERVISED", "LOGSHIP_SUPERVISOR", "LOGSHIP_RUN", "LOGSHIP_PROVE"})
+TESTS: Final = "LOGSHIP_TEST_"
 # What Kubernetes puts into every container for services whose names begin with "logship".
 SERVICE_LINK: Final = re.compile(
     r"LOGSHIP_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
@@ -130,6 +130,26 @@ class Settings:
         16 * MIB, "Bytes received but not yet stored; beyond it reading stops.", group="collector"
     )
     token: str = option("", "Bearer token that HTTP clients must send.", secret=True, group="collector")
+
+    elastic_url: str = option("http://127.0.0.1:9200", "Where Elasticsearch answers.", group="elastic")
+    elastic_api_key: str = option(
+        "", "API key for Elasticsearch, as it was encoded when made.", secret=True, group="elastic"
+    )
+    elastic_user: str = option("", "User name for Elasticsearch, where there is no API key.", group="elastic")
+    elastic_password: str = option("", "Password of that user.", secret=True, group="elastic")
+    elastic_ca_file: str = option(
+        "", "Certificates that vouch for an https:// Elasticsearch; empty: the system's.", group="elastic"
+    )
+    elastic_namespace: str = option(
+        "default", "Namespace of the data stream: logs-logship.events-NAMESPACE.", group="elastic"
+    )
+    elastic_retention_days: float = option(30.0, "Days Elasticsearch keeps events; 0: for ever.", group="elastic")
+    elastic_shipper_password: str = option(
+        "", "Password for the user logship_shipper; empty: set-up leaves that user alone.", secret=True, group="elastic"
+    )
+    elastic_reader_password: str = option(
+        "", "Password for the user logship_reader; empty: set-up leaves that user alone.", secret=True, group="elastic"
+    )
 
     source: str = option(
         "", "What is asked: a store directory or a collector's URL; empty: the collector, else the store.", group="cli"
@@ -299,7 +319,10 @@ def _warn_of_strangers(around: Mapping[str, str]) -> None:
     strangers = sorted(
         name
         for name in around
-        if name.startswith(PREFIX) and name not in known | INTERNAL | _warned and not SERVICE_LINK.fullmatch(name)
+        if name.startswith(PREFIX)
+        and not name.startswith(TESTS)
+        and name not in known | INTERNAL | _warned
+        and not SERVICE_LINK.fullmatch(name)
     )
     if strangers:
         _warned.update(strangers)
@@ -308,6 +331,8 @@ def _warn_of_strangers(around: Mapping[str, str]) -> None:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib  # for the unhappy only: it would be in every worker's start
+
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

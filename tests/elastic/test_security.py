@@ -1,0 +1,206 @@
+"""Security on, over TLS: each role does its work and nothing else, found out by trying; and set-up says what is wrong."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copy
+
+import pytest
+
+from logship.elastic import access, mapping, setup
+from logship.elastic.client import connect
+from logship.errors import ElasticError
+from logship.settings import Settings, load
+from tests.elastic import server
+from tests.elastic.node import Node
+from tests.pipelines import agent
+from tests.pipelines.agent import TAG, Agent, to_elastic
+from tests.proofs.scene import until
+from tests.proofs.sender import Sender, entry
+
+# The first test that asks for Elasticsearch starts it, beside others on the same cores.
+pytestmark = pytest.mark.timeout(300)
+
+PASSWORD = "long-enough-to-be-one"
+AT = "2026-11-21T11:52:11.104177493Z"
+ROLE_OF = {
+    "shipper": access.SHIPPER,
+    "reader": access.READER,
+    "setup": access.SETUP,
+    "root": "superuser",
+    "nobody": "none",
+}
+HOME = {"HOME": "/home/ada"}
+
+
+@pytest.fixture(scope="module")
+def secured(certificate: tuple[str, str]) -> Iterator[Node]:
+    """A node of this module's own, with a user for each role."""
+    files = {"certificate": "http.pem", "key": "http-key.pem"}
+    node = server.own(
+        **{
+            "xpack.security.enabled": "true",
+            "xpack.security.autoconfiguration.enabled": "false",
+            "xpack.security.transport.ssl.enabled": "false",
+            "xpack.security.http.ssl.enabled": "true",
+            **{f"xpack.security.http.ssl.{name}": file for name, file in files.items()},
+        }
+    )
+    node.secure(certificate[0])
+    for source, name in zip(certificate, files.values(), strict=True):
+        copy(source, node.folder / "config" / name)
+    node.add_roles(access.as_roles_yml())
+    for user, role in ROLE_OF.items():
+        node.add_user(user, PASSWORD, role)
+    node.user, node.password = "root", PASSWORD
+    with node:
+        yield node
+
+
+def told(node: Node, user: str, password: str = PASSWORD, **more: object) -> Settings:
+    """Settings of `user`."""
+    who = {"elastic_url": node.url, "elastic_ca_file": node.ca_file, "elastic_user": user, "elastic_password": password}
+    return load({**who, **more}, HOME)
+
+
+def create(name: str) -> str:
+    """A bulk of one event."""
+    return f'{{"create": {{"_id": "{name}"}}}}\n{{"@timestamp": "{AT}", "event.id": "{name}"}}\n'
+
+
+def run_setup(settings: Settings) -> setup.Plan:
+    with connect(settings) as client:
+        plan = setup.make_plan(client, settings)
+        setup.apply(client, settings, plan)
+    return plan
+
+
+def test_the_role_of_setup_is_enough_for_setup_also_the_second_time(secured: Node) -> None:
+    first = run_setup(told(secured, "setup"))
+    assert [step.change for step in first.steps][:3] == ["create", "create", "create"]
+    assert not run_setup(told(secured, "setup")).changes
+    assert any("logship_shipper is left as it is" in note for note in first.notes)
+
+
+def test_the_shipper_creates_and_nothing_else(secured: Node, namespace: str) -> None:
+    run_setup(told(secured, "setup"))
+    stream, who = mapping.stream(namespace), ("shipper", PASSWORD)
+    event = create("a-1")
+    status, answer = secured.ask("POST", f"/{stream}/_bulk?refresh=true", event, who)
+    assert (status, answer["items"][0]["create"]["status"]) == (200, 201)
+    _, again = secured.ask("POST", f"/{stream}/_bulk", event, who)
+    assert again["items"][0]["create"]["status"] == 409
+    _, elsewhere = secured.ask("POST", "/logs-other-default/_bulk", event, who)
+    assert elsewhere["items"][0]["create"]["status"] == 403
+    index = secured.hits(stream)[0]["_index"]
+    _, gone = secured.ask("POST", f"/{index}/_bulk", '{"delete": {"_id": "a-1"}}\n', who)
+    assert gone["items"][0]["delete"]["status"] == 403
+    for method, path in [
+        ("POST", f"/{stream}/_search"),
+        ("POST", f"/{stream}/_count"),
+        ("GET", f"/{index}/_doc/a-1"),
+        ("DELETE", f"/{index}"),
+        ("POST", f"/{stream}/_rollover"),
+        ("GET", "/_index_template"),
+        ("GET", "/_cluster/health"),
+    ]:
+        assert secured.ask(method, path, None if method != "POST" else {}, who)[0] == 403, (method, path)
+    assert secured.count(stream) == 1
+
+
+def test_the_reader_reads_our_stream_and_nothing_else(secured: Node, namespace: str) -> None:
+    run_setup(told(secured, "setup"))
+    stream, who = mapping.stream(namespace), ("reader", PASSWORD)
+    secured.create(stream, [{"@timestamp": AT, "event.id": "a-1"}])
+    status, _ = secured.ask("PUT", "/secrets/_doc/1?refresh=true", {"a": 1})
+    assert status in {200, 201}
+    for method, path in [
+        ("POST", f"/{stream}/_search"),
+        ("POST", f"/{stream}/_count"),
+        ("POST", f"/{stream}/_pit?keep_alive=1m"),
+        ("GET", f"/{stream}/_field_caps?fields=*"),
+        ("GET", f"/{stream}/_mapping"),
+    ]:
+        assert secured.ask(method, path, {} if path.endswith(("_search", "_count")) else None, who)[0] == 200, path
+    status, answer = secured.ask("POST", f"/{stream}/_bulk", create("a-2"), who)
+    assert status == 403 or answer["items"][0]["create"]["status"] == 403
+    index = secured.hits(stream)[0]["_index"]
+    for method, path in [("DELETE", f"/{index}/_doc/a-1"), ("DELETE", f"/{index}"), ("GET", "/secrets/_doc/1")]:
+        assert secured.ask(method, path, None, who)[0] == 403, (method, path)
+    seen = secured.ask("POST", "/_search", {"size": 100}, who)[1]["hits"]["hits"]
+    assert {"logs-logship.events" in hit["_index"] for hit in seen} == {True}
+
+
+@agent.needed
+def test_the_shippers_rights_are_enough_for_fluent_bit_and_a_wrong_password_loses_nothing(
+    secured: Node, namespace: str, tmp_path: Path
+) -> None:
+    run_setup(told(secured, "setup"))
+    stream = mapping.stream(namespace)
+    entries = [entry(time.time_ns(), {"event.id": f"a-{number}", "event.sequence": number}) for number in range(500)]
+    shipper = to_elastic(secured, namespace) | {"ES_USER": "shipper", "ES_PASSWORD": "wrong"}
+    with Agent(tmp_path, shipper) as fluent_bit:
+        fluent_bit.wait_ready()
+        with Sender(fluent_bit.port) as sender:
+            assert sender.send(TAG, entries) == sender.acknowledged()
+        until(lambda: "unable to authenticate" in fluent_bit.said(), fluent_bit.said)
+    assert secured.count(stream) == 0
+    with Agent(tmp_path, shipper | {"ES_PASSWORD": PASSWORD}) as fluent_bit:
+        until(lambda: secured.count(stream) == len(entries), fluent_bit.said)
+    assert {hit["_id"] for hit in secured.hits(stream)} == {f"a-{number}" for number in range(500)}
+
+
+def test_setup_may_not_read_events(secured: Node, namespace: str) -> None:
+    run_setup(told(secured, "setup"))
+    stream = mapping.stream(namespace)
+    secured.create(stream, [{"@timestamp": AT, "event.id": "a-1"}])
+    assert secured.ask("POST", f"/{stream}/_search", {}, ("setup", PASSWORD))[0] == 403
+    assert secured.ask("PUT", "/_security/role/x", {}, ("setup", PASSWORD))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "sentence"),
+    [
+        ("setup", "wrong", "does not accept user 'setup'"),
+        ("", "", "wants to know who asks: set LOGSHIP_ELASTIC_API_KEY, or LOGSHIP_ELASTIC_USER"),
+        ("reader", PASSWORD, "lacks what set-up needs: manage on logs-logship.events-\\*, manage_index_templates"),
+        ("nobody", PASSWORD, "lacks what set-up needs"),
+    ],
+)
+def test_who_may_not_is_told_so_before_anything_is_done(secured: Node, user: str, password: str, sentence: str) -> None:
+    with connect(told(secured, user, password)) as client, pytest.raises(ElasticError, match=sentence):
+        setup.make_plan(client, told(secured, user, password))
+
+
+def test_users_are_not_made_without_the_right_to(secured: Node) -> None:
+    settings = told(secured, "setup", elastic_shipper_password="new-password")
+    with connect(settings) as client, pytest.raises(ElasticError, match="needs the cluster privilege manage_security"):
+        setup.make_plan(client, settings)
+
+
+def test_a_certificate_of_an_unknown_authority_is_said(secured: Node) -> None:
+    settings = load({"elastic_url": secured.url, "elastic_user": "setup", "elastic_password": PASSWORD}, HOME)
+    with (
+        connect(settings) as client,
+        pytest.raises(ElasticError, match=r"cannot be reached at https.*self.signed certificate"),
+    ):
+        setup.make_plan(client, settings)
+
+
+@server.full
+def test_users_and_keys_are_made_on_a_full_server(elastic: Node) -> None:
+    settings = load(
+        {
+            "elastic_url": elastic.url,
+            "elastic_user": elastic.user,
+            "elastic_password": elastic.password,
+            "elastic_ca_file": elastic.ca_file,
+            "elastic_shipper_password": PASSWORD,
+            "elastic_reader_password": PASSWORD,
+        },
+        HOME,
+    )
+    run_setup(settings)
+    assert elastic.ask("POST", "/_security/_authenticate", None, (access.SHIPPER, PASSWORD))[0] == 200
+    assert elastic.ask("POST", f"/{mapping.PATTERN}/_search", {}, (access.SHIPPER, PASSWORD))[0] == 403
+    assert elastic.ask("POST", f"/{mapping.PATTERN}/_search", {}, (access.READER, PASSWORD))[0] == 200
