@@ -1,0 +1,137 @@
+"""How long the page takes in Chromium on a large store, beside the questions it asks alone.
+
+python benchmarks/bench_page.py [--events 1000000]. The store is on disk, sealed; the page is served over loopback by a
+process of its own; each view is loaded anew in a fresh profile. Times are from the navigation to the moment when what is
+named is in the document."""
+
+import argparse
+import asyncio
+import contextlib
+import multiprocessing
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from logship.store.store import Store
+from tests.page import browsing
+from tests.page.story import story
+
+ROUNDS = 5
+# What has to be there, by selector; all of them.
+VIEWS = {
+    "first list": ("/search?last=24h", [".row[data-event]"]),
+    "overview, 15 minutes": ("/?last=15m", [".lane .bars path", ".totals strong:not(:empty)", ".share"]),
+    "overview, all": ("/?last=24h", [".lane .bars path", ".totals strong:not(:empty)", ".share"]),
+}
+WATCH = """
+window.there = null;
+window.watch = selectors => { const look = () => { if (window.there === null && selectors.every(one => document.querySelector(one))) window.there = performance.now(); };
+  new MutationObserver(look).observe(document, {childList: true, subtree: true}); look(); };
+window.watch(%s);
+"""
+
+
+def serve(directory: str, listener: socket.socket) -> None:
+    """Serve the page in a process of its own, as `logship up` does."""
+    import uvicorn
+
+    from logship.page.app import app
+    from logship.store.reader import Reader
+
+    config = uvicorn.Config(app(Reader(Path(directory))), log_config=None, lifespan="off", ws="none", http="h11")
+    asyncio.run(uvicorn.Server(config).serve([listener]))
+
+
+def fill(directory: Path, events: int) -> int:
+    """Store about so many events of a day, the last quarter of an hour as busy as any; how many it became."""
+    end_ns, stored = time.time_ns(), 0
+    with Store(directory) as store:
+        parts = max(1, events // 100_000)
+        for part in range(parts):
+            some = story(end_ns - part * 3600 * 10**9 // 2, int(events / parts / 1.21), minutes=30)
+            for at in range(0, len(some), 5000):
+                stored += store.append(
+                    [(ns, record | {"event.id": f"{part:02x}{record['event.id'][2:]}", "service.ephemeral_id": f"{part:02x}{record['service.ephemeral_id'][2:]}"}) for ns, record in some[at : at + 5000]]
+                ).stored
+        store.seal()
+    return stored
+
+
+def questions(url: str, view: str) -> list[str]:
+    """The questions that a view asks first, as its page sent them."""
+    path, selectors = VIEWS[view]
+    with browsing.chromium() as browser:
+        visit = browsing.Visit(browser, url)
+        visit.page.goto(url + path)
+        for one in selectors:
+            visit.page.wait_for_selector(one, state="attached")
+        return sorted(one for one in visit.asked if "/api/" in one)
+
+
+def page_ms(url: str, view: str) -> list[float]:
+    """Milliseconds to what the view shows first, each time in a profile that has nothing in its cache."""
+    import json
+
+    path, selectors = VIEWS[view]
+    times = []
+    with browsing.chromium() as browser:
+        for _ in range(ROUNDS):
+            visit = browsing.Visit(browser, url)
+            visit.page.add_init_script(WATCH % json.dumps(selectors))
+            visit.page.goto(url + path)
+            browsing.until(visit.page, "window.there !== null")
+            times.append(float(visit.page.evaluate("window.there")))
+            visit.close()
+    return times
+
+
+def alone_ms(url: str, asked: list[str]) -> tuple[float, float]:
+    """Milliseconds that the questions take with nobody looking: one after the other, and all at once."""
+
+    async def both() -> tuple[float, float]:
+        async with httpx.AsyncClient(timeout=60) as client:
+            began = time.perf_counter()
+            for one in asked:
+                await client.get(one)
+            middle = time.perf_counter()
+            await asyncio.gather(*(client.get(one) for one in asked))
+            return (middle - began) * 1000, (time.perf_counter() - middle) * 1000
+
+    rounds = [asyncio.run(both()) for _ in range(ROUNDS)]
+    return statistics.median(one for one, _ in rounds), statistics.median(all_ for _, all_ in rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--dir", type=Path)
+    given = parser.parse_args()
+    with contextlib.ExitStack() as closing:
+        directory = given.dir or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="logship-bench-page-")))
+        began = time.perf_counter()
+        stored = fill(directory / "store", given.events)
+        print(f"{stored} events stored and sealed in {time.perf_counter() - began:.0f} s")
+        listener = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
+        process: Any = multiprocessing.get_context("spawn").Process(target=serve, args=(str(directory / "store"), listener))
+        process.start()
+        closing.callback(process.join)
+        closing.callback(process.kill)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        print(f"{'view':24}{'median ms':>12}{'worst ms':>12}{'questions':>12}{'alone, ms':>12}{'at once, ms':>13}")
+        for view in VIEWS:
+            asked = questions(url, view)
+            times = page_ms(url, view)
+            one, all_ = alone_ms(url, asked)
+            print(f"{view:24}{statistics.median(times):12.0f}{max(times):12.0f}{len(asked):12}{one:12.0f}{all_:13.0f}")
+
+
+if __name__ == "__main__":
+    main()
