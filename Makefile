@@ -38,8 +38,12 @@ check: env
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# Real servers, browsers and agents on few cores: what fails beside others is run once more alone. A test that fails
+# twice fails; one that passes alone has been named above, and is a test to make sturdier.
 test: check
-	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile $(TESTS)
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile $(TESTS) || { status=$$?; [ $$status -eq 1 ] || exit $$status; \
+	  echo "== what failed beside other tests, once more alone" >&2; \
+	  $(BIN)/pytest -q --last-failed --last-failed-no-failures none $(TESTS); }
 
 prove: env
 	@LOGSHIP_PROVE=1 $(BIN)/pytest -q -s $(TESTS)
