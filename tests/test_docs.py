@@ -78,7 +78,7 @@ def formats() -> str:
 @pytest.mark.parametrize(
     ("page", "mark", "made"),
     [
-        ("README.md", "settings", settings_table()),
+        ("docs/settings.md", "settings", settings_table()),
         ("docs/events.md", "fields", events_table()),
         ("docs/journal.md", "formats", formats()),
     ],
