@@ -33,7 +33,9 @@ VIEWS = {
 }
 WATCH = """
 window.there = null;
-window.watch = selectors => { const look = () => { if (window.there === null && selectors.every(one => document.querySelector(one))) window.there = performance.now(); };
+window.watch = selectors => {
+  const there = () => selectors.every(one => document.querySelector(one));
+  const look = () => { if (window.there === null && there()) window.there = performance.now(); };
   new MutationObserver(look).observe(document, {childList: true, subtree: true}); look(); };
 window.watch(%s);
 """
@@ -58,11 +60,14 @@ def fill(directory: Path, events: int) -> int:
         for part in range(parts):
             some = story(end_ns - part * 3600 * 10**9 // 2, int(events / parts / 1.21), minutes=30)
             for at in range(0, len(some), 5000):
-                stored += store.append(
-                    [(ns, record | {"event.id": f"{part:02x}{record['event.id'][2:]}", "service.ephemeral_id": f"{part:02x}{record['service.ephemeral_id'][2:]}"}) for ns, record in some[at : at + 5000]]
-                ).stored
+                stored += store.append([(ns, of_part(part, record)) for ns, record in some[at : at + 5000]]).stored
         store.seal()
     return stored
+
+
+def of_part(part: int, record: dict[str, Any]) -> dict[str, Any]:
+    """The same event of another life: each part tells the story with ids of its own."""
+    return record | {name: f"{part:02x}{record[name][2:]}" for name in ("event.id", "service.ephemeral_id")}
 
 
 def questions(url: str, view: str) -> list[str]:

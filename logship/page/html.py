@@ -259,7 +259,7 @@ def _maybe(value: object) -> str:
 
 def _text(text: str) -> str:
     """Text of an event: escaped, in a direction of its own, with what cannot be seen written out."""
-    shown = "".join(one if one.isprintable() else f"‹U+{ord(one):04X}›" for one in text)
+    shown = "".join(one if one.isprintable() else f"\u2039U+{ord(one):04X}\u203a" for one in text)
     return f"<bdi>{escape(shown)}</bdi>"
 
 

@@ -15,7 +15,8 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed; make env installs it")
 
 ARGUMENTS = (
-    "--no-sandbox --headless --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    "--no-sandbox --headless --disable-gpu --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
 ).split()
 # Two cores that others use too: an answer may take long, and waiting ends when it is there.
 PATIENCE_MS = 45_000

@@ -86,7 +86,8 @@ def story(end_ns: int, requests: int = 3000, minutes: int = 15) -> list[tuple[in
         if not dead:
             _request(heir if slot == 3 and ns > death_ns else lives[slot], ns, number, slot, chance)
     for life in (*lives, heir):
-        _heartbeats(life, max(begin_ns, death_ns + 10**9) if life is heir else begin_ns, death_ns if life is lives[3] else end_ns, chance)
+        first_ns = death_ns + 10**9 if life is heir else begin_ns
+        _heartbeats(life, first_ns, death_ns if life is lives[3] else end_ns, chance)
     heir.add(death_ns + 820_000_000, "worker", "worker w3 started", event__action="worker-started")
     for life in (*lives, heir):
         _in_order(life)
@@ -102,26 +103,31 @@ def _request(life: Life, ns: int, number: int, slot: int, chance: random.Random)
     path = route.replace("{id}", str(chance.randint(1, 2000)))
     request = f"{number:08x}{life.id[:24]}"
     failed = route == "/checkout" and number % 23 == 0
-    status = 500 if failed else 404 if number % 41 == 0 else 304 if number % 37 == 0 else 201 if method == "POST" else 200
+    usual = 201 if method == "POST" else 200
+    status = 500 if failed else 404 if number % 41 == 0 else 304 if number % 37 == 0 else usual
     shared = {"http__request__id": request, "trace__id": request, "http__route": route}
     if method == "POST":
         plan = chance.choice(("free", "team", "business"))
         life.add(
             ns - took + 300_000, "app", "order placed", log__logger="shop.orders", labels={"plan": plan},
-            numeric_labels={"total_cents": float(chance.randint(500, 90_000)), "order_id": float(number)}, **shared,
+            numeric_labels={"total_cents": float(chance.randint(500, 90_000)), "order_id": float(number)},
+            **shared,
         )  # fmt: skip
     more: dict[str, Any] = {}
     if failed:
         more = {
-            "error__type": "shop.PaymentDeclined", "error__message": f"the card of order {number} was declined", "log__level": "error",
-            "error__stack_trace": TRACE + "shop.PaymentDeclined: declined", "error__id": "5ca1ab1e" * 4,
+            "error__type": "shop.PaymentDeclined", "error__message": f"the card of order {number} was declined",
+            "log__level": "error", "error__stack_trace": TRACE + "shop.PaymentDeclined: declined", "error__id": "5ca1ab1e" * 4,
         }  # fmt: skip
     life.add(
         ns, "request", f"{method} {path} {status} {took // 10**6}ms", event__action="http-request", event__duration=took,
-        event__start=_text(ns - took), event__outcome="failure" if failed else "success", event__reason="server_error" if failed else "complete",
-        http__request__method=method, http__response__status_code=status, http__response__body__bytes=chance.randint(20, 9000),
-        http__request__body__bytes=53 if method == "POST" else 0, url__path=path, url__scheme="http", url__domain="shop.example",
-        client__ip="127.0.0.1", user_agent__original="okhttp/4.12", logship__ttfb_ns=int(took * 0.9), logship__background_ns=20_000_000 if method == "POST" else 30_000,
+        event__start=_text(ns - took), event__outcome="failure" if failed else "success",
+        event__reason="server_error" if failed else "complete",
+        http__request__method=method, http__response__status_code=status,
+        http__response__body__bytes=chance.randint(20, 9000), http__request__body__bytes=53 if method == "POST" else 0,
+        url__path=path, url__scheme="http", url__domain="shop.example", client__ip="127.0.0.1",
+        user_agent__original="okhttp/4.12", logship__ttfb_ns=int(took * 0.9),
+        logship__background_ns=20_000_000 if method == "POST" else 30_000,
         **shared, **more,
     )  # fmt: skip
 
@@ -130,8 +136,10 @@ def _heartbeats(life: Life, begin_ns: int, end_ns: int, chance: random.Random) -
     for ns in range(begin_ns + 10**10, end_ns, 10**10):
         busy = life.slot == 1
         life.add(
-            ns, "worker", "heartbeat", event__action="worker-heartbeat", logship__requests__in_flight=chance.choice((0, 0, 1, 1, 2, 4 if busy else 1)),
-            logship__loop_lag__mean_ns=500_000, logship__loop_lag__max_ns=int(chance.lognormvariate(0, 0.8) * (4e7 if busy else 2e6)),
+            ns, "worker", "heartbeat", event__action="worker-heartbeat",
+            logship__requests__in_flight=chance.choice((0, 0, 1, 1, 2, 4 if busy else 1)),
+            logship__loop_lag__mean_ns=500_000,
+            logship__loop_lag__max_ns=int(chance.lognormvariate(0, 0.8) * (4e7 if busy else 2e6)),
             logship__journal__bytes=2000,
         )  # fmt: skip
 
@@ -150,9 +158,10 @@ def _death(life: Life, ns: int) -> None:
     life.sequence = len(life.events)
     requests = ["GET /report 1478ms", "GET /report 1476ms", "GET /export 212ms"]
     life.add(
-        ns, "worker", f"worker lost with 3 requests in flight: {requests[0]} and 2 more", event__action="worker-lost", log__level="error",
-        event__outcome="failure", event__reason="requests_in_flight", event__created=_text(ns + 530_000_000), logship__in_flight__count=3,
-        logship__in_flight__requests=requests, logship__in_flight__ids=[f"dead{n:028x}" for n in range(3)], logship__requests__in_flight=3,
+        ns, "worker", f"worker lost with 3 requests in flight: {requests[0]} and 2 more",
+        event__action="worker-lost", log__level="error", event__outcome="failure", event__reason="requests_in_flight",
+        event__created=_text(ns + 530_000_000), logship__in_flight__count=3, logship__in_flight__requests=requests,
+        logship__in_flight__ids=[f"dead{n:028x}" for n in range(3)], logship__requests__in_flight=3,
         logship__emitted=life.sequence + 1, logship__acknowledged=life.sequence,
     )  # fmt: skip
 
@@ -162,14 +171,16 @@ def hostile(end_ns: int) -> Iterator[tuple[int, dict[str, Any]]]:
     life = Life(9, 1, 6666, "bad0bad0bad0bad0bad0bad0")
     for number, (kind, text) in enumerate(HOSTILE.items()):
         life.add(
-            end_ns - (number + 1) * 10**9, "request", text, event__action="http-request", event__duration=10**6, event__outcome="failure",
-            http__request__method="GET", http__request__id=f"hostile-{kind}", http__response__status_code=500, http__route=text[:2000],
-            url__path="/" + text[:4000], url__scheme="http", url__domain="shop.example", user_agent__original=text[:2000],
-            error__type=text[:200], error__message=text, error__stack_trace=text, labels={"kind": kind, "text": text[:4000]},
+            end_ns - (number + 1) * 10**9, "request", text, event__action="http-request", event__duration=10**6,
+            event__outcome="failure", http__request__method="GET", http__request__id=f"hostile-{kind}",
+            http__response__status_code=500, http__route=text[:2000], url__path="/" + text[:4000], url__scheme="http",
+            url__domain="shop.example", user_agent__original=text[:2000], error__type=text[:200], error__message=text,
+            error__stack_trace=text, labels={"kind": kind, "text": text[:4000]},
         )  # fmt: skip
     life.add(
         end_ns - 10**8, "app", "absurd names", http__request__id="hostile-names",
-        labels={name: "<i>value</i>" for name in ABSURD_NAMES}, numeric_labels={name: float(n) for name, n in ABSURD_NAMES.items()},
+        labels=dict.fromkeys(ABSURD_NAMES, "<i>value</i>"),
+        numeric_labels={name: float(n) for name, n in ABSURD_NAMES.items()},
     )  # fmt: skip
     yield from life.events
 

@@ -239,7 +239,10 @@ def test_a_live_overview_can_be_held_still(visit: Visit) -> None:
     page.wait_for_url(lambda url: "since=" not in url)
 
 
-@pytest.mark.parametrize("name", ["requests", "latency", "errors", "loop-lag", "shares", "slowest-routes", "restarts", "log-volume", "slow"])
+@pytest.mark.parametrize(
+    "name",
+    ["requests", "latency", "errors", "loop-lag", "shares", "slowest-routes", "restarts", "log-volume", "slow"],
+)
 def test_panels_are_reached_by_name(visit: Visit, name: str) -> None:
     page = visit.go("/panels")
     page.click(f"a[href^='/panels/{name}']")
@@ -279,8 +282,9 @@ def test_an_empty_time_says_what_to_do(visit: Visit) -> None:
 
 
 def test_an_id_or_a_place_that_is_not_there_is_said(visit: Visit) -> None:
-    for path, said in (("/r/nobody", "No event, request or trace"), ("/e/nobody", "No event has the id"), ("/panels/nothing", "There is no panel")):
-        wait(visit.go(path), "main", said)
+    wait(visit.go("/r/nobody"), "main", "No event, request or trace")
+    wait(visit.go("/e/nobody"), "main", "No event has the id")
+    wait(visit.go("/panels/nothing"), "main", "There is no panel")
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_left_behind(visit: Visit, shown: Shown) -> None:

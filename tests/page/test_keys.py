@@ -6,6 +6,14 @@ from typing import Any
 from tests.page.browsing import Visit, settled, until
 from tests.page.test_browser import address, total, wait
 
+SAID = """((e) => [
+    e.getAttribute('role') ?? e.tagName, e.getAttribute('aria-label') ?? e.innerText, e.getAttribute('aria-valuetext') ?? ''
+].join(' | '))(document.activeElement)"""
+OUTLINED = """((e) => {
+    const s = getComputedStyle(e), b = e.getBoundingClientRect();
+    return [s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, b.width > 0 && b.height > 0];
+})(document.activeElement)"""
+
 
 def press(page: Any, *keys: str) -> None:
     for key in keys:
@@ -14,7 +22,7 @@ def press(page: Any, *keys: str) -> None:
 
 def focused(page: Any) -> str:
     """What a screen reader would say of the element that has the focus."""
-    return str(page.evaluate("((e) => [e.getAttribute('role') ?? e.tagName, e.getAttribute('aria-label') ?? e.innerText, e.getAttribute('aria-valuetext') ?? ''].join(' | '))(document.activeElement)"))
+    return str(page.evaluate(SAID))
 
 
 def tab_to(page: Any, pattern: str) -> str:
@@ -165,7 +173,6 @@ def test_the_focus_can_always_be_seen(visit: Visit) -> None:
     unseen = []
     for _ in range(40):
         press(page, "Tab")
-        shown = page.evaluate("((e) => { const s = getComputedStyle(e), b = e.getBoundingClientRect(); return [s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, b.width > 0 && b.height > 0] })(document.activeElement)")
-        if shown != [True, True]:
+        if page.evaluate(OUTLINED) != [True, True]:
             unseen.append(focused(page))
     assert unseen == []

@@ -72,7 +72,9 @@ def test_a_file_is_sent_as_it_is_to_whoever_does_not_unpack() -> None:
     assert gzip.decompress(packed[0]) == found[0]
 
 
-@pytest.mark.parametrize("path", ["/", "/search?q=x", "/tail", "/account", "/panels/latency", "/r/a%2Fb", "/w/host/8000/w1", "/e/x-1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/search?q=x", "/tail", "/account", "/panels/latency", "/r/a%2Fb", "/w/host/8000/w1", "/e/x-1"]
+)
 def test_the_shell_has_no_code_and_allows_none(served: Served, path: str) -> None:
     answer = httpx.get(served.url + path, timeout=20)
     policy = answer.headers["content-security-policy"]
@@ -101,5 +103,6 @@ def test_what_was_taken_from_elsewhere_is_what_npm_has(request: pytest.FixtureRe
 
 def test_types_hold(request: pytest.FixtureRequest) -> None:
     tsc = browsing.npm(browsing.TYPESCRIPT, request.config.cache.mkdir("npm")).parent / ".bin" / "tsc"
-    done = subprocess.run([tsc, "-p", Path(__file__).parent / "jsconfig.json"], check=False, capture_output=True, text=True, timeout=100)
+    command = [str(tsc), "-p", str(Path(__file__).parent / "jsconfig.json")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout

@@ -22,8 +22,8 @@ def follower(chromium: Any, shown: Shown) -> Iterator[Visit]:
     visit = Visit(chromium, shown.url)
     # What the stream brings is noted beside the page, to be compared with the store.
     visit.page.add_init_script(
-        "window.came = []; const Real = EventSource; window.EventSource = class extends Real {"
-        " constructor(url) { super(url); this.addEventListener('message', m => window.came.push(JSON.parse(m.data)['event.id'])); } };"
+        "window.came = []; const Real = EventSource; window.EventSource = class extends Real { constructor(url) {"
+        " super(url); this.addEventListener('message', m => window.came.push(JSON.parse(m.data)['event.id'])); } };"
     )
     visit.go("/tail")
     wait(visit.page, ".summary", "following")

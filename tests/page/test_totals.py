@@ -43,7 +43,9 @@ def client(shown: Shown) -> Any:
     every=st.sampled_from((10**9, 10**10, MINUTE, 7 * 10**9)),
     by=st.sampled_from((None, "http.response.status_code", "service.node.name", "log.level", "labels.plan")),
 )
-def test_chart_list_and_count_agree(client: httpx.Client, shown: Shown, question: str, window: list[int], every: int, by: str | None) -> None:
+def test_chart_list_and_count_agree(
+    client: httpx.Client, shown: Shown, question: str, window: list[int], every: int, by: str | None
+) -> None:
     asked: dict[str, Any] = {"q": question, "since_ns": shown.now_ns + window[0], "until_ns": shown.now_ns + window[1]}
     split = {"by": by} if by else {}
     chart = sum(one["events"] for one in client.get("/api/tally", params=asked | split | {"every_ns": every}).json()["buckets"])
