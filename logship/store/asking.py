@@ -16,7 +16,7 @@ from logship.search.meaning import unknown_field, unknown_names
 from logship.search.query import Query
 from logship.search.sql import Sql
 from logship.store import ids
-from logship.store.files import Listing, Segment, log_name, read_listing
+from logship.store.files import Listing, Segment, log_name, new_spill, read_listing
 from logship.store.schema import connect, relation
 
 _TRIES = 8
@@ -134,7 +134,7 @@ class Asker:
         # Sidecars never change; of a segment that is gone nobody asks again.
         self.known_ids: dict[str, ids.Ids] = {}
         self._limit_seconds = limit_seconds
-        self._database = connect(memory_limit_bytes, threads)
+        self._database = connect(memory_limit_bytes, threads, new_spill(directory))
         self._opening = threading.Lock()
 
     def close(self) -> None:

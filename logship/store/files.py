@@ -5,6 +5,7 @@
     00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be made again
     dead.ndjson, dead.old.ndjson                 records that fit nowhere: {"@timestamp", "reason", "record"}
     *.tmp                                        being written      *.bad    could not be read, kept for a person
+    spill.<pid>.<any>                            a directory: what a question of that process has no memory for
     lock                                         locked by the one writer, holds its pid
 
 Only the log with the highest number is appended to; fdatasync of it is the acknowledgement. A crash can leave a torn
@@ -19,7 +20,9 @@ is the order of rows in a segment too: near enough to that of time for Parquet t
 import itertools
 import os
 import re
+import shutil
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +33,7 @@ DEAD_LETTERS = "dead.ndjson"
 OLD_DEAD_LETTERS = "dead.old.ndjson"
 LOCK = "lock"
 
+_SPILL = re.compile(r"spill\.(\d+)\.\w+")
 _LOG = re.compile(r"(\d{8,})\.ndjson")
 _SEGMENT = re.compile(r"(\d{8,})-(\d{8,})\.(\d+)\.(-?\d+)\.(-?\d+)\.parquet")
 _LISTINGS = 6
@@ -126,6 +130,31 @@ def read_listing(directory: Path) -> Listing:
             break
         time.sleep(0.005 * attempt)
     return now
+
+
+def new_spill(directory: Path) -> Path | None:
+    """Return a name of its own for what a database of this process has no memory for; None where nobody may write."""
+    if directory.exists() and not os.access(directory, os.W_OK):
+        return None
+    return directory / f"spill.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+
+
+def remove_left_spills(directory: Path) -> int:
+    """Remove what processes left that were killed in the middle of a question, and return how many they were."""
+    left = [name for name in os.listdir(directory) if (found := _SPILL.fullmatch(name)) and not _runs(int(found[1]))]
+    for name in left:
+        shutil.rmtree(directory / name, ignore_errors=True)
+    return len(left)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
 
 
 def sync_directory(directory: Path) -> None:

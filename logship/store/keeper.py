@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from logship.store import ids
-from logship.store.files import Segment, log_name, read_listing, sync_directory
+from logship.store.files import Segment, log_name, new_spill, read_listing, remove_left_spills, sync_directory
 from logship.store.schema import as_stored, connect, quoted, to_store
 
 # Small row groups halve the memory of a needle search and cost 2 % of disk.
@@ -128,6 +128,7 @@ class Keeper:
         if time.monotonic() >= self._next_retention:
             self._next_retention = time.monotonic() + _RETENTION_EVERY_SECONDS
             self.retain(time.time_ns())
+            remove_left_spills(self.directory)
         self.make_room(shutil.disk_usage(self.directory).free)
 
     def _seal(self, database: duckdb.DuckDBPyConnection, number: int) -> None:
@@ -275,7 +276,7 @@ class _Worker(threading.Thread):
 
     def _try(self) -> None:
         try:
-            self._database = self._database or connect(MEMORY_LIMIT_BYTES, threads=1)
+            self._database = self._database or connect(MEMORY_LIMIT_BYTES, 1, new_spill(self._keeper.directory))
             self._work(self._database)
         except (OSError, duckdb.Error) as error:  # a full disk: the logs stay readable, and it is tried again
             if self._keeper.stopping.is_set():

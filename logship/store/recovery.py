@@ -10,7 +10,7 @@ import duckdb
 import orjson
 
 from logship.store import ids
-from logship.store.files import Listing, Segment, listing, log_name, sync_directory
+from logship.store.files import Listing, Segment, listing, log_name, new_spill, remove_left_spills, sync_directory
 from logship.store.ids import Ids
 from logship.store.schema import as_stored, connect
 
@@ -40,6 +40,8 @@ def recover(directory: Path) -> Recovered:
         did.append(f"removed {len(temporary)} half-written files")
     for name in temporary:
         (directory / name).unlink()
+    if spilt := remove_left_spills(directory):
+        did.append(f"removed what {spilt} killed questions left")
     found = _readable(directory, listing(names), did)
     if superseded := [name for name in found.covered if name not in temporary]:
         did.append(f"removed {len(superseded)} superseded files")
@@ -121,7 +123,7 @@ def _sealed(directory: Path, found: Listing, did: list[str]) -> Iterator[Ids]:
 
 
 def _rebuilt(directory: Path, segment: Segment) -> Ids:
-    connection = connect(_MEMORY_LIMIT_BYTES, threads=1)
+    connection = connect(_MEMORY_LIMIT_BYTES, 1, new_spill(directory))
     try:
         known = ids.rebuild(connection, as_stored([directory / segment.name]))
     except duckdb.Error as error:

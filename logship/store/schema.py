@@ -28,6 +28,8 @@ COLUMNS: dict[str, str] = {
 }
 # A longer line would need a larger buffer in every query.
 LINE_LIMIT_BYTES = 1024 * 1024
+# One question must not fill the disk, for then the store would let go of its oldest events.
+SPILL_LIMIT_BYTES = 2 * 2**30
 
 # Ids that mostly repeat another one are half of the bytes on disk, so segments hold NULL for such a repetition, and a bit
 # of `_same` in its place. Readers put them back.
@@ -66,12 +68,17 @@ def select_row(names: Iterable[str] = ()) -> str:
     return ", ".join(('_n, epoch_ns("@timestamp")', *told))
 
 
-def connect(memory_limit_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
-    """Return a database without a file that never reaches for the network."""
+def connect(memory_limit_bytes: int, threads: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a database without a file that never reaches for the network.
+
+    `spill`: a directory to be made when memory is full, and removed when the database is closed; None: an error then."""
     connection = duckdb.connect()
     for setting in (
         f"memory_limit = '{memory_limit_bytes // 2**20}MiB'",
         f"threads = {threads}",
+        # Else it is the current directory of whoever runs us.
+        f"temp_directory = {quoted(spill or '')}",
+        f"max_temp_directory_size = '{SPILL_LIMIT_BYTES // 2**20}MiB'",
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
         "TimeZone = 'UTC'",
@@ -128,6 +135,6 @@ def record(row: tuple[Any, ...], names: Iterable[str] = ()) -> Record:
     return found
 
 
-def quoted(path: Path) -> str:
+def quoted(path: Path | str) -> str:
     """As SQL text. File names are never typed by a person who asks, but a directory may hold a quote."""
     return "'" + str(path).replace("'", "''") + "'"

@@ -1,6 +1,10 @@
 """A store opens after whatever a crash or a person left behind, and says what it found."""
 
 import logging
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -134,3 +138,50 @@ def test_lines_that_are_no_json_are_kept_for_a_person(
         store.seal()
     assert (left / "00000003.bad").exists()
     assert reader.count(Query()) == 17
+
+
+SPILLS = """
+    import os, sys, threading
+    from pathlib import Path
+    from logship.store.files import new_spill
+    from logship.store.schema import connect
+    database = connect(24 * 2**20, 1, new_spill(Path(sys.argv[1])))
+    database.execute("CREATE TABLE numbers AS SELECT range AS n, hash(range) AS h FROM range(2_000_000)")
+    print(*os.listdir(sys.argv[1]), flush=True)
+    if sys.argv[2] == "wait":
+        threading.Event().wait()
+"""
+
+
+def spilling(directory: Path, then: str) -> subprocess.Popen[bytes]:
+    """A process that runs where nobody can write a file, and needs more memory than it may take."""
+    command = [sys.executable, "-c", textwrap.dedent(SPILLS), str(directory), then]
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd="/proc" if Path("/proc").is_dir() else "/", env=environment
+    )
+
+
+def test_what_has_no_room_in_memory_lies_in_the_store_as_long_as_the_question_lasts(directory: Path) -> None:
+    directory.mkdir()
+    with spilling(directory, "end") as process:
+        assert process.stdout
+        assert process.stdout.read().startswith(b"spill.%d." % process.pid)
+    assert process.returncode == 0
+    assert list(directory.iterdir()) == []
+
+
+def test_what_a_killed_question_left_is_removed_and_that_of_others_stays(
+    left: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = left / f"spill.{os.getpid()}.0"
+    ours.mkdir()
+    with spilling(left, "wait") as process:
+        assert process.stdout
+        assert b"spill." in process.stdout.readline()
+        process.kill()
+    assert len(list(left.glob("spill.*"))) == 2
+    store, said = open_and_hear(left, caplog)
+    store.close()
+    assert said.endswith("removed what 1 killed questions left")
+    assert list(left.glob("spill.*")) == [ours]
