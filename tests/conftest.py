@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +15,10 @@ PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "prove: too slow for `make test`; runs with LOGSHIP_PROVE=1, as `make prove` does")
+    config.addinivalue_line(
+        "markers", "prove: too slow for `make test`; runs with LOGSHIP_PROVE=1, as `make prove` does"
+    )
+    config.addinivalue_line("markers", "alone: has the Elasticsearch that tests share for itself")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +26,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not PROVE and item.get_closest_marker("prove"):
             item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test with the Elasticsearch of the run has its share of it, or all of it, from its fixtures to its end."""
+    if "elastic" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    from tests.elastic import server
+
+    with server.lease(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

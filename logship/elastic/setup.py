@@ -3,11 +3,15 @@
     def agree(plan: Plan) -> bool: ...          # show plan.steps and plan.notes, ask; False for --dry-run
     setup(settings, agree, done=tell)           # and ends with a check that our mapping is what a new stream gets
 
-Doing it twice is doing it once. The index template is put last: until then nothing that is put has an effect."""
+Doing it twice is doing it once. The index template is put last: until then nothing that is put has an effect.
 
+`python -m logship.elastic.setup` writes the same bodies to `pipelines/elasticsearch/`, for those who put them themselves."""
+
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Final
 
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
@@ -21,6 +25,7 @@ from logship.settings import Settings
 OLDEST: Final = (8, 19)
 BEYOND: Final = (10,)
 SPOKEN: Final = "8.19 to 9.x"
+FILES: Final = Path("pipelines/elasticsearch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,3 +246,20 @@ def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, str]:
         elif not (name == "type" and one == "object"):
             found[before + name] = str(one).lower() if isinstance(one, bool) else str(one)
     return found
+
+
+def files() -> dict[str, str]:
+    """The text of every file of `pipelines/elasticsearch/` by its name, byte for byte the same on every machine."""
+    named = {f"{path.rpartition('/')[2]}.json": body for path, body in mapping.documents().items()}
+    bodies: dict[str, mapping.Body] = {**named, "roles.json": access.ROLES}
+    return {name: json.dumps(body, indent=2, ensure_ascii=False) + "\n" for name, body in bodies.items()}
+
+
+def write_files(directory: Path = FILES) -> None:
+    """Write every file."""
+    for name, text in files().items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_files()

@@ -30,8 +30,10 @@ JAVA = 17
 UNPRIVILEGED = "nobody"
 START_SECONDS = 180.0
 SHARD_SECONDS = 30.0
+DOWNLOAD_SECONDS = 300.0
 
 Answer = dict[str, Any]
+_children: list[subprocess.Popen[bytes]] = []
 
 
 class NotHere(Exception):
@@ -82,7 +84,7 @@ def _download() -> Path:
     with tempfile.TemporaryDirectory(dir=cache()) as folder:
         words = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(words, capture_output=True, timeout=600)
+            subprocess.run(words, capture_output=True, timeout=DOWNLOAD_SECONDS)
         fetched = list(Path(folder).glob("*.zip"))
         if not fetched:
             raise NotHere(f"Maven cannot fetch {ARTIFACT}: is there a network?")
@@ -190,15 +192,16 @@ class Server:
 
 
 class Node(Server):
-    """One Elasticsearch of our own in a directory of its own. As root it runs as `nobody`: it refuses root."""
+    """One Elasticsearch of our own in a directory of its own. As root it runs as `nobody`: it refuses root.
+
+    Pickled and read again it is the same node in another process, which may kill and start it as well."""
 
     def __init__(self, heap: str = "512m", settings: Mapping[str, object] | None = None) -> None:
         super().__init__("")
         self.java, self.home, self._heap, self._scheme = java_home(), home(), heap, "http"
         self.folder = Path(tempfile.mkdtemp(prefix="logship-es-"))
         self.folder.chmod(0o755)
-        self.process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self.group = 0  # of its processes, 0 before the first start
         for name in ("logs", "tmp", "data"):
             (self.folder / name).mkdir()
         shutil.copytree(self.home / "config", self.folder / "config")
@@ -259,7 +262,7 @@ class Node(Server):
         ports = self.folder / "logs/http.ports"
         ports.unlink(missing_ok=True)
         with open(self.folder / "out.log", "ab") as out:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [self.home / "bin/elasticsearch"],
                 env=self._environment(),
                 cwd=self.folder,
@@ -269,14 +272,16 @@ class Node(Server):
                 start_new_session=True,
                 **self._who,
             )
+        _children.append(process)
+        self.group = process.pid
         deadline = time.monotonic() + START_SECONDS
         while not (ports.exists() and ports.read_text().strip()):
-            assert self.process.poll() is None, self.said()
+            assert process.poll() is None, self.said()
             assert time.monotonic() < deadline, f"no port after {START_SECONDS:.0f} s: {self.said()}"
             time.sleep(0.05)
-        self._port = int(ports.read_text().split("\n")[0].rsplit(":", 1)[1])
-        self.settings["http.port"] = self._port
-        self.url = f"{self._scheme}://localhost:{self._port}"
+        port = int(ports.read_text().split("\n")[0].rsplit(":", 1)[1])
+        self.settings["http.port"] = port
+        self.url = f"{self._scheme}://localhost:{port}"
         self._wait(deadline)
 
     def _wait(self, deadline: float) -> None:
@@ -294,13 +299,20 @@ class Node(Server):
 
     def kill(self) -> None:
         """kill -9, launcher and server; returns when both are gone."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            deadline = time.monotonic() + 20
-            while _members(self.process.pid) and time.monotonic() < deadline:
-                time.sleep(0.02)
+        if not self.group:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGKILL)
+        for child in _children:
+            if child.pid == self.group:
+                child.wait()
+        deadline = time.monotonic() + 20
+        while self.lives() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def lives(self) -> bool:
+        """Whether any process of it is left."""
+        return bool(self.group and _members(self.group))
 
     def _give_away(self) -> None:
         if self._who:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from logship.elastic import assets, mapping
+from logship.elastic import mapping, setup
 from logship.event.fields import FIELDS
 from tests.elastic.node import Server
 
@@ -14,20 +14,20 @@ from tests.elastic.node import Server
 pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = json.loads((ROOT / assets.DIRECTORY / "logship.events.samples.json").read_text(encoding="utf-8"))
+SAMPLES = json.loads((ROOT / setup.FILES / "logship.events.samples.json").read_text(encoding="utf-8"))
 AT = "2026-11-21T11:52:11.104177490Z"
 
 
-@pytest.mark.parametrize("name", assets.files())
+@pytest.mark.parametrize("name", setup.files())
 def test_the_committed_files_are_what_the_fields_say(name: str) -> None:
-    said = (ROOT / assets.DIRECTORY / name).read_text(encoding="utf-8")
-    assert said == assets.files()[name], "run python -m logship.elastic.assets"
+    said = (ROOT / setup.FILES / name).read_text(encoding="utf-8")
+    assert said == setup.files()[name], "run python -m logship.elastic.setup"
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    assets.write(tmp_path)
+    setup.write_files(tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assets.write(tmp_path)
+    setup.write_files(tmp_path)
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 

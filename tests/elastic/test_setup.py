@@ -11,11 +11,12 @@ from logship.elastic import mapping, setup
 from logship.elastic.client import connect
 from logship.errors import ElasticError, SettingsError
 from logship.settings import Settings, load
+from tests.elastic import server
 from tests.elastic.node import Server
 from tests.proofs.scene import free_port
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
 
 AT = "2026-11-21T11:52:11.104177493Z"
 COMPONENT = f"/_component_template/{mapping.MAPPINGS}"
@@ -44,8 +45,7 @@ def run(settings: Settings) -> list[str]:
 def ours(elastic: Server) -> Iterator[Server]:
     """The server, with our templates again when the test is over."""
     yield elastic
-    for path, body in mapping.documents().items():
-        elastic.must("PUT", f"/{path}", body)
+    server.put_templates(elastic)
 
 
 def test_doing_it_twice_is_doing_it_once(ours: Server, namespace: str) -> None:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(600)
 
 EVENTS = 3000
 STEP_NS = 7_777_777
-QUESTIONS = 300 if PROVE else 60
+QUESTIONS = 300 if PROVE else 40
 LIVES = ["1" * 24, "2" * 24, "3" * 24]
 NOW_NS = BEGIN_NS + EVENTS * STEP_NS
 

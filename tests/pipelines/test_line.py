@@ -5,12 +5,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PROVE
+from tests.elastic import server
 from tests.elastic.node import Node, Server
 from tests.pipelines import agent
 from tests.pipelines.line import Line, play
@@ -18,7 +19,7 @@ from tests.pipelines.line import Line, play
 TIMES = 3 if PROVE else 1
 LOAD_SECONDS = 8.0 if PROVE else 2.0
 # Elasticsearch needs half a minute to come back on a busy machine, and what is asked meanwhile is only more to compare.
-CALM_SECONDS = 0.1 if PROVE else 0.5
+CALM_SECONDS = 0.1
 WORKERS = 4
 
 pytestmark = [agent.needed, pytest.mark.timeout(900 if PROVE else 300)]
@@ -29,11 +30,12 @@ def busy() -> None:
     time.sleep(random.uniform(0.5, LOAD_SECONDS))
 
 
-def killable(elastic: Server) -> Node:
-    """The node of this run, if it is ours to kill."""
-    if not isinstance(elastic, Node):
-        pytest.skip("the Elasticsearch that LOGSHIP_TEST_ES_URL names is not killed")
-    return elastic
+@pytest.fixture
+def node(elastic: Server) -> Iterator[Node]:
+    """The node of this run, to be killed and started again."""
+    assert elastic.url
+    with server.killable() as found:
+        yield found
 
 
 def test_what_four_workers_say_is_stored_once_with_its_types(tmp_path: Path, elastic: Server, namespace: str) -> None:
@@ -70,8 +72,10 @@ def test_nothing_is_lost_when_fluent_bit_is_killed(tmp_path: Path, elastic: Serv
     play(line, kills, f"Fluent Bit killed -9 {TIMES} times")
 
 
-def test_nothing_is_lost_when_elasticsearch_is_killed(tmp_path: Path, elastic: Server, namespace: str) -> None:
-    node, line = killable(elastic), Line(tmp_path, elastic, namespace, WORKERS, CALM_SECONDS)
+@pytest.mark.prove
+@pytest.mark.alone
+def test_nothing_is_lost_when_elasticsearch_is_killed(tmp_path: Path, node: Node, namespace: str) -> None:
+    line = Line(tmp_path, node, namespace, WORKERS, CALM_SECONDS)
 
     def kills() -> None:
         for _ in range(TIMES):
@@ -105,12 +109,11 @@ def alive(line: Line) -> set[int]:
 
 
 @pytest.mark.prove
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", ["write block", "answers 429", "down"])
-def test_nothing_is_lost_while_elasticsearch_refuses(
-    fault: str, tmp_path: Path, elastic: Server, namespace: str
-) -> None:
-    node, line = killable(elastic), Line(tmp_path, elastic, namespace, WORKERS, CALM_SECONDS)
-    seconds = {"write block": 20.0, "answers 429": 20.0, "down": 60.0}[fault] if PROVE else 3.0
+def test_nothing_is_lost_while_elasticsearch_refuses(fault: str, tmp_path: Path, node: Node, namespace: str) -> None:
+    line = Line(tmp_path, node, namespace, WORKERS, CALM_SECONDS)
+    seconds = {"write block": 20.0, "answers 429": 20.0, "down": 60.0}[fault]
     faults: dict[str, Callable[[], None]] = {
         "write block": lambda: blocked(node, line.stream, "write", seconds),
         # The flood stage's own block: documents are answered 429 until it is taken away.
