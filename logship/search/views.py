@@ -27,6 +27,17 @@ TOLD_OF_REQUEST = (
     "http.request.id",
     "message",
 )
+TOLD_OF_LIFE = (
+    "@timestamp",
+    NODE,
+    "logship.worker.generation",
+    "process.pid",
+    "event.action",
+    "event.reason",
+    "process.exit_code",
+    "logship.in_flight.count",
+    "message",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,10 @@ VIEWS: tuple[View, ...] = (
         "loop-lag", "Event-loop lag", "How late each worker's event loop ran, at worst between two heartbeats.",
         "logship.loop_lag.max_ns", "nanoseconds", ("p50", "max"),
     ),
+    _per_worker(
+        "backlog", "Waiting in the journal", "How many bytes waited in each worker's journal at its heartbeats.",
+        "logship.journal.bytes", "bytes", ("p50", "max"),
+    ),
     View(
         "shares", "Traffic share", "Which part of all requests each worker answered; even is one by their number.",
         "values", SERVED, "requests", NODE, metrics=("events", "share"),
@@ -99,10 +114,23 @@ VIEWS: tuple[View, ...] = (
     View(
         "restarts", "Restarts and deaths", "When workers began, were closed, or died, and what they left.",
         "rows", 'event.action: ("worker-started" or "worker-closed" or "worker-lost" or "worker-ended")', "events",
-        columns=(
-            "@timestamp", NODE, "logship.worker.generation", "process.pid", "event.action", "event.reason",
-            "process.exit_code", "logship.in_flight.count", "message",
-        ),
+        columns=TOLD_OF_LIFE,
+    ),
+    View(
+        "deaths", "Deaths", "Workers that ended without closing, and the requests that were cut off.",
+        "rows", 'event.action: ("worker-lost" or "worker-ended")', "events",
+        columns=(*TOLD_OF_LIFE, "logship.in_flight.requests"),
+    ),
+    View(
+        "stored", "Numbered against stored",
+        "How many events of each life are stored, and the number of its last: equal unless some are missing.",
+        "numbers", "event.sequence: *", "events", NODE, "service.ephemeral_id",
+        number="event.sequence", metrics=("count", "max"),
+    ),
+    View(
+        "drops", "Drops", "What workers said at their heartbeats once they had lost events, with the reasons.",
+        "rows", f"{BEATS} and ({' or '.join(f'logship.dropped.{reason} > 0' for reason in DROP_REASONS)})", "events",
+        columns=("@timestamp", NODE, "logship.emitted", *(f"logship.dropped.{reason}" for reason in DROP_REASONS)),
     ),
     *(
         View(
@@ -121,6 +149,16 @@ VIEWS: tuple[View, ...] = (
         "failures", "Newest failures", "Requests and lines that failed, the newest first.",
         "rows", f"{FAILED} or log.level: (error or critical)", "events",
         columns=("@timestamp", NODE, STATUS, "http.route", "error.type", "error.message", "http.request.id", "message"),
+    ),
+    View(
+        "app-errors", "Application errors", "Lines that the application logged as errors, the newest first.",
+        "rows", 'event.dataset: "logship.app" and log.level: (error or critical)', "events",
+        columns=("@timestamp", NODE, "log.logger", "error.type", "error.message", "http.request.id", "message"),
+    ),
+    View(
+        "worker", "One worker", "Everything that workers told, the newest first: narrow it to one of them.",
+        "rows", f"{NODE}: *", "events",
+        columns=("@timestamp", NODE, "event.dataset", "log.level", STATUS, DURATION, "http.request.id", "message"),
     ),
     View(
         "slow", "Slow requests", "The requests that took longest.",

@@ -41,12 +41,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     for number, action in ((21, "worker-heartbeat"), (22, "worker-lost")):
         counters: dict[str, Any] = {
             "logship__requests__in_flight": 2, "logship__loop_lag__max_ns": 9 * 10**6, "logship__in_flight__count": 1,
-            "logship__dropped__journal_full": 4, "event__dataset": "logship.worker", "service__node__name": "h/shop/w0",
+            "logship__dropped__journal_full": 4, "logship__journal__bytes": 5000,
+            "event__dataset": "logship.worker", "service__node__name": "h/shop/w0",
         }  # fmt: skip
         entries.append(event(number, at_ns=BEGIN_NS + number * 10**9, event__action=action, **counters))
     entries.append(
         event(23, event__dataset="logship.app", log__level="info", log__logger="shop", http__request__id="req-5")
     )
+    entries.append(event(24, event__dataset="logship.app", log__level="error", log__logger="shop"))
     with Store(directory) as store:
         store.append(entries)
         reader = Reader(directory, threads=1)
@@ -69,7 +71,7 @@ def test_a_view_says_for_people_what_it_shows(view: View) -> None:
     assert view.title
     assert view.sentence.endswith(".")
     assert len(view.sentence) < 120
-    assert view.unit in ("requests", "events", "nanoseconds")
+    assert view.unit in ("requests", "events", "nanoseconds", "bytes")
     assert view.name == view.name.lower().replace(" ", "-")
     allowed = {"rows": {"events"}, "counts": {"events"}, "values": {"events", "share"}, "numbers": NUMBERS}
     assert set(view.metrics) <= allowed[view.shape]
@@ -110,6 +112,9 @@ def test_what_a_view_answers(source: Reader) -> None:
         rfc3339(BEGIN_NS + 23 * 10**6), rfc3339(BEGIN_NS + 5 * 10**9),
     ]  # fmt: skip
     assert ask("dropped-journal-full")[0].max == 4.0
+    assert {stat.key: (stat.count, stat.max) for stat in ask("stored")} == {LIFE: (19, 24.0), OTHER: (5, 20.0)}
+    assert [row["event.action"] for row in ask("deaths").records] == ["worker-lost"]
+    assert [row["logship.dropped.journal_full"] for row in ask("drops").records] == [4, 4]
 
 
 def test_a_view_may_be_narrowed(source: Reader) -> None:
