@@ -1,0 +1,244 @@
+"""Lens panels: every view of the catalogue that counts or measures, as one panel or several.
+
+What is split comes before time in the order of columns: the order of columns is the order in which Elasticsearch nests,
+so the workers shown are those of the whole span and not those of each bucket."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from kibana.objects import LENS, Body, kuery, saved, to_data_view
+from logship.search import kql
+from logship.search.meaning import KIND_OF
+from logship.search.views import NODE, View
+
+Chart = Literal["stacked", "parts", "lines", "heat", "table"]
+
+LAYER: Final = "events"
+TIME, SPLIT, AND_SPLIT = "time", "split", "and-split"
+RECORDS: Final = "___records___"
+# Workers beside each other in one chart; what is beyond is shown as Other where it can be.
+SPLIT_SIZE: Final = 50
+TABLE_SIZE: Final = 100
+WORDS: Final = {
+    "events": "Events", "count": "Count", "sum": "In all", "min": "Least", "max": "Most", "p50": "Half (p50)",
+    "p95": "p95", "p99": "p99", "share": "Share", "missing": "Not here",
+}  # fmt: skip
+HEADS: Final = {
+    NODE: "Worker", "http.route": "Route", "http.response.status_code": "Status", "service.ephemeral_id": "Life",
+    "log.level": "Level", "log.logger": "Logger",
+}  # fmt: skip
+PERCENT: Final[Body] = {"id": "percent", "params": {"decimals": 1}}
+WHOLE: Final[Body] = {"id": "number", "params": {"decimals": 0}}
+TOLD_BY: Final[Mapping[Chart, str]] = {"parts": "as parts of all", "heat": "as a map of heat"}
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel: a view, or one metric of it, drawn in one way. `name` is its id without LENS."""
+
+    name: str
+    title: str
+    view: View
+    chart: Chart
+    metrics: tuple[str, ...]
+
+    @property
+    def query(self) -> str:
+        """Which events: where a number is measured, those that have it, as stores do."""
+        where = kql.parse(self.view.where)
+        if not self.view.number or f"{self.view.number}: *" in self.view.where:
+            return self.view.where
+        return kql.text_of(kql.every(where, kql.existing(self.view.number)))
+
+
+def panels(view: View) -> list[Panel]:
+    """The panels of a view; none where it shows events: those are searches."""
+    match view.shape, view.over_time:
+        case ("counts", True):
+            drawn: list[Chart] = ["stacked", "parts", "heat"] if view.split == NODE else ["stacked"]
+            return [
+                Panel(
+                    view.name if chart == "stacked" else f"{view.name}-{chart}",
+                    f"{view.title} {TOLD_BY.get(chart, '')}".strip(),
+                    view,
+                    chart,
+                    view.metrics,
+                )
+                for chart in drawn
+            ]
+        case ("numbers", True):
+            return [
+                Panel(f"{view.name}-{metric}", f"{view.title}: {WORDS[metric].lower()}", view, "lines", (metric,))
+                for metric in view.metrics
+            ]
+        case ("counts" | "values" | "numbers", _):
+            return [Panel(view.name, view.title, view, "table", view.metrics)]
+    return []
+
+
+def lens(panel: Panel) -> Body:
+    """The object of a panel."""
+    columns = columns_of(panel)
+    state = {
+        "datasourceStates": {
+            "formBased": {
+                "layers": {
+                    LAYER: {
+                        "columns": columns,
+                        "columnOrder": list(columns),
+                        "incompleteColumns": {},
+                        "sampling": 1,
+                    }
+                }
+            }
+        },
+        "visualization": _drawn(panel),
+        "query": kuery(panel.query),
+        "filters": [],
+        "internalReferences": [],
+        "adHocDataViews": {},
+    }
+    kind = {"table": "lnsDatatable", "heat": "lnsHeatmap"}.get(panel.chart, "lnsXY")
+    attributes = {
+        "title": f"logship: {panel.title[0].lower()}{panel.title[1:]}",
+        "description": f"{panel.view.sentence} Unit: {panel.view.unit}.",
+        "visualizationType": kind,
+        "state": state,
+    }
+    return saved("lens", LENS + panel.name, attributes, [to_data_view(f"indexpattern-datasource-layer-{LAYER}")])
+
+
+def columns_of(panel: Panel) -> Body:
+    """The columns of its layer in their order: what is split, time, what is measured."""
+    view, found = panel.view, {}
+    metrics = {name: one for metric in panel.metrics for name, one in _metric(view, metric).items()}
+    if view.name == "stored":
+        metrics |= _missing(view)
+    if view.split is not None:
+        found[SPLIT] = _terms(view.split, panel, list(metrics))
+    if view.and_split is not None:
+        found[AND_SPLIT] = _terms(view.and_split, panel, list(metrics))
+    if view.over_time:
+        found[TIME] = _time()
+    return {**found, **metrics}
+
+
+def _terms(field: str, panel: Panel, metrics: list[str]) -> Body:
+    counted = panel.view.shape in ("counts", "values")
+    by = (
+        next((name for name in ("p99", "sum", "events", "max") if name in metrics), "")
+        if panel.chart != "lines"
+        else ""
+    )
+    # Nothing is hidden where events are counted: what is beyond the size is Other, what has no such field is Missing.
+    # Kibana asks for Missing of texts alone.
+    other = counted and panel.chart != "heat"
+    kind = "number" if KIND_OF[field] in ("integer", "number") else "string"
+    return {
+        "label": HEADS[field], "customLabel": True, "dataType": kind, "operationType": "terms", "isBucketed": True,
+        "scale": "ordinal", "sourceField": field,
+        "params": {
+            "size": TABLE_SIZE if panel.chart == "table" else SPLIT_SIZE,
+            "orderBy": {"type": "column", "columnId": by} if by else {"type": "alphabetical", "fallback": False},
+            "orderDirection": "desc" if by else "asc",
+            "otherBucket": other, "missingBucket": other and kind == "string", "parentFormat": {"id": "terms"},
+            "include": [], "exclude": [], "includeIsRegex": False, "excludeIsRegex": False,
+        },
+    }  # fmt: skip
+
+
+def _time() -> Body:
+    return {
+        "label": "Time", "customLabel": True, "dataType": "date", "operationType": "date_histogram", "isBucketed": True,
+        "scale": "interval", "sourceField": "@timestamp",
+        "params": {"interval": "auto", "includeEmptyRows": True, "dropPartials": False},
+    }  # fmt: skip
+
+
+def _metric(view: View, metric: str) -> Body:
+    """The column of a metric, with those that it is computed from."""
+    match metric:
+        case "events":
+            return {metric: _measured(metric, "count", RECORDS, emptyAsNull=False)}
+        case "count":
+            return {metric: _measured(metric, "count", view.number, emptyAsNull=False)}
+        case "sum" | "min" | "max":
+            return {metric: _measured(metric, metric, view.number)}
+        case "share":
+            whole = _computed(f"Part of {WORDS[metric]}", "overall_sum", ["shareX0"])
+            inner = {"shareX0": _part(metric, "count", RECORDS), "shareX1": whole}
+            return _formula(metric, "count() / overall_sum(count())", "divide", inner, PERCENT)
+        case _:
+            return {metric: _measured(metric, "percentile", view.number, percentile=int(metric.removeprefix("p")))}
+
+
+def _missing(view: View) -> Body:
+    """Numbers that were given and are not here: dropped, lost, or still on their way."""
+    inner = {"missingX0": _part("missing", "max", view.number), "missingX1": _part("missing", "count", view.number)}
+    return _formula("missing", f"max({view.number}) - count({view.number})", "subtract", inner, WHOLE)
+
+
+def _measured(metric: str, operation: str, field: str, **params: object) -> Body:
+    return {
+        "label": WORDS[metric], "customLabel": True, "dataType": "number", "operationType": operation, "isBucketed": False,
+        "scale": "ratio", "sourceField": field, "params": params,
+    }  # fmt: skip
+
+
+def _computed(label: str, operation: str, references: list[str], **params: object) -> Body:
+    """A column that Kibana computes from others once it has them."""
+    return {
+        "label": label, "customLabel": True, "dataType": "number", "operationType": operation, "isBucketed": False,
+        "scale": "ratio", "references": references, "params": params,
+    }  # fmt: skip
+
+
+def _part(metric: str, operation: str, field: str) -> Body:
+    return _measured(metric, operation, field) | {"label": f"Part of {WORDS[metric]}"}
+
+
+def _formula(name: str, formula: str, function: str, inner: Body, shown: Body) -> Body:
+    """A formula as Kibana keeps it once it has been typed: with all its parts. Without them the panel stays empty.
+
+    `inner`: what is combined by `function`, its last two columns."""
+    label, result, place = f"Part of {WORDS[name]}", f"{name}X{len(inner)}", {"min": 0, "max": len(formula)}
+    args = list(inner)[-2:]
+    tree = {"type": "function", "name": function, "args": args, "location": place, "text": formula}
+    root = _computed(WORDS[name], "formula", [result], formula=formula, isFormulaBroken=False, format=shown)
+    return {name: root, **inner, result: _computed(label, "math", args, tinymathAst=tree)}
+
+
+def _drawn(panel: Panel) -> Body:
+    layer = {"layerId": LAYER, "layerType": "data"}
+    if panel.chart == "table":
+        splits = [SPLIT] + ([AND_SPLIT] if panel.view.and_split else [])
+        shown = [*splits, *panel.metrics, *(["missing"] if panel.view.name == "stored" else [])]
+        return {**layer, "columns": [{"columnId": name, "isTransposed": False} for name in shown]}
+    if panel.chart == "heat":
+        grid = {
+            "type": "heatmap_grid", "isCellLabelVisible": False, "isXAxisLabelVisible": True, "isXAxisTitleVisible": False,
+            "isYAxisLabelVisible": True, "isYAxisTitleVisible": False,
+        }  # fmt: skip
+        axes = {"xAccessor": TIME, "yAccessor": SPLIT, "valueAccessor": panel.metrics[0]}
+        return {
+            **layer,
+            **axes,
+            "shape": "heatmap",
+            "legend": _legend() | {"type": "heatmap_legend"},
+            "gridConfig": grid,
+        }
+    series = {"stacked": "bar_stacked", "parts": "bar_percentage_stacked"}.get(panel.chart, "line")
+    data = {**layer, "seriesType": series, "xAccessor": TIME, "accessors": list(panel.metrics), "splitAccessor": SPLIT}
+    return {
+        "preferredSeriesType": series,
+        "layers": [data],
+        "legend": _legend(),
+        "valueLabels": "hide",
+        # Heartbeats come every ten seconds: buckets without one are bridged, not drawn as zero.
+        "fittingFunction": "Linear" if series == "line" else "None",
+    }
+
+
+def _legend() -> Body:
+    return {"isVisible": True, "position": "right"}
