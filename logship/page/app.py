@@ -27,8 +27,9 @@ from logship.page.guard import Guard
 from logship.page.html import PLACES, POLICY, asset, shell, start_page
 from logship.search.query import Rows, Source
 
-# Questions at a time: each may use every core, and the collector beside it must go on storing.
-AT_A_TIME = 4
+# Questions at a time: each may use every core, and the collector beside it must go on storing. Each also takes a buffer
+# of 32 MB a thread for the log that is being written: four at once did not fit into what a `Reader` may take.
+AT_A_TIME = 2
 # With more than that in line nobody would wait for an answer.
 WAITING = 128
 STREAMS = 64

@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from logship.page.app import Around
 from logship.search.kql import parse
 from logship.search.query import Query
 from logship.store.reader import Reader
-from tests.page.conftest import LIFE, Served, event
+from tests.page.conftest import LIFE, Served, Shown, event
 
 Serve = Callable[..., Served]
 
@@ -252,3 +253,15 @@ def test_too_many_who_wait_are_told_so(serve: Serve, monkeypatch: pytest.MonkeyP
     answer = ask(serve(), "/api/count")
     assert answer.status_code == 503
     assert "ask again in a moment" in answer.json()["error"]
+
+
+def test_all_that_a_view_asks_at_once_fits_into_memory(shown: Shown) -> None:
+    def ask(number: int) -> httpx.Response:
+        window = {"since_ns": shown.now_ns - number * 10**9 - 900 * 10**9, "until_ns": shown.now_ns}
+        by = {"field": "event.duration", "by": "service.node.name", "every_ns": 10**10}
+        name, more = (("stats", by), ("search", {"limit": 1000}), ("workers", {}), ("verify", {}))[number % 4]
+        return httpx.get(f"{shown.url}/api/{name}", params=window | more, timeout=120)
+
+    with ThreadPoolExecutor(16) as askers:
+        answers = list(askers.map(ask, range(32)))
+    assert [one.text for one in answers if one.status_code != 200] == []
