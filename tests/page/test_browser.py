@@ -247,7 +247,7 @@ def test_panels_are_reached_by_name(visit: Visit, name: str) -> None:
     page = visit.go("/panels")
     page.click(f"a[href^='/panels/{name}']")
     address(page, f"/panels/{name}")
-    wait(page, ".chart .bars path, .chart .line path, .share, .events li")
+    wait(page, ".plot .bars path, .plot .line path, .share, .events li")
 
 
 def test_links_live_longer_than_the_process_and_the_files(visit: Visit, shown: Shown) -> None:
