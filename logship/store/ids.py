@@ -22,8 +22,10 @@ from logship.store.files import Segment, write_durably
 # Beyond this a number is no sequence of ours, and DuckDB could not count with it.
 SEQUENCE_LIMIT = 10**18
 EVENT_ID = "[0-9a-f]{24}-[0-9]{12,}"
-# A life takes some hundred bytes of memory, and strangers can make up as many as they like.
+# A life takes some hundred bytes of memory, a hole among its numbers as well, and strangers can make up as many as they
+# like. Ours have holes where events were dropped.
 LIVES_LIMIT = 200_000
+RANGES_LIMIT = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class Seen:
 
     def __init__(self, ids: Ids | None = None) -> None:
         self._lives = {name: list(held.ranges) for name, held in (ids or {}).items()}
+        self._ranges = sum(map(len, self._lives.values()))
+        self._make_room()
 
     def has(self, incarnation: str, sequence: int) -> bool:
         ranges = self._lives.get(incarnation)
@@ -186,13 +190,18 @@ class Seen:
         """Take note of events that are stored now."""
         for life, fresh in batch.items():
             added = fresh.ranges()
-            # The longest unheard life makes room: its events, if they come again, are stored again.
             ranges = self._lives.pop(life, [])
             self._lives[life] = ranges
+            self._ranges -= len(ranges)
             if added and not fresh.late and ranges and added[0][0] == ranges[-1][1] + 1:
                 ranges[-1] = (ranges[-1][0], added[0][1])
                 ranges += added[1:]
             elif added:
                 ranges[:] = union(ranges, added)
-        while len(self._lives) > LIVES_LIMIT:
-            del self._lives[next(iter(self._lives))]
+            self._ranges += len(ranges)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """The longest unheard life goes: its events, if they come again, are stored again."""
+        while len(self._lives) > LIVES_LIMIT or self._ranges > RANGES_LIMIT:
+            self._ranges -= len(self._lives.pop(next(iter(self._lives))))

@@ -1,6 +1,7 @@
 """Whatever comes through the door can be found again."""
 
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,23 @@ def test_a_second_that_was_seen_before_is_written_alike() -> None:
         "10:00:00.000000000Z", "10:00:00.999999999Z", "10:00:01.000000000Z",
         "10:00:00.000000001Z", "09:59:59.999999999Z", "09:59:59.000000000Z",
     ]  # fmt: skip
+
+
+def test_stores_of_several_threads_make_the_lines_that_one_makes() -> None:
+    records = [
+        {"event.start": f"2026-11-20T10:{n % 60:02d}:00.{n:09d}Z", "client.ip": f"10.{n % 7}.0.{n % 250}", "tags": ["a"]}
+        for n in range(2_000)
+    ]
+    wanted = [Door().line(n, BEGIN_NS, record) for n, record in enumerate(records)]
+    made: list[list[bytes]] = []
+
+    def make() -> None:
+        door = Door()
+        made.append([door.line(n, BEGIN_NS, record) for n, record in enumerate(records)])
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [wanted] * 4

@@ -42,6 +42,19 @@ def test_lives_that_were_long_unheard_make_room(monkeypatch: pytest.MonkeyPatch)
     assert [seen.has(letter * 24, 1) for letter in "abc"] == [True, False, True]
 
 
+def test_holes_that_somebody_makes_up_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "RANGES_LIMIT", 10)
+    seen = Seen({OTHER: Held(6, ((1, 3), (7, 9)))})
+    for number in range(1, 60, 2):
+        batch: dict[str, Fresh] = {}
+        found = seen.take(f"{LIFE}-{number:012d}", batch)
+        assert found
+        seen.keep(*found)
+        seen.add(batch)
+        assert seen._ranges == sum(map(len, seen._lives.values())) <= 10
+    assert not seen.has(OTHER, 1)
+
+
 @given(some)
 def test_ids_made_again_from_rows_are_theirs(database: duckdb.DuckDBPyConnection, pairs: list[tuple[str, int]]) -> None:
     events = [f"{life}-{number:012d}" for life, number in pairs] + ["foreign", LIFE + "-" + "9" * 30, None]

@@ -364,3 +364,13 @@ def test_a_segment_that_breaks_under_a_reader_is_named(store: Store, reader: Rea
     (directory / read_listing(directory).segments[0].name).write_bytes(b"PAR1 broken PAR1")
     with pytest.raises(StoreError, match=r"read|answer"):
         reader.count(Query())
+
+
+def test_a_question_may_take_so_long_and_no_longer(store: Store, directory: Path) -> None:
+    store.append(events(1, 20))
+    reader = Reader(directory, threads=1, limit_seconds=0.2)
+    endless = "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b WHERE a.range % 7 + b.range = 3"
+    with pytest.raises(StoreError, match=r"takes longer than 0.2 s and was cancelled; ask for less time"):
+        reader._asker.ask(None, lambda look: look.all(endless))
+    assert reader.count(Query()) == 20
+    reader.close()

@@ -1,11 +1,13 @@
 """What append returned for is durable, once, and found at once."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,13 @@ from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, read_listing
 from logship.store.reader import Reader
 from logship.store.store import Appended, Store
 from tests.store.events import BEGIN_NS, OTHER, Entry, event, events
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def ids_in(reader: Reader) -> list[str]:
@@ -207,6 +216,44 @@ def test_a_disk_that_fills_up_costs_the_oldest_segments_and_says_so(
         assert [one.first for one in keeper.make_room(0)] == [2]
         assert store.append(events(21, 22)) == Appended(2)
     assert reader.count(Query()) == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
+def test_sealing_and_merging_have_a_lower_priority(store: Store) -> None:
+    normal = os.getpriority(os.PRIO_PROCESS, 0)
+    ids = [thread.native_id or 0 for thread in (store._keeper._seals, store._keeper._merges)]
+    wait_until(lambda: {os.getpriority(os.PRIO_PROCESS, id_) for id_ in ids} == {normal + 5})
+
+
+def test_a_small_disk_must_have_a_tenth_free(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 5))
+    monkeypatch.setattr(keeper_module.Keeper, "make_room", lambda _, free, floor: asked.append((free, floor)))
+    with Store(directory) as store:
+        store._keeper._merges.wake.set()
+        wait_until(lambda: asked)
+    assert asked[0] == (5, 10**8)
+
+
+def test_writes_that_fail_again_and_again_cost_nothing_that_comes_later(
+    directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Store(directory) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", full)
+            for _ in range(5):
+                with pytest.raises(OSError, match="No space"):
+                    store.append(events(1, 3))
+        assert store.append(events(1, 3)) == Appended(3)
+        store.seal()
+        assert reader.count(Query()) == 3
+        assert reader.oldest_ns() == BEGIN_NS + 10**6
+    with Store(directory) as store:
+        assert store.append(events(1, 4)) == Appended(1, duplicates=3)
+    assert ids_in(reader) == [one["event.id"] for _, one in events(1, 4)]
 
 
 def test_a_long_merge_holds_up_neither_sealing_nor_appending(
