@@ -13,8 +13,8 @@ from logship.search.matches import matches
 from logship.search.meaning import KIND_OF, address_number, words
 from logship.search.query import Query
 from logship.search.times import from_rfc3339
+from tests.search.cases import CASES, NOW, RECORDS, REFUSED, fitting
 from tests.search.questions import nodes, records
-from tests.search.test_meaning import CASES, NOW, RECORDS, REFUSED, fitting
 
 LABELS = sorted(
     {f"{name}.{key}" for one in RECORDS.values() for name in ("labels", "numeric_labels") for key in one.get(name, {})}
