@@ -151,6 +151,10 @@ class Settings:
         "", "Password for the user logship_reader; empty: set-up leaves that user alone.", secret=True, group="elastic"
     )
 
+    kibana_url: str = option(
+        "", "Where Kibana answers, of a space: with /s/SPACE; empty: set-up brings no dashboards there.", group="elastic"
+    )
+
     source: str = option(
         "", "What is asked: a store directory or a collector's URL; empty: the collector, else the store.", group="cli"
     )
@@ -223,12 +227,20 @@ def inherited(name: str, environment: Mapping[str, str] | None = None) -> str:
 def host_and_port(text: str, said: str) -> tuple[str, int]:
     """The two halves of HOST:PORT; brackets around IPv6 addresses are taken off, and no host means loopback.
 
-    SettingsError names the setting as it was `said`."""
+    SettingsError names the setting, which is `said`."""
     host, colon, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or ("/" in host):
-        raise SettingsError(f"{said} takes HOST:PORT, such as 127.0.0.1:24224 or [::1]:24224, not {text!r}")
+        usual = str(BY_NAME[said].default).rpartition(":")[2]
+        raise SettingsError(
+            f"--{said} ({environment_name(said)}) takes HOST:PORT, such as 127.0.0.1:{usual} or [::1]:{usual}, not {text!r}"
+        )
     return host or "127.0.0.1", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())
 
 
 def shown(one: Field[Any], value: object) -> object:

@@ -4,6 +4,7 @@ as you like, each is there once: they are created under their own ids, and what 
 The one exception is a rollover between two runs: an id is unique in one index of a stream. Bulk requests tell the truth here:
 every item's answer is read, and what the server is too busy for is asked again."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,8 @@ def replay(client: Elasticsearch, settings: Settings, records: Iterable[Record],
 
 def write_dead(path: Path, refused: Iterable[Refused]) -> None:
     """Append one line a record: {"status": …, "reason": …, "event": {…}}. `from_dead` reads it."""
-    with path.open("ab") as file:
+    # They hold what applications logged: for their owner alone.
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
         for one in refused:
             line = {"status": one.status, "reason": one.reason, "event": one.record}
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

@@ -3,29 +3,38 @@
     def agree(plan: Plan) -> bool: ...          # show plan.steps and plan.notes, ask; False for --dry-run
     setup(settings, agree, done=tell)           # and ends with a check that our mapping is what a new stream gets
 
+Where Kibana's address is set, it is waited for before anything is done, and gets its dashboards last.
+
 Doing it twice is doing it once. The index template is put last: until then nothing that is put has an effect.
 
 `python -m logship.elastic.setup` writes the same bodies to `pipelines/elasticsearch/`, for those who put them themselves."""
 
 import json
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
 from logship.elastic import access, mapping
 from logship.elastic.access import Step
-from logship.elastic.client import connect, translated
-from logship.errors import ElasticError, SettingsError
+from logship.elastic.client import Kibana, connect, objects_of, translated
+from logship.errors import ElasticError, LogshipError, SettingsError
+from logship.search.query import Record
+from logship.search.times import rfc3339
 from logship.settings import Settings
 
 OLDEST: Final = (8, 19)
 BEYOND: Final = (10,)
 SPOKEN: Final = "8.19 to 9.x"
 FILES: Final = Path("pipelines/elasticsearch")
+DASHBOARDS: Final = Path("kibana/logship.ndjson")
+DATA_VIEW: Final = "logship-events"
+ARRIVAL_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +53,18 @@ class Plan:
         return tuple(step for step in self.steps if step.change != "keep")
 
 
-def setup(settings: Settings, agree: Callable[[Plan], bool], done: Callable[[Step], None] = lambda _: None) -> bool:
+def setup(
+    settings: Settings,
+    agree: Callable[[Plan], bool],
+    done: Callable[[Step], None] = lambda _: None,
+    dashboards: Path = DASHBOARDS,
+) -> bool:
     """Look, show the plan to `agree`, do it if that returns True, and check; False if it was not to be done.
 
     `done` hears of each step that was. ElasticError and SettingsError are sentences for people. Without changes nothing is
-    done, but `agree` sees the plan all the same."""
+    done, but `agree` sees the plan all the same. `dashboards`: what Kibana gets, if its address is set."""
     with connect(settings) as client:
-        plan = make_plan(client, settings)
+        plan = make_plan(client, settings, dashboards)
         agreed = agree(plan)
         if agreed:
             apply(client, settings, plan, done)
@@ -59,7 +73,7 @@ def setup(settings: Settings, agree: Callable[[Plan], bool], done: Callable[[Ste
         return agreed
 
 
-def make_plan(client: Elasticsearch, settings: Settings) -> Plan:
+def make_plan(client: Elasticsearch, settings: Settings, dashboards: Path = DASHBOARDS) -> Plan:
     """Look at the server and return what is to be done there; ElasticError where it must not or cannot be done."""
     name = _stream(settings)
     version = version_of(client, settings)
@@ -73,6 +87,10 @@ def make_plan(client: Elasticsearch, settings: Settings) -> Plan:
     for one in _streams(client, settings):
         steps += _stream_steps(client, settings, one, notes)
     steps += access.steps(client, settings, rights, notes)
+    if settings.kibana_url:
+        steps.append(_kibana_step(settings, dashboards))
+    else:
+        notes.append("Kibana gets nothing: to bring it dashboards, set LOGSHIP_KIBANA_URL")
     return Plan(settings.elastic_url, version, name, tuple(steps), tuple(notes))
 
 
@@ -231,6 +249,106 @@ def _bring_up(client: Elasticsearch, name: str, wanted: mapping.Body) -> None:
     except BadRequestError:
         # A field has another type there. The next index is made by the template; what is in the old one stays as it was.
         client.indices.rollover(alias=name)
+
+
+def _kibana_step(settings: Settings, dashboards: Path, kibana: Kibana | None = None) -> Step:
+    try:
+        lines = dashboards.read_bytes()
+        names = objects_of(lines)
+    except OSError as error:
+        raise SettingsError(
+            f"{dashboards}, what Kibana is to get, cannot be read ({error.strerror}): it lies in logship's repository, name "
+            "your copy with --dashboards; or leave LOGSHIP_KIBANA_URL out"
+        ) from error
+    except ValueError as error:
+        raise SettingsError(f"{dashboards} is no export of Kibana: {error}") from error
+    kibana = kibana or Kibana(settings)
+    kibana.wait()
+    there = kibana.there(lines)
+    ours = {
+        f"{one['type']}/{one['id']}": one["attributes"] for one in map(json.loads, lines.splitlines()) if "type" in one
+    }
+
+    def bring() -> None:
+        kibana.bring(lines)
+        kibana.default_view(DATA_VIEW)
+
+    path = f"{kibana.url}/api/saved_objects"
+    if there is None:
+        return Step("create", path, f"{len(names)} dashboards, panels and searches are not all there yet", bring)
+    if there != ours:
+        return Step("change", path, f"{sum(there[name] != ours[name] for name in ours)} of {len(names)} differ", bring)
+    return Step("keep", path, "is as it should be", bring)
+
+
+class Finding(NamedTuple):
+    """One hop of the way that an event takes. `mark`: good, look (works, but not as it might) or wrong."""
+
+    mark: Literal["good", "look", "wrong"]
+    what: str
+    found: str
+    advice: str = ""
+
+
+def doctor(
+    settings: Settings, put: Callable[[int, Record], object], seconds: float = ARRIVAL_SECONDS
+) -> Iterator[Finding]:
+    """Send one event the whole way, and tell of each hop until one is broken.
+
+    `put` sends a record of that time (ns) to the agent and returns when it is acknowledged, LogshipError otherwise. It is
+    waited for `seconds` until the event can be found. The reader's role is enough."""
+    name = _stream(settings)
+    with connect(settings) as client:
+        try:
+            with translated(settings, f"searching {name}"):
+                client.search(index=name, size=0, ignore_unavailable=True, allow_no_indices=True)
+        except ElasticError as error:
+            yield Finding("wrong", "elasticsearch", str(error), "set LOGSHIP_ELASTIC_URL and who asks")
+            return
+        yield Finding("good", "elasticsearch", f"{settings.elastic_url} answers, and {name} may be read")
+        yield _templates(client, settings)
+        now_ns, event_id = time.time_ns(), f"doctor-{uuid.uuid4().hex}"
+        event = {"event.id": event_id, "event.dataset": "logship.doctor", "message": "logship doctor was here"}
+        try:
+            put(now_ns, event)
+        except LogshipError as error:
+            yield Finding("wrong", "worker to agent", str(error), "start Fluent Bit, or set LOGSHIP_AGENT")
+            return
+        yield Finding("good", "worker to agent", f"{settings.agent} acknowledged one event")
+        yield _arrival(client, settings, event | {"@timestamp": rfc3339(now_ns)}, seconds)
+
+
+def _templates(client: Elasticsearch, settings: Settings) -> Finding:
+    try:
+        check(client, settings)
+    except ElasticError as error:
+        if error.status == 403:
+            return Finding("good", "templates", "not looked at: who asks may only read, as it should be")
+        return Finding("wrong", "templates", str(error), "logship setup elastic")
+    return Finding("good", "templates", f"a new {_stream(settings)} gets logship's mapping")
+
+
+def _arrival(client: Elasticsearch, settings: Settings, event: Record, seconds: float) -> Finding:
+    name, began = _stream(settings), time.monotonic()
+    what, query = "agent to elasticsearch", {"term": {"event.id": event["event.id"]}}
+    while time.monotonic() < began + seconds:
+        with translated(settings, f"searching {name}"):
+            hits = client.search(index=name, query=query, ignore_unavailable=True)["hits"]["hits"]
+        if hits and dict(hits[0]["_source"]) != event:
+            return Finding("look", what, f"the event came as {dict(hits[0]['_source'])}", "what changes it on the way?")
+        if hits and hits[0]["_id"] != event["event.id"]:
+            return Finding(
+                "wrong", what, f"its _id is {hits[0]['_id']}, so repeats are stored twice", "id_key: event.id"
+            )
+        if hits:
+            return Finding(
+                "good", what, f"the event was found {time.monotonic() - began:.1f} s after it was acknowledged"
+            )
+        time.sleep(0.25)
+    return Finding(
+        "wrong", what, f"the agent acknowledged the event, and {name} has not got it after {seconds:.0f} s",
+        "the agent keeps it: its log says why (ES_HOST, ES_USER and ES_PASSWORD, ES_STREAM); logship dead-letter",
+    )  # fmt: skip
 
 
 def _contains(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
