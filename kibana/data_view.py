@@ -6,7 +6,7 @@ from kibana.objects import DATA_VIEW, SEARCH, Body, saved, text
 from logship.elastic.mapping import PATTERN
 from logship.event.fields import FIELDS
 from logship.search.kql import Or, equal, text_of
-from logship.search.views import NODE
+from logship.search.views import LIFE, NODE
 
 NAME: Final = "logship events"
 DURATIONS: Final = ("event.duration", *(field.name for field in FIELDS if field.name.endswith("_ns")))
@@ -21,7 +21,7 @@ LABELS: Final = {
     "http.response.status_code": "Status",
     "http.request.id": "Request",
     "http.route": "Route",
-    "service.ephemeral_id": "Life",
+    LIFE: "Life",
     "logship.worker.slot": "Slot",
     "logship.worker.generation": "Generation",
     "log.level": "Level",
@@ -33,7 +33,7 @@ LINKS: Final = {
     "http.request.id": ("story", ("http.request.id", "trace.id")),
     "trace.id": ("story", ("http.request.id", "trace.id")),
     NODE: ("worker", (NODE,)),
-    "service.ephemeral_id": ("worker", ("service.ephemeral_id",)),
+    LIFE: ("worker", (LIFE,)),
     "http.route": ("slow", ("http.route",)),
     "error.type": ("failures", ("error.type",)),
     "log.logger": ("app-errors", ("log.logger",)),

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from kibana.objects import LENS, Body, kuery, saved, to_data_view
 from logship.search import kql
 from logship.search.meaning import KIND_OF
-from logship.search.views import NODE, View
+from logship.search.views import LIFE, NODE, View
 
 Chart = Literal["stacked", "parts", "lines", "heat", "table"]
 
@@ -22,10 +22,10 @@ SPLIT_SIZE: Final = 50
 TABLE_SIZE: Final = 100
 WORDS: Final = {
     "events": "Events", "count": "Count", "sum": "In all", "min": "Least", "max": "Most", "p50": "Half (p50)",
-    "p95": "p95", "p99": "p99", "share": "Share", "missing": "Not here",
+    "p95": "p95", "p99": "p99", "share": "Share", "missing": "Not here", "slot": "Slot",
 }  # fmt: skip
 HEADS: Final = {
-    NODE: "Worker", "http.route": "Route", "http.response.status_code": "Status", "service.ephemeral_id": "Life",
+    NODE: "Worker", "http.route": "Route", "http.response.status_code": "Status", LIFE: "Life",
     "log.level": "Level", "log.logger": "Logger",
 }  # fmt: skip
 PERCENT: Final[Body] = {"id": "percent", "params": {"decimals": 1}}
@@ -93,7 +93,7 @@ def lens(panel: Panel) -> Body:
                 }
             }
         },
-        "visualization": _drawn(panel),
+        "visualization": _drawn(panel, columns),
         "query": kuery(panel.query),
         "filters": [],
         "internalReferences": [],
@@ -113,6 +113,9 @@ def columns_of(panel: Panel) -> Body:
     """The columns of its layer in their order: what is split, time, what is measured."""
     view, found = panel.view, {}
     metrics = {name: one for metric in panel.metrics for name, one in _metric(view, metric).items()}
+    if view.split == LIFE:
+        # Whose life it was: a slot does not change in it, and the first events have none.
+        metrics["slot"] = _measured("slot", "max", "logship.worker.slot")
     if view.name == "stored":
         metrics |= _missing(view)
     if view.split is not None:
@@ -132,8 +135,9 @@ def _terms(field: str, panel: Panel, metrics: list[str]) -> Body:
         else ""
     )
     # Nothing is hidden where events are counted: what is beyond the size is Other, what has no such field is Missing.
-    # Kibana asks for Missing of texts alone.
+    # Kibana asks for Missing of texts alone; shares are of the events that have the field.
     other = counted and panel.chart != "heat"
+    missing = other and panel.view.shape == "counts"
     kind = "number" if KIND_OF[field] in ("integer", "number") else "string"
     return {
         "label": HEADS[field], "customLabel": True, "dataType": kind, "operationType": "terms", "isBucketed": True,
@@ -142,7 +146,7 @@ def _terms(field: str, panel: Panel, metrics: list[str]) -> Body:
             "size": TABLE_SIZE if panel.chart == "table" else SPLIT_SIZE,
             "orderBy": {"type": "column", "columnId": by} if by else {"type": "alphabetical", "fallback": False},
             "orderDirection": "desc" if by else "asc",
-            "otherBucket": other, "missingBucket": other and kind == "string", "parentFormat": {"id": "terms"},
+            "otherBucket": other, "missingBucket": missing and kind == "string", "parentFormat": {"id": "terms"},
             "include": [], "exclude": [], "includeIsRegex": False, "excludeIsRegex": False,
         },
     }  # fmt: skip
@@ -209,11 +213,11 @@ def _formula(name: str, formula: str, function: str, inner: Body, shown: Body) -
     return {name: root, **inner, result: _computed(label, "math", args, tinymathAst=tree)}
 
 
-def _drawn(panel: Panel) -> Body:
+def _drawn(panel: Panel, columns: Body) -> Body:
     layer = {"layerId": LAYER, "layerType": "data"}
     if panel.chart == "table":
-        splits = [SPLIT] + ([AND_SPLIT] if panel.view.and_split else [])
-        shown = [*splits, *panel.metrics, *(["missing"] if panel.view.name == "stored" else [])]
+        splits = [name for name in (SPLIT, "slot", AND_SPLIT) if name in columns]
+        shown = [*splits, *panel.metrics, *(name for name in ("missing",) if name in columns)]
         return {**layer, "columns": [{"columnId": name, "isTransposed": False} for name in shown]}
     if panel.chart == "heat":
         grid = {

@@ -16,7 +16,8 @@ Answer: TypeAlias = Rows | list[Bucket] | list[Share] | list[Stat]
 SERVED = 'event.dataset: "logship.request" and not event.action: "ws-open"'
 FAILED = "(http.response.status_code >= 500 or event.outcome: failure)"
 BEATS = 'event.action: ("worker-heartbeat" or "worker-closed" or "worker-lost" or "worker-ended")'
-NODE, ROUTE, STATUS, DURATION = "service.node.name", "http.route", "http.response.status_code", "event.duration"
+NODE, LIFE, ROUTE = "service.node.name", "service.ephemeral_id", "http.route"
+STATUS, DURATION = "http.response.status_code", "event.duration"
 TOLD_OF_REQUEST = (
     "@timestamp",
     NODE,
@@ -45,9 +46,9 @@ class View:
     """One view. `shape`: events as rows (`columns`; `greatest` first, else the newest), counts of events, the most
     frequent values with their share, or the statistics of `number`.
 
-    `split` and `and_split` are fields to split by; `over_time`: in buckets of time as well. `metrics`: which numbers of
-    an answer are shown: events, share, or those of a `Stat`. `unit`: of these numbers. `needs_id`: `where` has a {} for
-    the id of a request."""
+    `split` is the field to split by, `and_split` that within it where events are counted; `over_time`: in buckets of
+    time as well. `metrics`: which numbers of an answer are shown: events, share, or those of a `Stat`. `unit`: of these
+    numbers. `needs_id`: `where` has a {} for the id of a request."""
 
     name: str
     title: str
@@ -124,7 +125,7 @@ VIEWS: tuple[View, ...] = (
     View(
         "stored", "Numbered against stored",
         "How many events of each life are stored, and the number of its last: equal unless some are missing.",
-        "numbers", "event.sequence: *", "events", NODE, "service.ephemeral_id",
+        "numbers", "event.sequence: *", "events", LIFE,
         number="event.sequence", metrics=("count", "max"),
     ),
     View(
@@ -136,7 +137,7 @@ VIEWS: tuple[View, ...] = (
         View(
             f"dropped-{reason.replace('_', '-')}", f"Dropped: {reason.replace('_', ' ')}",
             f"Events that each life of a worker lost because {why}",
-            "numbers", f"{BEATS} and logship.dropped.{reason} > 0", "events", NODE, "service.ephemeral_id",
+            "numbers", f"{BEATS} and logship.dropped.{reason} > 0", "events", LIFE,
             number=f"logship.dropped.{reason}", metrics=("max",),
         )
         for reason, why in DROP_REASONS.items()
@@ -204,4 +205,4 @@ def answer(
         case "values":
             return source.top(query, view.split or "", limit)
         case "numbers":
-            return source.stats(query, view.number, view.and_split or view.split, times)
+            return source.stats(query, view.number, view.split, times)
