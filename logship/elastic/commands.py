@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 NOT_DONE: Final = 1
-DASHBOARDS: Final = "kibana/logship.ndjson"
 REFUSED: Final = "logship-refused.ndjson"
 SAY_SECONDS: Final = 0.5
 SAY_SECONDS_IN_A_FILE: Final = 10.0
@@ -41,11 +40,11 @@ A_DEAD_LETTER: Final = {"status", "reason", "event"}
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option(
-    "--dashboards", default=DASHBOARDS, show_default=True, metavar="FILE", type=click.Path(path_type=Path),
-    help="What Kibana gets, if LOGSHIP_KIBANA_URL is set.",
+    "--dashboards", metavar="FILE", type=click.Path(path_type=Path),
+    help="What Kibana gets, if LOGSHIP_KIBANA_URL is set; else the dashboards that come with logship.",
 )  # fmt: skip
 @click.option("--reader-key", metavar="NAME", help="Also make an API key that may only read, and print it.")
-def set_up(what: str, yes: bool, dry_run: bool, dashboards: Path, reader_key: str | None) -> int:
+def set_up(what: str, yes: bool, dry_run: bool, dashboards: Path | None, reader_key: str | None) -> int:
     """Put templates, roles and users into Elasticsearch, and dashboards into Kibana.
 
     `logship setup elastic` shows its plan first. Doing it twice is doing it once; what is not logship's is never
@@ -61,7 +60,7 @@ def set_up(what: str, yes: bool, dry_run: bool, dashboards: Path, reader_key: st
         return _agree(plan, yes, dry_run)
 
     _talk(f"looking at {settings.elastic_url}" + (f" and {settings.kibana_url}" if settings.kibana_url else ""))
-    agreed = setup.setup(settings, agree, lambda step: _talk(f"done: {step.path}"), dashboards)
+    agreed = setup.setup(settings, agree, lambda step: _talk(f"done: {step.path}"), dashboards or setup.DASHBOARDS)
     fine = agreed or not plans[0].changes
     if fine and not dry_run:
         _talk(f"{mapping.stream(settings.elastic_namespace)} is ready: a new index gets logship's mapping")

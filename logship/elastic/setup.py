@@ -32,7 +32,9 @@ OLDEST: Final = (8, 19)
 BEYOND: Final = (10,)
 SPOKEN: Final = "8.19 to 9.x"
 FILES: Final = Path("pipelines/elasticsearch")
-DASHBOARDS: Final = Path("kibana/logship.ndjson")
+# Beside this module in what is installed, at the project's root in a working copy.
+_SHIPPED: Final = Path(__file__).with_name("logship.ndjson")
+DASHBOARDS: Final = _SHIPPED if _SHIPPED.exists() else Path(__file__).parents[2] / "kibana/logship.ndjson"
 DATA_VIEW: Final = "logship-events"
 ARRIVAL_SECONDS: Final = 60.0
 
@@ -257,7 +259,7 @@ def _kibana_step(settings: Settings, dashboards: Path, kibana: Kibana | None = N
         names = objects_of(lines)
     except OSError as error:
         raise SettingsError(
-            f"{dashboards}, what Kibana is to get, cannot be read ({error.strerror}): it lies in logship's repository, name "
+            f"{dashboards}, what Kibana is to get, cannot be read ({error.strerror}): it comes with logship, name "
             "your copy with --dashboards; or leave LOGSHIP_KIBANA_URL out"
         ) from error
     except ValueError as error:
