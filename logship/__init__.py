@@ -1,10 +1,16 @@
-"""logship: every worker of an ASGI service leaves a structured, complete account of each request."""
+"""logship: every worker of an ASGI service leaves a structured, complete account of each request.
 
-from logship.errors import LogshipError
-from logship.settings import Settings
-from logship.worker.configure import configure, flush, shutdown
-from logship.worker.logs import get_logger
-from logship.worker.request import RequestLog
+A name of the front door is loaded when it is first asked for: the command line comes through here too, and needs none."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logship.errors import LogshipError
+    from logship.settings import Settings
+    from logship.worker.configure import configure, flush, shutdown
+    from logship.worker.logs import get_logger
+    from logship.worker.request import RequestLog
 
 __version__ = "0.1.0"
 
@@ -18,3 +24,25 @@ __all__ = [
     "get_logger",
     "shutdown",
 ]
+
+_HOMES = {
+    "LogshipError": "errors",
+    "RequestLog": "worker.request",
+    "Settings": "settings",
+    "configure": "worker.configure",
+    "flush": "worker.configure",
+    "get_logger": "worker.logs",
+    "shutdown": "worker.configure",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'logship' has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f"logship.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

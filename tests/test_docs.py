@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 # A module that holds a file format opens with its layout; docs/journal.md shows it as it is.
+# docs/kql.md shows what is said of it.
+WRONG = "http.response.status_code >= (500"
 FORMATS = ["state.home", "state.journal", "state.segment", "state.identity", "state.inflight", "state.slots"]
 
 
@@ -113,7 +115,7 @@ def spoken() -> list[tuple[str, str]]:
 def helps() -> dict[str, str]:
     """What `--help` of each command says; under "" what that of all of them says."""
     whole = said()
-    names = re.findall(r"^  ([a-z]+)  ", whole.partition("-h, --help")[2], re.MULTILINE)
+    names = re.findall(r"^  ([a-z-]+)  ", whole.partition("-h, --help")[2], re.MULTILINE)
     return {"": whole} | {name: said(name) for name in names}
 
 
@@ -134,7 +136,7 @@ def questions() -> list[tuple[str, str]]:
     """(page, KQL) of every question that a page shows."""
     lines = [(page, shlex.split(line, comments=True)[1:]) for page, line in spoken()]
     asked = [(page, words[1]) for page, words in lines if len(words) > 1 and words[0] in {"search", "tail", "verify"}]
-    return [(page, text) for page, text in asked if not text.startswith("-")]
+    return [(page, text) for page, text in asked if not text.startswith("-") and text != WRONG]
 
 
 @pytest.mark.parametrize(("page", "text"), questions())
@@ -270,7 +272,7 @@ def links() -> list[tuple[str, str]]:
 def test_links_lead_somewhere(page: str, link: str) -> None:
     path, _, section = link.partition("#")
     target = (ROOT / page).parent / path if path else ROOT / page
-    assert target.is_file()
+    assert target.exists()
     if section:
         heads = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
         assert section in {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}

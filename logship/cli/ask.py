@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import click
 
-from logship.cli import show as form_of
-from logship.cli.show import Column, Form, duration, form_options, glyph, plain, show, status_style, talk
+from logship.cli.show import Column, Form, duration, form_options, glyph, of_workers, plain, show, status_style, talk
 from logship.cli.source import (
     Window,
+    kql_argument,
     living_requests,
     make_query,
     moment_cell,
@@ -94,7 +94,7 @@ VERDICT = (
     Column("Stored", "stored", "{:,}".format, right=True, keep=3),
     Column("Missing", "missing", "{:,}".format, right=True, style=lambda n: "bold red" if n else "dim"),
     Column("Finding", "finding"),
-    Column("", "sentence", wrap=True, style=lambda _: ""),
+    Column("In words", "sentence", wrap=True, style=lambda _: ""),
 )
 FIELD = (
     Column("Field", "name"),
@@ -102,11 +102,6 @@ FIELD = (
     Column("Events", "events", "{:,}".format, right=True),
     Column("Meaning", "sentence", wrap=True, keep=1, style=lambda _: "dim"),
 )
-
-
-def kql_argument(command: form_of.F) -> form_of.F:
-    """Add the question, which may be left out."""
-    return click.argument("kql", default="")(command)
 
 
 @click.command()
@@ -172,9 +167,9 @@ def _arriving(asked: Source, query: Query, key: str | None) -> Iterator[list[Rec
     away = False
     while True:
         try:
-            if away and streams.is_ahead(key, asked.tail(query, None).next):
+            if away and streams.is_ahead(key, now := asked.tail(query, None).next):
+                key = now
                 talk("skipped: another store answers here now; events from now on")
-                key = asked.tail(query, None).next
             rows = asked.tail(query, key, PAGE_ROWS)
         except SourceError as error:
             if not away:
@@ -324,16 +319,7 @@ def _workers(asked: Source, form: Form | None, window: dict[str, Any]) -> int:
 
     query, now_ns = make_query(Window(**window), default_last="15m"), time.time_ns()
     rows = report(asked, query.since_ns or 0, query.until_ns if query.until_ns is not None else now_ns)
-    return show(_short_nodes(list(map(plain, rows)), form), worker_columns(now_ns), form)
-
-
-def _short_nodes(rows: list[dict[str, Any]], form: Form | None) -> list[dict[str, Any]]:
-    """On a terminal without the host and instance that all of them share; they stand above the table."""
-    shared = {row["node"].rpartition("/")[0] for row in rows}
-    if form is not None or not sys.stdout.isatty() or len(shared) != 1 or not all(row["node"] for row in rows):
-        return rows
-    talk(f"{shared.pop()}")
-    return [{**row, "node": row["node"].rpartition("/")[2]} for row in rows]
+    return show(of_workers(rows, form), worker_columns(now_ns), form)
 
 
 @click.command()
@@ -377,7 +363,7 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     query = make_query(Window(kql, **window))
     asked = open_source(source)
     verdicts = report(asked, query, time.time_ns())
-    if not show(map(plain, verdicts), VERDICT, form):
+    if not show(of_workers(verdicts, form), VERDICT, form):
         talk(nothing_found(asked, query))
         return NOTHING
     finding = overall(verdicts)

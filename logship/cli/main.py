@@ -3,6 +3,8 @@
 Status: 0 found or done, 1 nothing found (verify: something is missing), 2 a question or a set-up that makes no sense,
 3 whom we ask cannot be reached, 4 verify cannot know, 70 a mistake of ours, 130 Ctrl-C."""
 
+import difflib
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +19,46 @@ if TYPE_CHECKING:
 WRONG, UNREACHABLE, OUR_FAULT, INTERRUPTED = 2, 3, 70, 130
 # Which extra brings a package that a command asked for.
 EXTRA_OF = {"click": "cli", "rich": "cli", "elasticsearch": "elastic"}
+ELASTIC = "Elasticsearch"
+# By what they are for: where each one is, and what it does.
+COMMANDS = {
+    "Collect": {
+        "up": ("cli.up", "Collect events from workers, keep them, and answer questions."),
+        "run": ("cli.up", "Run a server with logship in all its processes."),
+        "page": ("cli.up", "Answer questions from any source, over HTTP and in a browser."),
+    },
+    "Ask": {
+        "search": ("cli.ask", "Find events with KQL, newest last."),
+        "tail": ("cli.ask", "Show events as they arrive."),
+        "count": ("cli.ask", "Count events."),
+        "top": ("cli.ask", "List the most frequent values of a field."),
+        "fields": ("cli.ask", "List the fields that occur."),
+        "context": ("cli.ask", "Show what happened before and after an event."),
+        "trace": ("cli.draw", "Draw a request with its log lines as a waterfall."),
+    },
+    "Workers": {
+        "workers": ("cli.ask", "List the workers: load, latency, errors, losses."),
+        "view": ("cli.draw", "Draw a view of the catalogue."),
+        "inflight": ("cli.ask", "List requests that run now or died with their worker."),
+        "verify": ("cli.ask", "Subtract: did every event of every worker arrive?"),
+    },
+    "Move": {
+        "export": ("cli.move", "Write all that matches as NDJSON, CSV or Parquet."),
+        "import": ("cli.move", "Take in NDJSON, Parquet, or another store."),
+    },
+    ELASTIC: {
+        "setup": ("elastic.commands", "Set up Elasticsearch and Kibana; shows its plan first."),
+        "replay": ("elastic.commands", "Move events of a store or an export into Elasticsearch."),
+        "dead-letter": ("elastic.commands", "Show what Fluent Bit gave up, and send it again."),
+    },
+    "Tell": {
+        "doctor": ("cli.tell", "Say what is reachable, what is wrong, and what to do."),
+        "settings": ("cli.tell", "Print every setting, its value and its origin."),
+        "demo": ("cli.tell", "Run a shop, its traffic and an accident to look at."),
+        "completion": ("cli.tell", "Print what makes a shell complete."),
+    },
+}
+PLACES = {name: place for some in COMMANDS.values() for name, (place, _) in some.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,28 +95,39 @@ def status_of(arguments: Sequence[str]) -> int:
 
 
 def commands() -> "click.Group":
-    """Every command, listed by what it is for. Each imports what it needs when it runs, so that --help is quick."""
+    """Every command, listed by what it is for. Each is imported when it is called, so that the others cost it nothing."""
     import click
 
-    from logship.cli import ask, draw, move, tell, up
+    class Listed(click.Group):
+        """The commands of `COMMANDS`, in their order."""
 
-    groups = {
-        "Collect": [up.up, up.run],
-        "Ask": [ask.search, ask.tail, ask.count, ask.top, ask.fields, ask.context, draw.trace],
-        "Workers": [ask.workers, draw.view, ask.inflight, ask.verify],
-        "Move": [move.export, move.import_],
-        "Tell": [tell.doctor, tell.settings, tell.demo, tell.completion],
-    }
+        def list_commands(self, ctx: click.Context) -> list[str]:
+            return list(PLACES)
 
-    class Grouped(click.Group):
-        """Commands in the order of their groups."""
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+            if cmd_name not in PLACES:
+                return None
+            home = importlib.import_module(f"logship.{PLACES[cmd_name]}")
+            if cmd_name in COMMANDS[ELASTIC]:
+                return next((one for one in home.COMMANDS if one.name == cmd_name), None)
+            command: click.Command = getattr(home, "import_" if cmd_name == "import" else cmd_name)
+            return command
+
+        def resolve_command(
+            self, ctx: click.Context, args: list[str]
+        ) -> tuple[str | None, click.Command | None, list[str]]:
+            if args and args[0] not in PLACES and not args[0].startswith("-"):
+                near = difflib.get_close_matches(args[0], PLACES, n=1)
+                hint = f"did you mean {near[0]}?" if near else "logship --help lists them"
+                ctx.fail(f"there is no command {args[0]!r}; {hint}")
+            return super().resolve_command(ctx, args)
 
         def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-            for title, some in groups.items():
+            for title, some in COMMANDS.items():
                 with formatter.section(title):
-                    formatter.write_dl([(one.name or "", one.get_short_help_str(80)) for one in some])
+                    formatter.write_dl([(name, sentence) for name, (_, sentence) in some.items()])
 
-    @click.group(cls=Grouped, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+    @click.group(cls=Listed, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
     @click.version_option(__version__, prog_name="logship")
     def logship() -> None:
         """What every worker of an ASGI service did: collected, and asked.
@@ -82,9 +135,6 @@ def commands() -> "click.Group":
         Answers go to stdout, everything else to stderr. The status is 0 when something was found, 1 when nothing was,
         2 when the question made no sense, and 3 when whom it asks cannot be reached."""
 
-    for some in groups.values():
-        for one in some:
-            logship.add_command(one)
     return logship
 
 
@@ -96,9 +146,13 @@ def _run(arguments: Sequence[str], typed: dict[str, str]) -> int:
     try:
         ended = commands().main(list(arguments), prog_name="logship", standalone_mode=False, obj=typed)
         sys.stdout.flush()
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return error.exit_code
+        return WRONG
+    except click.ClickException as error:
+        usage = error.ctx.get_usage() + "\n" if isinstance(error, click.UsageError) and error.ctx else ""
+        sentence = error.format_message().rstrip(".")
+        return _say(sentence[:1].lower() + sentence[1:], error.exit_code, usage)
     except click.Abort:
         return INTERRUPTED
     except Enough:
@@ -129,6 +183,6 @@ def _mistake(error: Exception) -> int:
     return _say(f"a mistake in logship, please report it ({told}); python -X dev -m logship shows where", OUR_FAULT)
 
 
-def _say(sentence: str, status: int) -> int:
-    sys.stderr.write(f"error: {sentence}\n")
+def _say(sentence: str, status: int, above: str = "") -> int:
+    sys.stderr.write(f"{above}error: {sentence}\n")
     return status

@@ -13,12 +13,13 @@ from typing import Any, BinaryIO, Literal, Protocol
 import click
 import orjson
 
-from logship.cli.ask import NOTHING, kql_argument
+from logship.cli.ask import NOTHING
 from logship.cli.show import Enough, talk
 from logship.cli.source import (
     Entries,
     Forward,
     Window,
+    kql_argument,
     listens,
     make_query,
     nothing_found,

@@ -100,6 +100,20 @@ def plain(value: object) -> dict[str, Any]:
     return row
 
 
+def of_workers(values: Iterable[object], form: Form | None) -> list[dict[str, Any]]:
+    """Rows with a "node" as people read them; a supervisor has none, and is named by its service and process.
+
+    On a terminal without the host and instance that all share: they stand above the table."""
+    rows = [plain(value) for value in values]
+    if form is not None:
+        return rows
+    shared = {row["node"].rpartition("/")[0] for row in rows if row["node"]}
+    if len(shared) == 1 and sys.stdout.isatty():
+        talk(f"workers of {shared.pop()}")
+        rows = [{**row, "node": row["node"].rpartition("/")[2]} for row in rows]
+    return [{**row, "node": row["node"] or f"{row['service'] or 'process'} {row['pid'] or ''}".strip()} for row in rows]
+
+
 def clean(text: str) -> str:
     """Text that a terminal takes as text: control characters as \\n, \\x1b."""
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)

@@ -3,7 +3,6 @@
 import calendar
 import contextlib
 import socket
-import ssl
 import struct
 import sys
 import time
@@ -26,6 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 KNOCK_SECONDS = 0.5
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked there, not bound
 IN_UTC = "logship.utc"
+PLACES = "DIR|URL|elastic"
+WHERE = "A store, a collector or Elasticsearch; without it the collector of this machine, else its store."
 ANSWER_SECONDS = 30.0
 TAG = "logship.events"
 TIME = struct.Struct(">II")
@@ -78,10 +79,14 @@ class Window:
     slot: int | None = None
 
 
+def kql_argument(command: F) -> F:
+    """Add the question, which may be left out."""
+    return click.argument("kql", default="")(command)
+
+
 def source_option(command: F) -> F:
     """Add --source and --utc."""
-    words = "A store's directory or a collector's URL; without it the collector of this machine, else its store."
-    command = click.option("--source", metavar="DIR|URL", help=words)(command)
+    command = click.option("--source", metavar=PLACES, help=WHERE)(command)
     return click.option(
         "--utc", is_flag=True, expose_value=False, callback=_utc, help="Times in UTC, typed and shown."
     )(command)
@@ -125,19 +130,21 @@ def make_query(window: Window, default_last: str | None = None) -> Query:
     return Query(every(parse(window.kql), slot), since_ns, until_ns)
 
 
-def open_source(given: str | None) -> Source:
-    """Whoever answers. SourceError says whom we tried and what to start."""
+def open_source(given: str | None, limit_seconds: float = 0) -> Source:
+    """Whoever answers; a store cancels what takes it longer. SourceError says whom we tried and what to start."""
     settings = load({"source": given})
     if "://" in settings.source:
         return _remote(settings.source, settings)
+    if settings.source == "elastic":
+        return _elastic(settings)
     if settings.source:
-        return _local(Path(settings.source))
+        return _local(Path(settings.source), limit_seconds)
     url = collector_url(settings)
     if url and listens(*host_and_port(url.removeprefix("http://"), "http")):
         return _remote(url, settings)
     store = Path(settings.store_dir)
     if store.is_dir():
-        return _local(store)
+        return _local(store, limit_seconds)
     nobody = f"no collector listens at {url} and" if url else ""
     raise SourceError(f"{nobody} there is no store in {store}; start a collector with: logship up".strip())
 
@@ -248,8 +255,12 @@ class Forward:
         self._reader = AckReader()
         try:
             self._socket = self._connect(settings)
+        except OSError as error:
+            raise SourceError(f"{address}: {error.strerror or error}") from error
+        try:
             self._greet(settings)
         except (OSError, WireError) as error:
+            self._socket.close()
             raise SourceError(f"{address}: {getattr(error, 'strerror', None) or error}") from error
 
     def put(self, entries: Entries) -> tuple[int, int]:
@@ -288,6 +299,8 @@ class Forward:
         connection.settimeout(ANSWER_SECONDS)
         if not self.address.tls:
             return connection
+        import ssl
+
         context = ssl.create_default_context(cafile=settings.agent_ca_file or None)
         return context.wrap_socket(connection, server_hostname=self.address.host)
 
@@ -327,10 +340,16 @@ def _remote(url: str, settings: Settings) -> Source:
     return HttpSource(url, settings.token)
 
 
-def _local(directory: Path) -> Source:
+def _elastic(settings: Settings) -> Source:
+    from logship.elastic.source import ElasticSource
+
+    return ElasticSource(settings, zone=zone())
+
+
+def _local(directory: Path, limit_seconds: float) -> Source:
     from logship.store.reader import Reader
 
-    return Reader(directory, zone=zone())
+    return Reader(directory, zone=zone(), limit_seconds=limit_seconds)
 
 
 def _utc(context: click.Context, _: click.Parameter, given: bool) -> None:

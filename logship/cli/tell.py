@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from logship.cli.show import Column, Form, duration, form_options, plain, show, size, talk
-from logship.cli.source import Forward, collector_url, living_requests, open_source
+from logship.cli.source import PLACES, Forward, collector_url, living_requests, open_source
 from logship.errors import LogshipError, SettingsError, SourceError
 from logship.settings import Settings, load, table
 
@@ -82,7 +82,7 @@ class Finding:
 
 @click.command()
 @click.option("--send", is_flag=True, help="Send one event through the agent and wait for its acknowledgement.")
-@click.option("--source", metavar="DIR|URL", help="Look at this store or collector.")
+@click.option("--source", metavar=PLACES, help="Look at this store, collector or Elasticsearch.")
 @form_options
 def doctor(send: bool, source: str | None, form: Form | None) -> int:
     """Look at everything a worker and a collector need, and say what is wrong and what to do.

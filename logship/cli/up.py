@@ -1,12 +1,11 @@
 """Commands that run something until they are stopped.
 
-`logship up`: collector, store and page in one process and one event loop, put together here. `logship run`: a server
-with `logship.auto` in each of its processes, and not one line of its code changed; its output is inherited, signals
-that we get are its signals, and its end is ours."""
+`logship up`: collector, store and page in one process and one event loop, put together here. `logship page`: the page
+alone, over any source. `logship run`: a server with `logship.auto` in each of its processes, and not one line of its code
+changed; its output is inherited, signals that we get are its signals, and its end is ours."""
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import resource
@@ -16,13 +15,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from logship.cli.show import Form, show, talk
+from logship.cli.source import PLACES, WHERE, open_source, zone
 from logship.errors import ListenError, SettingsError
-from logship.settings import Settings, child_environment, host_and_port, inherited, load
+from logship.settings import Settings, child_environment, host_and_port, inherited, is_loopback, load
+from logship.wire.address import parse_address
 
 if TYPE_CHECKING:
     import uvicorn
@@ -37,33 +38,40 @@ BACKLOG = 256
 PAGE_STOP_SECONDS = 2
 # A question that takes longer is cancelled: the next one, and the collector beside it, need the cores.
 QUESTION_SECONDS = 20.0
+# Values of LOGSHIP_AGENT that are no address.
+NO_AGENT = ("stdout", "console", "off")
 INJECT = Path(__file__).parent / "inject"
 NOT_RUNNABLE, NOT_FOUND = 126, 127  # what a shell answers
 # These cannot be caught, or are about ourselves: faults, and what the kernel says of our own child.
 OURS = {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 TERMINAL = {
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTSTP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGWINCH,
-    signal.SIGHUP,
-}
+    signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH, signal.SIGHUP,
+}  # fmt: skip
+NEXT = """
+next, in another terminal:
+  logship run uvicorn shop:app --workers 4     your service, without a change of code
+  logship tail                                 events as they arrive
+  logship workers                              what each worker does
+"""
 # struct siginfo_t: the kernel itself sent it, as it does for the keys of a terminal.
 SI_KERNEL = 0x80
+
+
+HTTP = click.option("--http", metavar="HOST:PORT", help="Where questions are answered (127.0.0.1:24280); off: nowhere.")
+TOKEN = click.option(
+    "--token", metavar="TEXT", help="Secret that who asks must know; LOGSHIP_TOKEN hides it from other users."
+)
+JSON = click.option("--json", "form", flag_value="json", help="Say where it listens as one JSON object on stdout.")
 
 
 @click.command()
 @click.option("--dir", "store_dir", type=click.Path(file_okay=False), metavar="DIR", help="Where events are kept.")
 @click.option("--forward", metavar="HOST:PORT", help="Where events come in (127.0.0.1:24224); off: nowhere.")
 @click.option("--unix", metavar="PATH", help="A unix socket where events come in as well.")
-@click.option("--http", metavar="HOST:PORT", help="Where questions are answered (127.0.0.1:24280); off: nowhere.")
-@click.option(
-    "--token", metavar="TEXT", help="Secret that who asks must know; LOGSHIP_TOKEN hides it from other users."
-)
+@HTTP
+@TOKEN
 @click.option("--adopt", is_flag=True, help="Take in the journals of every dead worker here, whatever agent it had.")
-@click.option("--json", "form", flag_value="json", help="Say where it listens as one JSON object on stdout.")
+@JSON
 def up(adopt: bool, form: Form | None, **given: str | None) -> int:
     """Collect events from workers, keep them, and answer questions, until stopped."""
     settings = load(given)
@@ -74,14 +82,57 @@ def up(adopt: bool, form: Form | None, **given: str | None) -> int:
     import logship.page.app
     import logship.store.store  # noqa: F401
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("logship").setLevel(logging.INFO)
+    _speak()
+    # Whatever lies below it is of its user alone; a directory that is there already is left as it is.
+    with contextlib.suppress(OSError):
+        Path(settings.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
     asyncio.run(_serve(settings, adopt, form))
     return 0
 
 
+@click.command()
+@click.option("--source", metavar=PLACES, help=WHERE)
+@HTTP
+@TOKEN
+@JSON
+def page(form: Form | None, source: str | None, **given: str | None) -> int:
+    """Answer questions from any source, over HTTP and in a browser, until stopped.
+
+    For example a store that no collector writes any more: logship page --source /srv/old-store"""
+    settings = load({"source": source, "forward": "off", **given})
+    if settings.http == "off":
+        raise SettingsError("http is off: there is nothing to do")
+    _check(settings)
+    asked = open_source(source, QUESTION_SECONDS)
+    asked.oldest_ns()  # that it cannot be reached is told before anything listens
+    _speak()
+    asyncio.run(_answer(settings, asked, form))
+    return 0
+
+
+async def _answer(settings: Settings, asked: "Source", form: Form | None) -> None:
+    from logship.page.app import Around
+
+    stop = _stop_on_signals()
+    with contextlib.closing(_listen(settings.http)) as listener:
+        host, _ = host_and_port(settings.http, "http")
+        server = _page(asked, Around(dict, stop.is_set, settings.token, (host, socket.gethostname())))
+        if form == "json":
+            _json({"http": _url(listener)})
+        else:
+            talk(f"answering   {_url(listener)}")
+        await _until(stop, None, server, listener)
+
+
+def _speak() -> None:
+    """Our own log on stderr, as sentences; what is wrong has its level in front."""
+    for level, word in ((logging.INFO, ""), (logging.WARNING, "warning: "), (logging.ERROR, "error: ")):
+        logging.addLevelName(level, word)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s%(message)s", stream=sys.stderr)
+    logging.getLogger("logship").setLevel(logging.INFO)
+
+
 async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
-    from logship.cli.source import zone
     from logship.collector.adopt import Adopter
     from logship.collector.serve import Collector
     from logship.store.reader import Reader
@@ -114,10 +165,12 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
 
 
 async def _until(
-    stop: asyncio.Event, collector: "Collector", server: "uvicorn.Server", listener: socket.socket | None
+    stop: asyncio.Event, collector: "Collector | None", server: "uvicorn.Server", listener: socket.socket | None
 ) -> None:
     """Return when `stop` is set; raise when a part ends by itself."""
-    tasks = [asyncio.create_task(stop.wait()), asyncio.create_task(collector.broken())]
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if collector is not None:
+        tasks.append(asyncio.create_task(collector.broken()))
     page = asyncio.create_task(server.serve([listener])) if listener is not None else None
     try:
         done, _ = await asyncio.wait([*tasks, page] if page else tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +268,7 @@ def _listen(text: str) -> socket.socket:
 
 def _check(settings: Settings) -> None:
     """Refuse to answer strangers, and say it when strangers may send."""
-    if settings.http != "off" and not settings.token and not _is_loopback(host_and_port(settings.http, "http")[0]):
+    if settings.http != "off" and not settings.token and not is_loopback(host_and_port(settings.http, "http")[0]):
         raise SettingsError(
             f"http {settings.http} is open to other machines; give --token, or set LOGSHIP_TOKEN to a secret of your own"
         )
@@ -223,34 +276,32 @@ def _check(settings: Settings) -> None:
         raise SettingsError("forward and http are off and unix is not set: there is nothing to do")
     if settings.forward != "off":
         host, _ = host_and_port(settings.forward, "forward")
-        if not settings.collector_shared_key and not _is_loopback(host):
+        if not settings.collector_shared_key and not is_loopback(host):
             talk(
                 f"warning: whoever reaches {settings.forward} can send events; LOGSHIP_COLLECTOR_SHARED_KEY asks for a key"
             )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _say_where(settings: Settings, addresses: list[str], listener: socket.socket | None, form: Form | None) -> None:
-    from logship.collector.listen import address
-
-    url = f"http://{address(listener)}" if listener is not None else None
+    url = _url(listener) if listener is not None else None
     if form == "json":
-        show([{"forward": addresses, "http": url, "store": settings.store_dir}], (), "json")
-        sys.stdout.flush()
+        _json({"forward": addresses, "http": url, "store": settings.store_dir})
         return
     talk(f"collecting  {', '.join(addresses) or 'nothing'}")
     talk(f"answering   {url or 'nobody'}")
     talk(f"keeping in  {settings.store_dir}")
-    talk("\nnext, in another terminal:")
-    talk("  logship run uvicorn shop:app --workers 4     your service, without a change of code")
-    talk("  logship tail                                 events as they arrive")
-    talk("  logship workers                              what each worker does\n")
+    talk(NEXT)
+
+
+def _url(listener: socket.socket) -> str:
+    from logship.collector.listen import address
+
+    return f"http://{address(listener)}"
+
+
+def _json(where: dict[str, object]) -> None:
+    show([where], (), "json")
+    sys.stdout.flush()
 
 
 @click.command(
@@ -266,7 +317,9 @@ def run(command: tuple[str, ...]) -> int:
 
     For example: logship run uvicorn shop:app --workers 4. Works with uvicorn, gunicorn, granian and hypercorn. The
     status is that of the command."""
-    load()  # a setting that makes no sense is told here once, and not by every worker
+    settings = load()  # a setting that makes no sense is told here once, and not by every worker
+    if settings.agent not in NO_AGENT and not settings.agent.startswith("file:"):
+        parse_address(settings.agent)
     path = os.pathsep.join(filter(None, [str(INJECT), inherited("PYTHONPATH")]))
     environment = child_environment({"PYTHONPATH": path, "LOGSHIP_SUPERVISED": str(os.getpid())})
     return supervise(command, environment)

@@ -11,6 +11,8 @@ from logship.search.times import parse_time, span
 
 # One answer is made in memory: 10,000 records of the largest size would be 640 MB, of the usual size 10 MB.
 LIMIT_ROWS = 10_000
+# What is left to 64 bits is room for a span before or after it.
+FAR_NS = 9_200_000_000_000_000_000
 QUERY_NAMES = ("q", "since", "until", "last", "since_ns", "until_ns")
 
 
@@ -77,5 +79,7 @@ class Asked:
         if exact is not None:
             if len(exact) > 20 or not exact.isascii() or not exact.removeprefix("-").isdigit():
                 raise QuestionError(f"{name}_ns is a number of nanoseconds since 1970, not {exact!r}")
+            if abs(int(exact)) > FAR_NS:
+                raise QuestionError(f"{name}_ns lies beyond the years that can be told, 1678 and 2261")
             return int(exact)
         return parse_time(text, self.now_ns, self._zone) if text else None

@@ -12,42 +12,42 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, Logship, Up, environment
+from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
 
 
 def lines(text: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines()]
 
 
-def test_search_finds_what_was_acknowledged_newest_last(up: Up, logship: Logship) -> None:
-    up.put(1, 2, 3, **{"log.level": "info", "event.duration": 12_300_000})
-    told = logship("search", "--source", up.http)
+def test_search_finds_what_was_acknowledged_newest_last(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, 3, **{"log.level": "info", "event.duration": 12_300_000})
+    told = logship("search", "--source", kept.at)
     assert told.returncode == 0
     assert [line[-1] for line in lines(told.stdout)] == ["event 1", "event 2", "event 3"]
     assert lines(told.stdout)[0][3:6] == ["info", "", "12.3ms"]
 
 
-def test_search_answers_as_json_and_csv(up: Up, logship: Logship) -> None:
-    up.put(1, 2, labels={"a": "x,y"})
-    told = [json.loads(line) for line in logship("search", "--json", "--source", up.http).stdout.splitlines()]
+def test_search_answers_as_json_and_csv(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, labels={"a": "x,y"})
+    told = [json.loads(line) for line in logship("search", "--json", "--source", kept.at).stdout.splitlines()]
     assert [record["event.sequence"] for record in told] == [1, 2]
-    rows = list(csv.DictReader(logship("search", "--csv", "--source", up.http).stdout.splitlines()))
+    rows = list(csv.DictReader(logship("search", "--csv", "--source", kept.at).stdout.splitlines()))
     assert [row["message"] for row in rows] == ["event 1", "event 2"]
     assert rows[0]["labels.a"] == "x,y"
 
 
-def test_search_finds_nothing_and_says_where_the_store_begins(up: Up, logship: Logship) -> None:
-    assert "the store is empty" in logship("search", "--source", up.http).stderr
-    up.put(1)
-    told = logship("search", "message: other", "--source", up.http)
+def test_search_finds_nothing_and_says_where_the_store_begins(kept: Kept, logship: Logship) -> None:
+    assert "the store is empty" in logship("search", "--source", kept.at).stderr
+    kept.put(1)
+    told = logship("search", "message: other", "--source", kept.at)
     assert (told.returncode, told.stdout) == (1, "")
     assert "nothing; the store begins at 20" in told.stderr
 
 
-def test_a_slot_a_window_and_a_limit_narrow_the_search(up: Up, logship: Logship) -> None:
-    up.put(1, 2, **{"logship.worker.slot": 0})
-    up.put(3, 4, **{"logship.worker.slot": 1})
-    ask = ("search", "--source", up.http)
+def test_a_slot_a_window_and_a_limit_narrow_the_search(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, **{"logship.worker.slot": 0})
+    kept.put(3, 4, **{"logship.worker.slot": 1})
+    ask = ("search", "--source", kept.at)
     assert [line[-1] for line in lines(logship(*ask, "--slot", "1").stdout)] == ["event 3", "event 4"]
     told = logship(*ask, "--limit", "1")
     assert [line[-1] for line in lines(told.stdout)] == ["event 4"]
@@ -72,11 +72,11 @@ def test_the_collector_of_this_machine_is_asked_without_a_source(up: Up, logship
     assert told.returncode == 0, told.stderr
 
 
-def test_control_characters_never_reach_a_terminal(up: Up, tmp_path: Path) -> None:
-    up.put(1, message="before \x1b[2J\x07 \u202e after")
+def test_control_characters_never_reach_a_terminal(kept: Kept, tmp_path: Path) -> None:
+    kept.put(1, message="before \x1b[2J\x07 \u202e after")
     main, terminal = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "search", "--source", up.http], env=environment(tmp_path, NO_COLOR="1"), stdout=terminal
+        [*COMMAND, "search", "--source", kept.at], env=environment(tmp_path, NO_COLOR="1"), stdout=terminal
     )
     assert process.wait(60) == 0
     os.close(terminal)
@@ -108,27 +108,27 @@ def test_tail_shows_what_arrives_from_now_on(up: Up, tmp_path: Path) -> None:
     process.stdout.close()
 
 
-def test_workers_lists_them(up: Up, logship: Logship) -> None:
-    up.put(1, 2, **{"service.node.name": "h/shop/w0", "logship.worker.slot": 0, "event.dataset": "logship.request"})
-    (row,) = map(json.loads, logship("workers", "--json", "--source", up.http).stdout.splitlines())
+def test_workers_lists_them(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, **{"service.node.name": "h/shop/w0", "logship.worker.slot": 0, "event.dataset": "logship.request"})
+    (row,) = map(json.loads, logship("workers", "--json", "--source", kept.at).stdout.splitlines())
     assert (row["node"], row["slot"], row["state"]) == ("h/shop/w0", 0, "alive")
-    assert logship("workers", "--until", "1d", "--since", "2d", "--source", up.http).returncode == 1
+    assert logship("workers", "--until", "1d", "--since", "2d", "--source", kept.at).returncode == 1
 
 
 @pytest.mark.parametrize(("sequences", "status", "finding"), [((1, 2, 3), 0, "complete"), ((1, 3), 1, "missing")])
 def test_verify_says_whether_everything_arrived(
-    up: Up, logship: Logship, sequences: tuple[int, ...], status: int, finding: str
+    kept: Kept, logship: Logship, sequences: tuple[int, ...], status: int, finding: str
 ) -> None:
-    up.put(*sequences)
-    up.put(4, **{"event.dataset": "logship.worker", "event.action": "worker-closed", "logship.emitted": 4})
-    told = logship("verify", "--json", "--source", up.http)
+    kept.put(*sequences)
+    kept.put(4, **{"event.dataset": "logship.worker", "event.action": "worker-closed", "logship.emitted": 4})
+    told = logship("verify", "--json", "--source", kept.at)
     assert told.returncode == status
     assert json.loads(told.stdout)["finding"] == finding
 
 
-def test_inflight_names_requests_that_died_with_their_worker(up: Up, logship: Logship) -> None:
-    assert logship("inflight", "--source", up.http).returncode == 1
-    up.put(
+def test_inflight_names_requests_that_died_with_their_worker(kept: Kept, logship: Logship) -> None:
+    assert logship("inflight", "--source", kept.at).returncode == 1
+    kept.put(
         1,
         **{
             "event.action": "worker-lost",
@@ -138,61 +138,60 @@ def test_inflight_names_requests_that_died_with_their_worker(up: Up, logship: Lo
             "logship.worker.slot": 3,
         },
     )
-    told = logship("inflight", "3", "--json", "--source", up.http)
+    told = logship("inflight", "3", "--json", "--source", kept.at)
     assert told.returncode == 0
     row = json.loads(told.stdout)
     assert (row["state"], row["id"], row["what"], row["age_ns"]) == ("lost", "abc", "GET /slow", 1_234_000_000)
-    assert logship("inflight", "4", "--source", up.http).returncode == 1
+    assert logship("inflight", "4", "--source", kept.at).returncode == 1
 
 
-def test_times_are_those_of_the_person_and_utc_on_demand(up: Up, logship: Logship) -> None:
-    up.put(1)
-    asked = ("search", "--source", up.http)
+def test_times_are_those_of_the_person_and_utc_on_demand(kept: Kept, logship: Logship) -> None:
+    kept.put(1)
+    asked = ("search", "--source", kept.at)
     assert lines(logship(*asked, TZ="Asia/Tokyo").stdout)[0][0].endswith("+0900")
     assert lines(logship(*asked, "--utc", TZ="Asia/Tokyo").stdout)[0][0].endswith("+0000")
-    assert "JST +09:00" in logship("search", "nothing", "--source", up.http, TZ="Asia/Tokyo").stderr
+    assert "JST +09:00" in logship("search", "nothing", "--source", kept.at, TZ="Asia/Tokyo").stderr
     ago = ("--since", "now-1h", "--until", "now+1h")
     assert logship(*asked, *ago, TZ="America/New_York").returncode == 0
 
 
-def test_count_counts(up: Up, logship: Logship) -> None:
-    up.put(1, 2, 3)
-    told = logship("count", "event.sequence >= 2", "--source", up.http)
+def test_count_counts(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, 3)
+    told = logship("count", "event.sequence >= 2", "--source", kept.at)
     assert (told.returncode, told.stdout) == (0, "2\n")
-    assert json.loads(logship("count", "--json", "--source", up.http).stdout) == {"count": 3}
-    assert logship("count", "event.sequence > 9", "--source", up.http).returncode == 1
+    assert json.loads(logship("count", "--json", "--source", kept.at).stdout) == {"count": 3}
+    assert logship("count", "event.sequence > 9", "--source", kept.at).returncode == 1
 
 
-def test_top_lists_values_with_their_share(up: Up, logship: Logship) -> None:
-    up.put(1, 2, 3, **{"http.route": "/a"})
-    up.put(4, **{"http.route": "/b"})
-    up.put(5)
-    told = logship("top", "http.route", "--source", up.http)
+def test_top_lists_values_with_their_share(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, 3, **{"http.route": "/a"})
+    kept.put(4, **{"http.route": "/b"})
+    kept.put(5)
+    told = logship("top", "http.route", "--source", kept.at)
     assert lines(told.stdout) == [["/a", "3", "75.0%"], ["/b", "1", "25.0%"]]
     (row,) = map(
-        json.loads, logship("top", "http.route", "--limit", "1", "--json", "--source", up.http).stdout.splitlines()
+        json.loads, logship("top", "http.route", "--limit", "1", "--json", "--source", kept.at).stdout.splitlines()
     )
     assert row == {"value": "/a", "events": 3, "share": 0.75}
-    assert logship("top", "http.route", "event.sequence: 5", "--source", up.http).returncode == 1
-    assert logship("top", "http.rout", "--source", up.http).returncode == 2
+    assert logship("top", "http.route", "event.sequence: 5", "--source", kept.at).returncode == 1
+    assert logship("top", "http.rout", "--source", kept.at).returncode == 2
 
 
-def test_fields_lists_what_occurs(up: Up, logship: Logship) -> None:
-    up.put(1, labels={"tenant": "a"})
-    up.put(2)
-    told = {line[0]: line[1:] for line in lines(logship("fields", "--source", up.http).stdout)}
+def test_fields_lists_what_occurs(kept: Kept, logship: Logship) -> None:
+    kept.put(1, labels={"tenant": "a"})
+    kept.put(2)
+    told = {line[0]: line[1:] for line in lines(logship("fields", "--source", kept.at).stdout)}
     assert told["labels.tenant"] == ["keyword", "1", "of the application"]
     assert told["message"] == ["text", "2", "What happened, in one line for people."]
-    assert [line[0] for line in lines(logship("fields", "TENANT", "--source", up.http).stdout)] == ["labels.tenant"]
-    assert logship("fields", "nowhere", "--source", up.http).returncode == 1
+    assert [line[0] for line in lines(logship("fields", "TENANT", "--source", kept.at).stdout)] == ["labels.tenant"]
+    assert logship("fields", "nowhere", "--source", kept.at).returncode == 1
 
 
-@pytest.mark.parametrize("directly", [True, False])
-def test_context_is_of_the_same_worker_or_of_all(up: Up, logship: Logship, tmp_path: Path, directly: bool) -> None:
+def test_context_is_of_the_same_worker_or_of_all(kept: Kept, logship: Logship) -> None:
     for number in range(1, 9):
-        up.put(number, **{"service.node.name": f"h/w{number % 2}", "http.request.id": f"r{number}"})
+        kept.put(number, **{"service.node.name": f"h/w{number % 2}", "http.request.id": f"r{number}"})
     asked = ("context", "r4", "-B", "1", "-A", "2", "--json")
-    source = ("--source", str(tmp_path / "store") if directly else up.http)
+    source = ("--source", kept.at)
     told = logship(*asked, *source).stdout.splitlines()
     assert [json.loads(line)["event.sequence"] for line in told] == [2, 4, 6, 8]
     told = logship(*asked, "--all", *source).stdout.splitlines()
@@ -200,9 +199,9 @@ def test_context_is_of_the_same_worker_or_of_all(up: Up, logship: Logship, tmp_p
     assert logship("context", "nothing", *source).returncode == 1
 
 
-def test_verify_that_cannot_know_is_status_4(up: Up, logship: Logship) -> None:
-    up.put(1, 3)
-    told = logship("verify", "--json", "--source", up.http)
+def test_verify_that_cannot_know_is_status_4(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 3)
+    told = logship("verify", "--json", "--source", kept.at)
     assert json.loads(told.stdout)["finding"] == "unknown"
     assert told.returncode == 4
 
@@ -230,11 +229,11 @@ class Reading:
         return said
 
 
-def test_tail_begins_with_the_last_ones_and_shows_each_event_once(up: Up, tmp_path: Path) -> None:
-    up.put(*range(1, 21))
-    tail = Reading(tmp_path, "tail", "--json", "-n", "3", "--source", up.http)
+def test_tail_begins_with_the_last_ones_and_shows_each_event_once(kept: Kept, tmp_path: Path) -> None:
+    kept.put(*range(1, 21))
+    tail = Reading(tmp_path, "tail", "--json", "-n", "3", "--source", kept.at)
     assert [tail.line()["event.sequence"] for _ in range(3)] == [18, 19, 20]
-    up.put(21, 22)
+    kept.put(21, 22)
     assert [tail.line()["event.sequence"] for _ in range(2)] == [21, 22]
     assert tail.end() == b""
 
@@ -271,16 +270,16 @@ def test_tail_says_that_it_skips_when_another_store_answers(up: Up, tmp_path: Pa
     again.stop()
 
 
-def test_watching_workers_shows_them_again_and_again(up: Up, tmp_path: Path) -> None:
-    up.put(1, **{"service.node.name": "h/shop/w0", "logship.worker.slot": 0})
-    watch = Reading(tmp_path, "workers", "--watch", "--json", "--source", up.http)
+def test_watching_workers_shows_them_again_and_again(kept: Kept, tmp_path: Path) -> None:
+    kept.put(1, **{"service.node.name": "h/shop/w0", "logship.worker.slot": 0})
+    watch = Reading(tmp_path, "workers", "--watch", "--json", "--source", kept.at)
     assert [watch.line()["node"] for _ in range(2)] == ["h/shop/w0"] * 2
     watch.end()
 
 
-def test_ctrl_c_ends_a_question_without_a_word(up: Up, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_question_without_a_word(kept: Kept, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "search", "--source", up.http],
+        [*COMMAND, "search", "--source", kept.at],
         env=environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import termios
+from collections.abc import Iterator
 from fcntl import ioctl
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from logship.cli.draw import waterfall
 from logship.event.fields import DROP_REASONS
 from logship.search.times import rfc3339
 from logship.search.views import VIEWS
-from tests.cli.conftest import COMMAND, Logship, Up, environment
+from tests.cli.conftest import COMMAND, Kept, Logship, environment, invoke
+from tests.cli.conftest import shop as requests_of_a_shop
 
 NS = 1_795_132_800 * 10**9
 REQUEST: dict[str, object] = {
@@ -89,23 +91,23 @@ def test_drawings_stay_within_the_terminal(room: int) -> None:
     assert max(map(show.cells, drawn)) <= max(room, 60)
 
 
-def test_trace_takes_the_id_of_a_request_of_a_trace_or_of_an_event(up: Up, logship: Logship) -> None:
+def test_trace_takes_the_id_of_a_request_of_a_trace_or_of_an_event(kept: Kept, logship: Logship) -> None:
     more = {"http.request.id": "abc", "trace.id": "def", "http.request.method": "GET", "event.duration": 5_000_000}
-    up.put(1, **more)
-    up.put(2, **{"http.request.id": "abc", "trace.id": "def"})
+    kept.put(1, **more)
+    kept.put(2, **{"http.request.id": "abc", "trace.id": "def"})
     for one in ("abc", "def", "0" * 24 + "-000000000002"):
-        told = logship("trace", one, "--json", "--source", up.http)
+        told = logship("trace", one, "--json", "--source", kept.at)
         assert [json.loads(line)["event.sequence"] for line in told.stdout.splitlines()] == [1, 2]
-    told = logship("trace", "abc", "--source", up.http)
+    told = logship("trace", "abc", "--source", kept.at)
     assert told.returncode == 0
     assert "event 1" in told.stdout
     assert "event 2" in told.stdout
-    told = logship("trace", "nothing", "--source", up.http)
+    told = logship("trace", "nothing", "--source", kept.at)
     assert (told.returncode, told.stdout) == (1, "")
 
 
-def test_trace_draws_a_request_that_its_worker_took_with_it(up: Up, logship: Logship) -> None:
-    up.put(
+def test_trace_draws_a_request_that_its_worker_took_with_it(kept: Kept, logship: Logship) -> None:
+    kept.put(
         1,
         **{
             "event.action": "worker-lost",
@@ -114,7 +116,7 @@ def test_trace_draws_a_request_that_its_worker_took_with_it(up: Up, logship: Log
             "logship.in_flight.count": 2,
         },
     )
-    told = logship("trace", "abc", "--source", up.http)
+    told = logship("trace", "abc", "--source", kept.at)
     assert told.returncode == 0
     assert "GET /slow had no end: its worker was lost" in told.stdout
     assert "other" not in told.stdout
@@ -122,6 +124,13 @@ def test_trace_draws_a_request_that_its_worker_took_with_it(up: Up, logship: Log
 
 def on_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
     """What a command shows on a terminal of this width."""
+    told = invoke(state, *arguments, TERMINAL="yes", COLUMNS=str(columns), **more)
+    assert told.returncode in {0, 1}, told.stderr
+    return told.stdout
+
+
+def on_real_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
+    """The same in a process of its own, on a terminal that says how wide it is."""
     main, terminal = pty.openpty()
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     around = {name: value for name, value in environment(state, **more).items() if name != "COLUMNS"}
@@ -141,34 +150,23 @@ def on_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-@pytest.fixture
-def shop(up: Up) -> Up:
-    for slot in range(3):
-        up.put(
-            *range(slot * 10 + 1, slot * 10 + 9),
-            **{
-                "event.dataset": "logship.request",
-                "event.duration": 12_000_000 * (slot + 1),
-                "http.route": "/orders/{id}",
-                "http.response.status_code": 200 + 300 * (slot == 2),
-                "log.level": "info",
-                "service.name": "shop",
-                "service.node.name": f"host/shop/w{slot}",
-                "logship.worker.slot": slot,
-                "process.pid": 4000 + slot,
-            },
-        )
-    return up
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Requests of three workers; for tests that only look."""
+    one = Kept(tmp_path_factory.mktemp("shop") / "store")
+    requests_of_a_shop(one.put)
+    lost = {"event.action": "worker-heartbeat", "logship.requests.in_flight": 3, "logship.loop_lag.max_ns": 10**6}
+    one.put(30, **lost, **{f"logship.dropped.{reason}": 7 for reason in DROP_REASONS})
+    one.put(31, **{"event.action": "worker-started", "log.level": "error", "error.message": "no way " * 9})
+    one.put(32, **{"http.request.id": "abc"})
+    yield one
+    one.store.close()
 
 
 @pytest.mark.parametrize("columns", [40, 60, 100, 150])
 @pytest.mark.parametrize("words", [["search"], ["workers"], ["top", "http.route"], ["verify"], ["fields"]])
-def test_tables_fit_the_terminal(shop: Up, tmp_path: Path, columns: int, words: list[str]) -> None:
-    if words == ["verify"]:
-        shop.put(29, **{"event.action": "worker-closed", "event.dataset": "logship.worker"})
-        for missing in (9, 10, 19, 20):
-            shop.put(missing)
-    text = on_terminal(columns, *words, "--source", shop.http, state=tmp_path, NO_COLOR="1")
+def test_tables_fit_the_terminal(shop: Kept, tmp_path: Path, columns: int, words: list[str]) -> None:
+    text = on_terminal(columns, *words, "--source", shop.at, state=tmp_path, NO_COLOR="1")
     assert text
     too_long = [
         line for line in text.splitlines() if show.cells(line) > max(columns, 60 if words == ["workers"] else 52)
@@ -176,26 +174,27 @@ def test_tables_fit_the_terminal(shop: Up, tmp_path: Path, columns: int, words: 
     assert too_long == []
 
 
-def test_colour_is_for_terminals_that_want_it(shop: Up, tmp_path: Path) -> None:
-    asked = ("search", "http.response.status_code: 500", "--source", shop.http)
-    assert "\x1b[" in on_terminal(100, *asked, state=tmp_path, TERM="xterm-256color")
-    assert "\x1b[" not in on_terminal(100, *asked, state=tmp_path, TERM="xterm-256color", NO_COLOR="1")
-    assert "\x1b[" not in on_terminal(100, *asked, state=tmp_path, TERM="dumb")
+def test_colour_is_for_terminals_that_want_it(shop: Kept, tmp_path: Path) -> None:
+    asked = ("search", "http.response.status_code: 500", "--source", shop.at)
+    assert "\x1b[" in on_real_terminal(100, *asked, state=tmp_path, TERM="xterm-256color")
+    assert "\x1b[" not in on_real_terminal(100, *asked, state=tmp_path, TERM="xterm-256color", NO_COLOR="1")
+    assert "\x1b[" not in on_real_terminal(100, *asked, state=tmp_path, TERM="dumb")
 
 
-def test_a_terminal_without_unicode_gets_ascii(shop: Up, tmp_path: Path) -> None:
-    for locale in ("C", "POSIX"):
-        text = on_terminal(100, "top", "http.route", "--source", shop.http, state=tmp_path, LC_ALL=locale, NO_COLOR="1")
-        assert text.isascii()
-        assert re.search("####", text)
-    text = on_terminal(100, "top", "http.route", "--source", shop.http, state=tmp_path, LC_ALL="C.UTF-8", NO_COLOR="1")
+def test_a_terminal_without_unicode_gets_ascii(shop: Kept, tmp_path: Path) -> None:
+    text = on_real_terminal(100, "top", "http.route", "--source", shop.at, state=tmp_path, LC_ALL="C", NO_COLOR="1")
+    assert text.isascii()
+    assert "####" in text
+    text = on_real_terminal(
+        100, "top", "http.route", "--source", shop.at, state=tmp_path, LC_ALL="C.UTF-8", NO_COLOR="1"
+    )
     assert "████" in text
 
 
-def test_text_that_an_encoding_has_no_place_for_is_escaped(shop: Up, tmp_path: Path) -> None:
+def test_text_that_an_encoding_has_no_place_for_is_escaped(shop: Kept, tmp_path: Path) -> None:
     shop.put(40, message="gr\u00fc\u00dfe \u4e16\u754c")
     told = subprocess.run(
-        [*COMMAND, "search", "event.sequence: 40", "--source", shop.http],
+        [*COMMAND, "search", "event.sequence: 40", "--source", shop.at],
         env=environment(tmp_path, PYTHONIOENCODING="latin-1:strict"), capture_output=True, timeout=60,
     )  # fmt: skip
     assert told.returncode == 0
@@ -210,36 +209,29 @@ def test_view_lists_the_catalogue(logship: Logship) -> None:
 
 
 @pytest.mark.parametrize("columns", [60, 100, 150])
-def test_every_view_is_drawn_within_the_terminal(shop: Up, tmp_path: Path, columns: int) -> None:
-    lost = {"event.action": "worker-heartbeat", "logship.requests.in_flight": 3, "logship.loop_lag.max_ns": 10**6}
-    shop.put(30, **lost, **{f"logship.dropped.{reason}": 7 for reason in DROP_REASONS})
-    shop.put(31, **{"event.action": "worker-started", "log.level": "error", "error.message": "no way " * 9})
+def test_every_view_is_drawn_within_the_terminal(shop: Kept, tmp_path: Path, columns: int) -> None:
     for one in VIEWS:
-        words = ["view", one.name, "--source", shop.http] + (["--id", "abc"] if one.needs_id else [])
-        if one.needs_id:
-            shop.put(32, **{"http.request.id": "abc"})
+        words = ["view", one.name, "--source", shop.at] + (["--id", "abc"] if one.needs_id else [])
         text = on_terminal(columns, *words, state=tmp_path, NO_COLOR="1")
         assert [line for line in text.splitlines() if show.cells(line) > columns] == [], one.name
 
 
-def test_a_view_over_time_has_a_line_for_each_worker(shop: Up, tmp_path: Path) -> None:
-    plain = on_terminal(100, "view", "requests", "--source", shop.http, state=tmp_path, NO_COLOR="1")
+def test_a_view_over_time_has_a_line_for_each_worker(shop: Kept, tmp_path: Path) -> None:
+    plain = on_terminal(100, "view", "requests", "--source", shop.at, state=tmp_path, NO_COLOR="1")
     workers = [line for line in plain.splitlines() if re.match(r"w\d ", line)]
     assert len(workers) == 3
     assert all(line.rstrip().endswith("8") and "\u2588" in line for line in workers)
-    heat = on_terminal(100, "view", "requests", "--heat", "--source", shop.http, state=tmp_path, TERM="xterm-256color")
+    heat = on_terminal(100, "view", "requests", "--heat", "--source", shop.at, state=tmp_path, TERM="xterm-256color")
     assert "\x1b[38;5;196m" in heat
     assert "in steps of 2m" in plain
 
 
-def test_a_view_is_rows_for_programs(shop: Up, logship: Logship) -> None:
-    told = [json.loads(line) for line in logship("view", "shares", "--json", "--source", shop.http).stdout.splitlines()]
+def test_a_view_is_rows_for_programs(shop: Kept, logship: Logship) -> None:
+    told = [json.loads(line) for line in logship("view", "shares", "--json", "--source", shop.at).stdout.splitlines()]
     assert {row["value"]: row["events"] for row in told} == {f"host/shop/w{slot}": 8 for slot in range(3)}
-    told = [
-        json.loads(line) for line in logship("view", "requests", "--json", "--source", shop.http).stdout.splitlines()
-    ]
+    told = [json.loads(line) for line in logship("view", "requests", "--json", "--source", shop.at).stdout.splitlines()]
     assert sum(row["events"] for row in told) == 24
-    assert logship("view", "shares", "--source", shop.http, "--until", "1d", "--since", "2d").returncode == 1
+    assert logship("view", "shares", "--source", shop.at, "--until", "1d", "--since", "2d").returncode == 1
 
 
 @pytest.mark.parametrize(

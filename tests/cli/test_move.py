@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -192,16 +193,41 @@ def peak_mib(tmp_path: Path, *arguments: str) -> int:
     return int(told.stderr.rsplit("peak ", 1)[1]) // 1024
 
 
+COUNTS = (20_000, 1_000_000) if PROVE else (12_000, 36_000)
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a small and a large store below it, each in a `store` of a state directory by its size."""
+    folder = tmp_path_factory.mktemp("sizes")
+    for count in COUNTS:
+        with Store(folder / str(count) / "store") as one:
+            for start in range(1, count, 4_000):
+                one.append([event(number) for number in range(start, start + 4_000)])
+            one.seal(600)
+    return folder
+
+
 @pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
-def test_memory_does_not_grow_with_what_is_exported(tmp_path: Path, form: str) -> None:
-    few, many = (20_000, 1_000_000) if PROVE else (15_000, 45_000)
+def test_memory_does_not_grow_with_what_is_exported(sizes: Path, tmp_path: Path, form: str) -> None:
     peaks = []
-    for count in (few, many):
-        with Store(tmp_path / f"of-{count}") as one:
-            for start in range(1, count, 5_000):
-                one.append([event(number) for number in range(start, start + 5_000)])
-            one.seal()
+    for count in COUNTS:
         file = str(tmp_path / f"{count}.{form}")
-        peaks.append(peak_mib(tmp_path, "export", "-o", file, "--source", str(tmp_path / f"of-{count}")))
-    print(f"\nexport of {few:,} and {many:,} as {form}: {peaks[0]} and {peaks[1]} MiB")
+        peaks.append(peak_mib(tmp_path, "export", "-o", file, "--source", str(sizes / str(count) / "store")))
+    print(f"\nexport of {COUNTS[0]:,} and {COUNTS[1]:,} as {form}: {peaks[0]} and {peaks[1]} MiB")
     assert peaks[1] < peaks[0] + (200 if form == "parquet" else 100)
+
+
+def test_memory_of_the_collector_does_not_grow_with_what_it_streams(sizes: Path) -> None:
+    peaks = []
+    for count in COUNTS:
+        one, lines = Up(sizes / str(count)), 0
+        with urllib.request.urlopen(f"{one.http}/api/export") as answer:
+            while some := answer.read(1 << 20):
+                lines += some.count(b"\n")
+        status = Path(f"/proc/{one.process.pid}/status").read_text()
+        peaks.append(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
+        assert one.stop()[0] == 0
+        assert lines == count
+    print(f"\n/api/export of {COUNTS[0]:,} and {COUNTS[1]:,} events: {peaks[0]} and {peaks[1]} MiB")
+    assert peaks[1] < peaks[0] + 100

@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from logship.store.store import Store
 from tests.cli.conftest import COMMAND, Logship, Up, environment
 from tests.collector.far_end import Sender, event
-from tests.conftest import PROVE
 
 PYTHON = sys.executable
 
@@ -50,18 +48,18 @@ def test_an_open_stream_does_not_hold_up_the_end(up: Up) -> None:
         assert up.stop()[0] == 0
 
 
-def test_a_taken_address_is_said(up: Up, logship: Logship, tmp_path: Path) -> None:
-    told = logship("up", "--dir", str(tmp_path / "b"), "--forward", f"127.0.0.1:{up.port}", "--http", "127.0.0.1:0")
+def test_a_taken_address_is_said(up: Up, process: Logship, tmp_path: Path) -> None:
+    told = process("up", "--dir", str(tmp_path / "b"), "--forward", f"127.0.0.1:{up.port}", "--http", "127.0.0.1:0")
     assert told.returncode == 2
     assert f"error: 127.0.0.1:{up.port} is taken" in told.stderr
     taken = up.http.removeprefix("http://")
-    told = logship("up", "--dir", str(tmp_path / "b"), "--forward", "127.0.0.1:0", "--http", taken)
+    told = process("up", "--dir", str(tmp_path / "b"), "--forward", "127.0.0.1:0", "--http", taken)
     assert told.returncode == 2
     assert f"error: {taken} is taken" in told.stderr
 
 
-def test_a_store_that_is_being_written_is_left_alone(up: Up, logship: Logship) -> None:
-    told = logship("up", "--forward", "127.0.0.1:0", "--http", "127.0.0.1:0")
+def test_a_store_that_is_being_written_is_left_alone(up: Up, process: Logship) -> None:
+    told = process("up", "--forward", "127.0.0.1:0", "--http", "127.0.0.1:0")
     assert told.returncode == 2
     assert f"is being written by process {up.process.pid}" in told.stderr
 
@@ -87,25 +85,25 @@ def test_a_token_is_asked_for(tmp_path: Path, logship: Logship) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 255])
-def test_the_status_is_the_commands(logship: Logship, status: int) -> None:
-    assert logship("run", PYTHON, "-c", f"raise SystemExit({status})").returncode == status
+def test_the_status_is_the_commands(process: Logship, status: int) -> None:
+    assert process("run", PYTHON, "-c", f"raise SystemExit({status})").returncode == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT])
-def test_a_command_that_a_signal_killed_makes_us_die_of_it(logship: Logship, number: int) -> None:
+def test_a_command_that_a_signal_killed_makes_us_die_of_it(process: Logship, number: int) -> None:
     code = f"import os, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), {number})"
-    assert logship("run", PYTHON, "-c", code).returncode == -number
+    assert process("run", PYTHON, "-c", code).returncode == -number
 
 
-def test_a_command_that_is_not_there_is_said(logship: Logship, tmp_path: Path) -> None:
-    told = logship("run", "no-such-server", "--workers", "4")
+def test_a_command_that_is_not_there_is_said(process: Logship, tmp_path: Path) -> None:
+    told = process("run", "no-such-server", "--workers", "4")
     assert (told.returncode, told.stderr) == (127, "error: there is no command 'no-such-server' on the PATH\n")
     (tmp_path / "plain").write_text("text")
-    assert logship("run", str(tmp_path / "plain")).returncode == 126
+    assert process("run", str(tmp_path / "plain")).returncode == 126
 
 
-def test_options_after_the_command_are_the_commands(logship: Logship) -> None:
-    told = logship("run", PYTHON, "-c", "import sys; print(sys.argv[1:])", "--help", "--json", "-x")
+def test_options_after_the_command_are_the_commands(process: Logship) -> None:
+    told = process("run", PYTHON, "-c", "import sys; print(sys.argv[1:])", "--help", "--json", "-x")
     assert told.stdout == "['--help', '--json', '-x']\n"
 
 
@@ -152,14 +150,14 @@ def test_a_key_of_the_terminal_reaches_the_command_once(tmp_path: Path) -> None:
     os.close(terminal)
 
 
-def test_every_process_has_logship_and_an_older_sitecustomize_still_runs(logship: Logship, tmp_path: Path) -> None:
+def test_every_process_has_logship_and_an_older_sitecustomize_still_runs(process: Logship, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "sitecustomize.py").write_text("import builtins; builtins.theirs = 'ran'")
     code = "import sys; print(theirs, 'logship.auto' in sys.modules)"
     more = {"PYTHONPATH": str(tmp_path / "theirs"), "LOGSHIP_AGENT": "off"}
-    assert logship("run", PYTHON, "-c", code, **more).stdout == "ran True\n"
+    assert process("run", PYTHON, "-c", code, **more).stdout == "ran True\n"
     nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
-    assert logship("run", PYTHON, "-c", nested, **more).stdout == "ran True\n"
+    assert process("run", PYTHON, "-c", nested, **more).stdout == "ran True\n"
 
 
 def test_a_python_without_logship_runs_all_the_same(tmp_path: Path) -> None:
@@ -180,8 +178,8 @@ def test_a_python_without_logship_runs_all_the_same(tmp_path: Path) -> None:
     assert "runs without it" in told.stderr
 
 
-def test_a_wrong_setting_is_told_before_anything_starts(logship: Logship) -> None:
-    told = logship("run", PYTHON, "-c", "print('started')", LOGSHIP_LEVEL="loud")
+def test_a_wrong_setting_is_told_before_anything_starts(process: Logship) -> None:
+    told = process("run", PYTHON, "-c", "print('started')", LOGSHIP_LEVEL="loud")
     assert (told.returncode, told.stdout) == (2, "")
     assert "LOGSHIP_LEVEL is one of" in told.stderr
 
@@ -210,22 +208,44 @@ def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
         assert one.stop()[0] == 0
 
 
-def test_an_export_of_a_large_store_takes_no_more_memory_than_of_a_small_one(tmp_path: Path) -> None:
-    peaks = []
-    for count in (15_000, 1_000_000 if PROVE else 45_000):
-        state = tmp_path / str(count)
-        with Store(state / "store") as store:
-            for start in range(1, count, 5_000):
-                store.append([(one * 10**6 + 10**18, event(one)) for one in range(start, start + 5_000)])
-            store.seal(600)
-        one = Up(state)
-        lines = 0
-        with urllib.request.urlopen(f"{one.http}/api/export") as answer:
-            while some := answer.read(1 << 20):
-                lines += some.count(b"\n")
-        status = Path(f"/proc/{one.process.pid}/status").read_text()
-        peaks.append(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
-        assert lines == count
-        assert one.stop()[0] == 0
-    print(f"\n/api/export of 15,000 and {lines:,} events: {peaks[0]} and {peaks[1]} MiB")
-    assert peaks[1] < peaks[0] + 150
+def test_the_page_alone_answers_over_any_source(up: Up, logship: Logship, tmp_path: Path) -> None:
+    up.put(1, 2, 3)
+    for source in (str(tmp_path / "store"), up.http):
+        page = subprocess.Popen(
+            [*COMMAND, "page", "--source", source, "--http", "127.0.0.1:0", "--json"],
+            env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert page.stdout is not None
+        url = json.loads(page.stdout.readline())["http"]
+        assert logship("count", "--source", url).stdout == "3\n"
+        with urllib.request.urlopen(f"{url}/") as answer:
+            assert answer.headers["content-type"].startswith("text/html")
+        page.send_signal(signal.SIGINT)
+        assert page.communicate(timeout=60)[1] == ""
+        assert page.returncode == 0
+
+
+def test_what_it_makes_is_of_its_user_alone(tmp_path: Path) -> None:
+    one = Up(tmp_path / "state")
+    one.put(1)
+    assert one.stop()[0] == 0
+    made = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
+    assert {path.name for path in made if path.stat().st_mode & 0o077} == set()
+
+
+def test_the_first_line_is_what_the_store_holds_as_a_sentence(tmp_path: Path) -> None:
+    one = Up(tmp_path)
+    one.put(1)
+    status, said = one.stop()
+    assert status == 0
+    assert "INFO" not in said
+    again = Up(tmp_path)
+    assert again.stop()[1].startswith(f"the store in {tmp_path / 'store'} holds 1 ")
+
+
+@pytest.mark.parametrize("agent", ["collector", "udp://127.0.0.1:24224", "127.0.0.1:many"])
+def test_an_agent_that_is_no_address_is_told_once_before_anything_starts(process: Logship, agent: str) -> None:
+    told = process("run", PYTHON, "-c", "print('started')", LOGSHIP_AGENT=agent)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith(f"error: agent {agent!r} is no address: use HOST:PORT")
+    assert len(told.stderr.splitlines()) == 1

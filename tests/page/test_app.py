@@ -257,9 +257,10 @@ def test_too_many_who_wait_are_told_so(serve: Serve, monkeypatch: pytest.MonkeyP
 
 def test_all_that_a_view_asks_at_once_fits_into_memory(shown: Shown) -> None:
     def ask(number: int) -> httpx.Response:
-        window = {"since_ns": shown.now_ns - number * 10**9 - 900 * 10**9, "until_ns": shown.now_ns}
-        by = {"field": "event.duration", "by": "service.node.name", "every_ns": 10**10}
-        name, more = (("stats", by), ("search", {"limit": 1000}), ("workers", {}), ("verify", {}))[number % 4]
+        window: dict[str, str | int] = {"since_ns": shown.now_ns - number * 10**9 - 900 * 10**9, "until_ns": shown.now_ns}
+        by: dict[str, str | int] = {"field": "event.duration", "by": "service.node.name", "every_ns": 10**10}
+        rows: dict[str, str | int] = {"limit": 1000}
+        name, more = (("stats", by), ("search", rows), ("workers", {}), ("verify", {}))[number % 4]
         return httpx.get(f"{shown.url}/api/{name}", params=window | more, timeout=120)
 
     with ThreadPoolExecutor(16) as askers:
