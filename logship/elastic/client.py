@@ -103,6 +103,8 @@ def reason(error: elasticsearch.ApiError) -> str:
     """What the server said, innermost cause first; one line."""
     said: list[str] = []
     told = error.body.get("error") if isinstance(error.body, dict) else None
+    if isinstance(told, dict) and told.get("type") == "search_phase_execution_exception" and told.get("root_cause"):
+        told = told["root_cause"][0]  # itself it says "all shards failed"
     while isinstance(told, dict):
         if told.get("reason"):
             said.insert(0, str(told["reason"]))

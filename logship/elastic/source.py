@@ -303,8 +303,8 @@ def _label(value: object) -> str:
 
 
 def _asks_for_labels(where: Node | None) -> bool:
-    """Whether a wildcard stands in a name, so that the names of labels are needed."""
-    return "Pattern" in repr(where)
+    """Whether a name stands for any label, so that the names of labels are needed."""
+    return any(sign in repr(where) for sign in ("Pattern(", "text='labels'", "text='numeric_labels'"))
 
 
 def _columns(page: Page) -> list[str]:

@@ -36,6 +36,7 @@ NONE: Dsl = {"match_none": {}}
 _BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 # A range over a flattened field needs both ends; no text is greater than this.
 _GREATEST = "\U0010ffff"
+LONG = 2**63
 
 
 def dsl(node: Node | None, now_ns: int, zone: tzinfo = UTC, labels: Collection[str] = ()) -> Dsl:
@@ -95,8 +96,7 @@ def _leaf(test: Exists | Compare | Within | Like | Phrase | WordLike, field: str
         case Within(_, low, high):
             return {"range": {field: {"gte": address_text(low), "lte": address_text(high)}}}
         case Like(target, parts) if target.kind == "label":
-            # Flattened fields know no wildcard query.
-            return {"query_string": {"fields": [field], "query": "*".join(map(_query_escaped, parts))}}
+            return _label_like(field, parts)
         case Like(_, parts) | WordLike(_, parts):
             return {"wildcard": {field: {"value": "*".join(map(_wildcard_escaped, parts))}}}
         case Phrase(_, words):
@@ -108,12 +108,25 @@ def _compare(target: Target, field: str, operator: str, value: int | float | str
         return _date(field, operator, int(value))
     if target.kind == "ip":
         value = address_text(int(value))
+    if target.kind == "integer" and isinstance(value, int) and not -LONG <= value < LONG:
+        # Elasticsearch refuses to be asked for what no long can be.
+        return {"exists": {"field": field}} if operator.startswith("<" if value > 0 else ">") else NONE
     if operator == "=":
         return {"term": {field: {"value": value}}}
     bounds = {_BOUNDS[operator]: value}
     if target.kind == "label":
         bounds |= {"lte": _GREATEST} if operator.startswith(">") else {"gte": ""}
     return {"range": {field: bounds}}
+
+
+def _label_like(field: str, parts: tuple[str, ...]) -> Dsl:
+    """A flattened field refuses wildcard queries; query_string makes one all the same, and not of the value: of the term, in
+    which Lucene holds the key as well, with a NUL behind it."""
+    _, _, key = field.partition(".")
+    if key and len(parts) == 2 and not parts[1]:
+        return {"prefix": {field: {"value": parts[0]}}}
+    before = f"{_query_escaped(key)}\0" if key else ""
+    return {"query_string": {"fields": [field], "query": before + "*".join(map(_query_escaped, parts))}}
 
 
 def _date(field: str, operator: str, ns: int) -> Dsl:

@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ class Server:
         assert status < 300, f"{method} {path}: {status} {json.dumps(answer)[:2000]}"
         return answer
 
-    def create(self, stream: str, documents: list[Mapping[str, object]], *, ids: bool = True) -> list[Answer]:
+    def create(self, stream: str, documents: Sequence[Mapping[str, object]], *, ids: bool = True) -> list[Answer]:
         """Create documents in one bulk, searchable when it returns; the answer for each, in order."""
         lines: list[str] = []
         for one in documents:
