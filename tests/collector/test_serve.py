@@ -1,5 +1,6 @@
 """What is acknowledged is stored, in order, once; nobody's trouble is another's."""
 
+import gc
 import gzip
 import signal
 import socket
@@ -26,6 +27,14 @@ def test_an_event_is_stored_before_it_is_acknowledged(running: Running, sender: 
     chunk = sender.packed(event(1))
     assert sender.acknowledged() == chunk
     assert running.messages() == ["event 1"]
+
+
+def test_circles_are_looked_for_seldom_while_it_runs(start: Start) -> None:
+    before = gc.get_threshold()
+    running = start()
+    assert gc.get_threshold() == (serve.OBJECTS_BETWEEN_LOOKS, *before[1:])
+    running.stop()
+    assert gc.get_threshold() == before
 
 
 def test_pipelined_frames_are_acknowledged_in_their_order(running: Running, sender: Sender) -> None:
