@@ -33,7 +33,7 @@ from logship.store.store import Store
 
 BATCH = 5_000
 CALM_PER_SECOND, CALM_BATCH, CALM_SECONDS = 5_000, 500, 20
-RATE_TARGET, BYTES_TARGET, ACK_TARGET_MS, WORST_TARGET_S, MEMORY_TARGET_MB = 60_000, 80, 50, 0.6, 350
+RATE_TARGET, RATE_AIM, BYTES_TARGET, ACK_TARGET_MS, WORST_TARGET_S, MEMORY_TARGET_MB = 60_000, 130_000, 80, 50, 0.6, 350
 LENGTH = struct.Struct("<I")
 
 
@@ -183,7 +183,8 @@ def report(records: int, folder: Path, alone: bool) -> None:
     events = folder / "events.bin"
     began = time.perf_counter()
     write_events(events, records, 0.1)
-    print(f"{records:,} records, {events.stat().st_size / records:.0f} bytes each as msgpack, made in {time.perf_counter() - began:.0f} s")
+    size, seconds = events.stat().st_size / records, time.perf_counter() - began
+    print(f"{records:,} records of {size:.0f} bytes as msgpack, made in {seconds:.0f} s; load {os.getloadavg()[0]:.1f}")
     taken = {name: part("--part", "ingest", "--name", name, "--events", events, "--keep", folder / name) for name in names}
     columns = "store,in append,sustained,until settled,append us,all CPU us,ack p50 ms,longest ms,bytes,MB".split(",")
     keys = ("rate", "sustained", "settled", "append_us", "all_us", "p50", "longest", "bytes", "rss")
@@ -207,9 +208,10 @@ def report(records: int, folder: Path, alone: bool) -> None:
     worst = max(warm for _, warm, _ in answers["logship"]["questions"].values()) / 1000
     memory = max(own["rss"], answers["logship"]["rss"])
     mine = taken["logship"]
+    a_core = 1e6 / mine["append_us"]
     print("\nVerdicts")
     for met, what in (
-        (1e6 / mine["append_us"] >= RATE_TARGET, f"{1e6 / mine['append_us']:,.0f} records/s a core through append, target {RATE_TARGET:,}"),
+        (a_core >= RATE_TARGET, f"{a_core:,.0f} records/s a core through append, target {RATE_TARGET:,}, aim {RATE_AIM:,}"),
         (mine["bytes"] <= BYTES_TARGET, f"{mine['bytes']:.1f} bytes a record, target {BYTES_TARGET}"),
         (own["p99"] <= ACK_TARGET_MS, f"ack p99 {own['p99']:.1f} ms at {CALM_PER_SECOND:,}/s, target {ACK_TARGET_MS}"),
         (worst <= WORST_TARGET_S, f"worst warm question {worst:.2f} s, target {WORST_TARGET_S} at 5,000,000"),

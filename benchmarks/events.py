@@ -81,10 +81,14 @@ class Shop:
     def agent(self, number: int) -> str:
         version, pick = 90 + number % 60, self.random.randint
         return (
-            f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0."
-            f"{pick(1000, 7000)}.{pick(1, 200)} Safari/537.36",
-            f"Mozilla/5.0 (iPhone; CPU iPhone OS {version // 6}_{number % 7} like Mac OS X) AppleWebKit/605.1.15 "
-            f"(KHTML, like Gecko) Version/{version // 6}.{number % 5} Mobile/15E148 Safari/604.1",
+            (
+                f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0."
+                f"{pick(1000, 7000)}.{pick(1, 200)} Safari/537.36"
+            ),
+            (
+                f"Mozilla/5.0 (iPhone; CPU iPhone OS {version // 6}_{number % 7} like Mac OS X) AppleWebKit/605.1.15 "
+                f"(KHTML, like Gecko) Version/{version // 6}.{number % 5} Mobile/15E148 Safari/604.1"
+            ),
             f"python-httpx/0.{version // 4}.{number % 9}",
             f"okhttp/4.{number % 13}.{number % 4}",
         )[number % 4]
