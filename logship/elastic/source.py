@@ -23,7 +23,7 @@ from logship.elastic.client import made, translated
 from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search import dsl
-from logship.search.kql import Node, Or, Text, equal, existing
+from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal, existing
 from logship.search.meaning import KIND_OF, MAPS, Target, targets, unknown_field, unknown_names
 from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
 from logship.search.times import from_rfc3339, rfc3339
@@ -303,8 +303,15 @@ def _label(value: object) -> str:
 
 
 def _asks_for_labels(where: Node | None) -> bool:
-    """Whether a name stands for any label, so that the names of labels are needed."""
-    return any(sign in repr(where) for sign in ("Pattern(", "text='labels'", "text='numeric_labels'"))
+    """Whether a field's name stands for any label, so that the names of labels are needed."""
+    match where:
+        case Is(field, _) | Range(field, _, _):
+            return isinstance(field, Pattern) or (isinstance(field, Text) and field.text in MAPS)
+        case Not(part):
+            return _asks_for_labels(part)
+        case And(parts) | Or(parts):
+            return any(map(_asks_for_labels, parts))
+    return False
 
 
 def _columns(page: Page) -> list[str]:

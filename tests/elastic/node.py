@@ -196,9 +196,12 @@ class Node(Server):
 
     Pickled and read again it is the same node in another process, which may kill and start it as well."""
 
-    def __init__(self, heap: str = "512m", settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, heap: str = "512m", settings: Mapping[str, object] | None = None, *, quick_start: bool = True
+    ) -> None:
         super().__init__("")
         self.java, self.home, self._heap, self._scheme = java_home(), home(), heap, "http"
+        self._quick_start = quick_start  # at the price of half the speed afterwards
         self.folder = Path(tempfile.mkdtemp(prefix="logship-es-"))
         self.folder.chmod(0o755)
         self.group = 0  # of its processes, 0 before the first start
@@ -231,7 +234,8 @@ class Node(Server):
             "ES_JAVA_HOME": str(self.java),
             "ES_PATH_CONF": str(self.folder / "config"),
             "ES_TMPDIR": str(self.folder / "tmp"),  # a directory above config/ is refused
-            "ES_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap} -XX:TieredStopAtLevel=1 -XX:-AlwaysPreTouch",
+            "ES_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap}"
+            + (" -XX:TieredStopAtLevel=1 -XX:-AlwaysPreTouch" if self._quick_start else ""),
         }
 
     def secure(self, ca_file: str) -> None:

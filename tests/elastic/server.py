@@ -44,7 +44,7 @@ def running() -> Server:
             _here.users += 1
             if _here.server is None and not _here.not_here:
                 try:
-                    _here.server = _named() or _own()
+                    _here.server = named() or _own()
                 except NotHere as why:
                     _here.not_here = str(why)
                 _tell(_here)
@@ -154,7 +154,8 @@ def _tell(shared: Shared) -> None:
     (_folder() / "told").write_bytes(pickle.dumps(shared))
 
 
-def _named() -> Server | None:
+def named() -> Server | None:
+    """The server that the environment names."""
     url = os.environ.get("LOGSHIP_TEST_ES_URL")
     if not url:
         return None

@@ -1,0 +1,51 @@
+"""An Elasticsearch to measure with: the one that LOGSHIP_TEST_ES_URL names, else a real one of our own, as the tests have it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from logship.elastic import mapping
+from logship.settings import Settings, load
+from tests.elastic import server
+from tests.elastic.node import Node, NotHere, Server
+
+HEAP = "1g"
+
+
+@contextmanager
+def elasticsearch() -> Iterator[Server]:
+    """It, with our templates; SystemExit with a sentence where there can be none."""
+    named = server.named()
+    if named is not None:
+        server.put_templates(named)
+        yield named
+        return
+    try:
+        node = Node(heap=HEAP, quick_start=False)
+    except NotHere as why:
+        raise SystemExit(f"not measured: {why}") from None
+    with node:
+        server.put_templates(node)
+        yield node
+
+
+def settings_of(elastic: Server, namespace: str) -> Settings:
+    """Settings with which `logship` asks it."""
+    who = {"elastic_user": elastic.user, "elastic_password": elastic.password, "elastic_ca_file": elastic.ca_file}
+    given = {"elastic_url": elastic.url, "elastic_namespace": namespace, **who}
+    return load({name: value for name, value in given.items() if value})
+
+
+def cpu_seconds(elastic: Server) -> float:
+    """CPU that the server has used; 0 when it does not tell."""
+    status, told = elastic.ask("GET", "/_nodes/stats/process?filter_path=nodes.*.process.cpu.total_in_millis")
+    nodes: dict[str, Any] = told.get("nodes", {}) if status == 200 else {}
+    return sum(float(one["process"]["cpu"]["total_in_millis"]) for one in nodes.values()) / 1000
+
+
+def stream(namespace: str) -> str:
+    return mapping.stream(namespace)
