@@ -1,4 +1,4 @@
-"""The store against a plain list: whatever is appended, sealed, merged, let go, torn or reopened, answers are the list's."""
+"""The store against a plain list: whatever is appended, sealed, merged, let go, killed or reopened, answers are the list's."""
 
 import os
 import shutil
@@ -41,6 +41,19 @@ class Held:
     @property
     def key(self) -> tuple[str, int]:
         return self.life, self.sequence
+
+
+def as_it_is(directory: Path) -> Path:
+    """The files of a store that works, all at one moment: linked, before one of them has gone."""
+    while True:
+        copy = Path(tempfile.mkdtemp(prefix="logship-list-"))
+        try:
+            for name in os.listdir(directory):
+                os.link(directory / name, copy / name)
+        except FileNotFoundError:
+            shutil.rmtree(copy)
+        else:
+            return copy
 
 
 batches = st.lists(
@@ -128,6 +141,16 @@ class StoreAgainstAList(RuleBasedStateMachine):
         for segment in listing.segments[-1:]:
             (self.home / log_name(segment.first)).write_bytes(b'{"_n":1,"@timestamp":"2026-11-20T10:00:00Z"}\n')
         self.open()
+
+    @rule()
+    def be_killed(self) -> None:
+        """What kill -9 leaves at this very moment, in the middle of whatever is sealed and merged."""
+        before, self.home = self.home, as_it_is(self.home)
+        self.store.close()
+        self.reader.close()
+        shutil.rmtree(before)
+        self.open()
+        self.reader = Reader(self.home, threads=1)
 
     @precondition(lambda self: len(self.held) > 10)
     @rule(days=st.booleans())

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -326,72 +324,3 @@ def test_old_segments_go_first_by_age_and_by_bytes(directory: Path, reader: Read
     assert [one.first for one in read_listing(directory).segments] == [3]
     assert reader.count(Query()) == 5
     assert reader.oldest_ns() == BEGIN_NS + 16 * 10**6
-
-
-WRITER = """
-    import os, sys
-    from logship.store import keeper
-    from logship.store.store import Store
-    from tests.store.events import events
-    keeper.MERGE_SEGMENTS, keeper.GRACE_SECONDS = 3, 0.2
-    store = Store(sys.argv[1], roll_records=40)
-    at = int(sys.argv[2])
-    print("ready", flush=True)
-    while True:
-        store.append(events(at, at + 6))
-        at += 7
-        os.write(1, b"%d\\n" % (at - 1))
-"""
-
-
-@pytest.mark.timeout(600)
-def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(directory: Path) -> None:
-    acknowledged, rounds = 0, 30 if os.environ.get("LOGSHIP_PROVE") else 6
-    answers: list[tuple[int, int]] = []
-    merged = False
-    done = threading.Event()
-    newest = [0]
-
-    def race() -> None:
-        reader = Reader(directory, threads=1)
-        while not done.is_set():
-            least = newest[0]
-            if least:
-                answers.append((least, reader.count(Query())))
-        reader.close()
-
-    racing = threading.Thread(target=race)
-    racing.start()
-    try:
-        for round_ in range(rounds):
-            # Beginning a little before what was acknowledged is a resend: those are duplicates.
-            command = [sys.executable, "-c", textwrap.dedent(WRITER), str(directory), str(max(1, acknowledged - 20))]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."}) as writer:
-                assert writer.stdout
-                assert writer.stdout.readline() == b"ready\n"
-                kill_at = time.monotonic() + 0.3 + 0.11 * (round_ % 5)
-                while time.monotonic() < kill_at:
-                    newest[0] = acknowledged = max(acknowledged, int(writer.stdout.readline()))
-                writer.kill()
-                rest = writer.stdout.read().splitlines()
-            acknowledged = max([acknowledged, *map(int, rest)])
-            with Store(directory) as store:
-                reader = Reader(directory, threads=1)
-                (life,) = reader.incarnations(Query())
-                ((first, last),) = life.stored
-                assert (first, life.duplicates, reader.count(Query())) == (1, 0, last)
-                reader.close()
-                assert acknowledged <= last <= acknowledged + 7
-                merged = merged or any(segment.rows > 200 for segment in read_listing(directory).segments)
-                resent = events(max(1, last - 500), last)
-                assert store.append(resent) == Appended(0, duplicates=len(resent))
-    finally:
-        done.set()
-        racing.join()
-    assert acknowledged > 100
-    assert answers
-    assert all(least <= counted for least, counted in answers)
-    # Counting twice, in a merge, would make a later count smaller.
-    counts = [counted for _, counted in answers]
-    assert counts == sorted(counts)
-    assert merged
