@@ -8,12 +8,13 @@ TESTS  ?=
 # Test files beside each other: most of their time is waiting for real processes.
 JOBS   ?= 4
 
-.PHONY: help env demo test check prove bench clean
+.PHONY: help env demo stack test check prove bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make env    the environment, in $(VENV)"
 	@echo "make demo   a collector, a shop under four workers and traffic; says where to look"
+	@echo "make stack  Elasticsearch, Kibana, Fluent Bit and a shop with customers, by docker compose"
 	@echo "make test   ruff, mypy, and all tests in their short form"
 	@echo "make check  ruff and mypy alone"
 	@echo "make prove  the tests in full size, with their numbers (long)"
@@ -33,6 +34,12 @@ $(STAMP): pyproject.toml
 
 demo: env
 	@$(BIN)/logship demo
+
+# Passwords are made once. What is asked for here is Docker alone; the environment is not needed.
+stack:
+	@$(PYTHON) compose/write_env.py
+	@docker compose up --build --detach
+	@echo "Kibana: http://localhost:5601 in some minutes, user elastic, password: grep ELASTIC_PASSWORD .env"
 
 check: env
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
-"""The real Elasticsearch of the run."""
+"""The real Elasticsearch of the run, and the same events in both stores."""
 
 from tests.elastic.conftest import elastic
+from tests.kibana.stores import both
 
-__all__ = ["elastic"]
+__all__ = ["both", "elastic"]

@@ -2,9 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -13,18 +11,14 @@ import pytest
 from kibana import generate
 from kibana.data_view import LINKS
 from kibana.lens import Panel
-from logship.elastic import mapping
 from logship.search import kql
 from logship.search.query import Bucket, Page, Query, Share, Stat
 from logship.search.times import rfc3339
 from logship.search.views import BY_NAME, NODE, View, answer, question
-from logship.store.reader import Reader
-from logship.store.store import Store
-from tests.elastic import server
-from tests.elastic.node import Server
 from tests.kibana import demo, panels
 from tests.kibana.checker import field_types
 from tests.kibana.questions import as_query
+from tests.kibana.stores import Both
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
 pytestmark = pytest.mark.timeout(300)
@@ -37,33 +31,6 @@ SINCE, UNTIL = "2026-11-20T10:00:00.000Z", "2026-11-20T10:40:00.000Z"
 EXACT_VALUES, EXACT, DIGEST = 2000, 1e-9, 0.05
 PAGE = 500
 Keys = tuple[object, ...]
-
-
-@dataclass
-class Both:
-    """The same events in both stores."""
-
-    elastic: Server
-    stream: str
-    reader: Reader
-
-    def ask(self, body: dict[str, Any]) -> dict[str, Any]:
-        return self.elastic.must("POST", f"/{self.stream}/_search", body)
-
-
-@pytest.fixture(scope="module")
-def both(elastic: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    directory: Path = tmp_path_factory.mktemp("numbers")
-    stream = mapping.stream(server.new_namespace())
-    documents: list[Mapping[str, object]] = [*demo.documents()]
-    for begin in range(0, len(documents), 4000):
-        answers = elastic.create(stream, documents[begin : begin + 4000])
-        assert {one["status"] for one in answers} == {201}
-    with Store(directory) as store:
-        store.append(demo.entries())
-        reader = Reader(directory, threads=1)
-        yield Both(elastic, stream, reader)
-        reader.close()
 
 
 def within(query: str) -> Query:
