@@ -7,7 +7,19 @@ from typing import Any, cast
 
 import click
 
-from logship.cli.show import Column, Form, duration, form_options, glyph, of_workers, plain, show, status_style, talk
+from logship.cli.show import (
+    Column,
+    Form,
+    duration,
+    form_options,
+    glyph,
+    note,
+    of_workers,
+    plain,
+    show,
+    status_style,
+    talk,
+)
 from logship.cli.source import (
     Window,
     kql_argument,
@@ -59,19 +71,19 @@ def worker_columns(now_ns: int) -> tuple[Column, ...]:
     return (
         Column("Worker", "node", style=lambda _: "cyan"),
         Column("State", "state"),
-        Column("Life", "generation", right=True, keep=6),
-        Column("Pid", "pid", right=True, keep=7),
-        Column("Up", "up_since_ns", since, right=True, keep=8),
-        Column("Requests", "requests", "{:,}".format, right=True, keep=4),
+        Column("Life", "generation", right=True, keep=5),
+        Column("Pid", "pid", right=True, keep=6),
+        Column("Up", "up_since_ns", since, right=True, keep=7),
+        Column("Requests", "requests", "{:,}".format, right=True, keep=9),
         Column("Per s", "requests_per_second", "{:,.1f}".format, right=True),
         Column("Share", "share", "{:.0%}".format, right=True, keep=3),
         Column("p50", "p50_ms", lambda ms: duration(ms * 1e6), right=True, keep=2),
         Column("p99", "p99_ms", lambda ms: duration(ms * 1e6), right=True),
         Column("Errors", "errors", "{:,}".format, right=True, style=lambda n: "red" if n else "dim"),
         Column("In flight", "in_flight", right=True, keep=1),
-        Column("Loop lag", "loop_lag_max_ns", duration, right=True, keep=5),
-        Column("Dropped", "dropped", "{:,}".format, right=True, style=lambda n: "bold red" if n else "dim"),
-        Column("Seen", "last_seen_ns", lambda ns: f"{since(ns)} ago", right=True, keep=9),
+        Column("Lag", "loop_lag_max_ns", duration, right=True, keep=4),
+        Column("Drops", "dropped", "{:,}".format, right=True, style=lambda n: "bold red" if n else "dim"),
+        Column("Seen", "last_seen_ns", lambda ns: f"{since(ns)} ago", right=True, keep=8),
     )
 
 
@@ -122,7 +134,7 @@ def search(kql: str, limit: int, source: str | None, form: Form | None, **window
         rows = asked.search(query, Page(limit))
         found = show(rows.records[::-1], event_columns(), form)
         if rows.next is not None:
-            talk(f"the newest {limit}; --limit takes another number, and 0 for all")
+            note(f"the newest {limit}; --limit takes another number, and 0 for all")
     else:
         heads = streams.columns(asked) if form == "csv" else None
         found = show(_all(asked, query), event_columns(), form or "lines", heads)
@@ -147,7 +159,7 @@ def tail(kql: str, slot: int | None, lines: int, source: str | None, form: Form 
     asked = open_source(source)
     columns = event_columns()
     if form is None and sys.stdout.isatty():
-        talk(f"times in {zone_name()}; Ctrl-C ends")
+        note(f"times in {zone_name()}; Ctrl-C ends")
     key: str | None = asked.tail(query, None).next
     # The key was asked for first: what arrives in between is in both answers, and shown once.
     before = asked.search(query, Page(lines)).records[::-1] if lines else []
@@ -230,7 +242,7 @@ def top(field: str, kql: str, limit: int, source: str | None, form: Form | None,
         talk(nothing_found(asked, query))
         return NOTHING
     if len(found) == limit and form is None:
-        talk(f"the first {limit}; --limit takes another number")
+        note(f"the first {limit}; --limit takes another number")
     return 0
 
 
@@ -363,6 +375,8 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     query = make_query(Window(kql, **window))
     asked = open_source(source)
     verdicts = report(asked, query, time.time_ns())
+    if form is None:
+        verdicts.sort(key=lambda one: (one.node, one.generation or 0))
     if not show(of_workers(verdicts, form), VERDICT, form):
         talk(nothing_found(asked, query))
         return NOTHING

@@ -3,6 +3,7 @@
 import difflib
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -31,25 +32,27 @@ from logship.cli.show import (
 )
 from logship.cli.source import (
     Window,
+    begin_ns,
+    length_ns,
     make_query,
     moment,
     moment_cell,
     nothing_found,
     open_source,
     source_option,
+    story,
     window_options,
     zone_name,
 )
 from logship.errors import QuestionError
-from logship.forensics.inflight import Unfinished, inflight
 from logship.search import views
-from logship.search.kql import equal
-from logship.search.query import Bucket, Query, Record, Rows, Share, Source, Stat
-from logship.search.times import from_rfc3339, rfc3339
+from logship.search.query import Bucket, Record, Rows, Share, Stat
 
 NOTHING = 1
 LEVEL_STYLES = {"error": "red", "critical": "bold red", "warning": "yellow", "debug": "dim"}
-STACK_LINES = 8
+STACK_LINES, STACK_INDENT = 8, 11
+# What is installed is named from its package on.
+INSTALLED = re.compile(r'(File ")[^"]*/(?:site|dist)-packages/')
 MARKED = ("until the first byte", "sending", "in the background after it")
 
 
@@ -75,47 +78,12 @@ def trace(id: str, stack: bool, source: str | None, form: Form | None) -> int:  
     return 0
 
 
-def story(source: Source, id: str) -> list[Record]:  # noqa: A002 - the word people know
-    """All records of the request or trace with this id, or that this event belongs to; by time.
-
-    A request that died with its worker has no record of its own; it is made from the report of the worker's end."""
-    records = source.get(id)
-    if len(records) == 1 and records[0].get("event.id") == id:
-        wider = records[0].get("http.request.id") or records[0].get("trace.id")
-        records = source.get(wider) if wider else records
-    died_in = inflight(source, Query(equal("logship.in_flight.ids", id)))
-    return sorted(records + [_cut_off(one) for one in died_in if one.id == id], key=begin_ns)
-
-
-def _cut_off(one: Unfinished) -> Record:
-    """A request that its worker took with it, drawn like one that ended; nobody was told an answer."""
-    method, _, path = one.what.partition(" ")
-    return {
-        "@timestamp": rfc3339(one.began_ns + one.age_ns),
-        "event.duration": one.age_ns,
-        "logship.ttfb_ns": one.age_ns,
-        "http.request.id": one.id,
-        "http.request.method": method,
-        "url.path": path,
-        "service.name": one.service,
-        "logship.worker.slot": one.slot,
-        "logship.worker.generation": one.generation,
-        "process.pid": one.pid,
-        "log.level": "critical",
-        "message": f"{one.what} had no end: its worker was lost",
-    }
-
-
-def begin_ns(record: Record) -> int:
-    """When what it tells of began: a request before it was recorded."""
-    if "event.start" in record and "event.duration" in record:
-        return from_rfc3339(record["event.start"])
-    return from_rfc3339(record["@timestamp"]) - _length(record)
-
-
 def waterfall(records: Sequence[Record], room: int, stack_lines: int) -> list[str]:
     """The drawing of these records, which are in order of their beginning, in lines of `room` columns."""
-    first, last = begin_ns(records[0]), max(begin_ns(one) + max(_length(one), 0) + _background(one) for one in records)
+    first, last = (
+        begin_ns(records[0]),
+        max(begin_ns(one) + max(length_ns(one), 0) + _background(one) for one in records),
+    )
     total = max(last - first, 1)
     bar_room = max(16, min(60, (room - 34) // 2))
     lines = [*_heading(records, room), ""]
@@ -130,14 +98,14 @@ def waterfall(records: Sequence[Record], room: int, stack_lines: int) -> list[st
 
 
 def _heading(records: Sequence[Record], room: int) -> list[str]:
-    request = next((one for one in records if _length(one)), records[-1])
+    request = next((one for one in records if length_ns(one)), records[-1])
     said = [str(request.get(name, "")) for name in ("http.request.method", "url.path")]
     status = request.get("http.response.status_code")
     head = [paint(clean(" ".join(filter(None, said))) or clean(str(request.get("message", ""))), "bold")]
     if status is not None:
         head.append(paint(str(status), status_style(status)))
-    if _length(request):
-        head.append(duration(_length(request)))
+    if length_ns(request):
+        head.append(duration(length_ns(request)))
     worker = f"{request.get('service.name', '')} w{request.get('logship.worker.slot', '?')}"
     facts = [("pid", "process.pid"), ("life", "logship.worker.generation")]
     told = ", ".join(f"{word} {request[name]}" for word, name in facts if name in request)
@@ -192,11 +160,11 @@ def _bar(one: Record, first: int, total: int, room: int, style: str) -> str:
         return min(round(ns / total * room), room)
 
     start = begin_ns(one) - first
-    if not _length(one):
+    if not length_ns(one):
         place = min(at(start), room - 1)
         return " " * place + paint(glyph("◆", "*"), style or "cyan") + " " * (room - place - 1)
-    byte = start + min(one.get("logship.ttfb_ns", _length(one)), _length(one))
-    edges = [at(start), at(byte), at(start + _length(one)), at(start + _length(one) + _background(one))]
+    byte = start + min(one.get("logship.ttfb_ns", length_ns(one)), length_ns(one))
+    edges = [at(start), at(byte), at(start + length_ns(one)), at(start + length_ns(one) + _background(one))]
     edges[2] = max(edges[2], min(edges[0] + 1, room))
     edges[0] = min(edges[0], edges[2] - 1)
     edges[3] = max(edges[3], edges[2])
@@ -210,15 +178,12 @@ def _stack(one: Record, limit: int, room: int) -> list[str]:
     text = one.get("error.stack_trace")
     if not isinstance(text, str) or not text.strip():
         return []
-    lines = [clean(line) for line in text.rstrip().splitlines()]
+    lines = [clean(INSTALLED.sub(r"\1", line)) for line in text.rstrip().splitlines()]
     more = [f"({len(lines) - limit} lines before; --stack shows them)"] if len(lines) > limit else []
-    return [paint(" " * 20 + fit(line, max(room - 21, 20)).rstrip(), "dim") for line in more + lines[-limit:]]
-
-
-def _length(record: Record) -> int:
-    """Nanoseconds that it lasted; 0 for what happens at once."""
-    value = record.get("event.duration")
-    return value if isinstance(value, int) and value > 0 and "http.request.method" in record else 0
+    *frames, failure = more + lines[-limit:]
+    said = textwrap.wrap(failure, max(room - STACK_INDENT - 1, 20))
+    drawn = [paint(fit(line, max(room - STACK_INDENT - 1, 20)).rstrip(), "dim") for line in frames]
+    return [" " * STACK_INDENT + line for line in [*drawn, *(paint(line, "red") for line in said)]]
 
 
 def _background(record: Record) -> int:
@@ -276,7 +241,8 @@ def view(
     if one.needs_id and not id:
         raise QuestionError(f"the view {name} is of one request: name it with --id")
     asked, until_ns = open_source(source), query.until_ns or time.time_ns()
-    since_ns = query.since_ns if query.since_ns is not None else asked.oldest_ns() or 0
+    # Before the store's first event nothing can be known.
+    since_ns = max(query.since_ns or 0, asked.oldest_ns() or 0)
     every = every_ns(until_ns - since_ns, max(width() - 40, 20))
     if views.BEATS in one.where:
         every = max(every, BEAT_NS)
@@ -304,7 +270,8 @@ def view(
 
 def _above(one: views.View, since_ns: int, until_ns: int, every: int) -> None:
     wide = re.sub(r"\.00(?=s$)|(?<=[mhd])00[smh]$", "", duration(every))
-    steps = f", in steps of {wide}" if one.over_time else ""
+    orders = ", heights by order of magnitude" if one.unit == "nanoseconds" else ""
+    steps = f", in steps of {wide}{orders}" if one.over_time else ""
     write(paint(one.title, "bold"))
     write(paint(fit(one.sentence, width()), "dim"))
     write(
@@ -326,7 +293,8 @@ def _over_time(one: views.View, found: Sequence[Bucket | Stat], starts: range, l
         names = _short(keys[:limit])
         rows = {name: [values[key].get(start, empty) for start in starts] for key, name in names.items()}
         lines += [paint(METRICS.get(metric, metric), "bold")] if len(one.metrics) > 1 else []
-        lines += lines_over_time(rows, starts, (_told(one, metric), _clock(starts)), width(), heat=heat)
+        told = (_told(one, metric), _clock(starts))
+        lines += lines_over_time(rows, starts, told, width(), heat=heat, orders=_is_time(one, metric))
         lines += [f"and {len(keys) - limit} more; --limit shows them"] if len(keys) > limit else []
         lines.append("")
     return lines[:-1]
@@ -374,8 +342,12 @@ def _short(keys: Iterable[str]) -> dict[str, str]:
     return {key: key.rpartition("/")[2] if nodes else key for key in held}
 
 
+def _is_time(one: views.View, metric: str) -> bool:
+    return one.unit == "nanoseconds" and metric != "count"
+
+
 def _told(one: views.View, metric: str) -> Callable[[float], str]:
-    return duration if one.unit == "nanoseconds" and metric != "count" else "{:,.0f}".format
+    return duration if _is_time(one, metric) else "{:,.0f}".format
 
 
 def _head(field: str) -> str:
@@ -394,6 +366,5 @@ def _column(field: str) -> Column:
 
 CATALOGUE = (
     Column("View", "name", style=lambda _: "cyan"),
-    Column("Unit", "unit", keep=1, style=lambda _: "dim"),
     Column("What it shows", "sentence", wrap=True, style=lambda _: ""),
 )

@@ -3,6 +3,7 @@
 What an event holds was written by strangers: control characters never reach a terminal."""
 
 import locale
+import math
 import re
 import shutil
 import sys
@@ -32,7 +33,9 @@ BLOCKS, SIMPLE_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 SHADES, SIMPLE_SHADES = " ░▒▓█", " .:*#"
 # From nothing to the most, on a dark and on a light ground alike.
 HEAT = ("", "color(23)", "color(29)", "color(71)", "color(143)", "color(178)", "color(208)", "color(196)")
-STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+STEPS_SECONDS = (
+    1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400,
+)  # fmt: skip
 GAP = "  "
 # A message in less room than this is no longer read: columns of less use go first.
 WRAPPED_CELLS, LEAST_CELLS = 28, 12
@@ -94,6 +97,11 @@ def talk(sentence: str) -> None:
     sys.stderr.flush()
 
 
+def note(sentence: str) -> None:
+    """Say something beside an answer: quieter than it."""
+    talk(paint(sentence, "dim") if sys.stderr.isatty() else sentence)
+
+
 def plain(value: object) -> dict[str, Any]:
     """A dataclass or a named tuple as a row; nested ones too."""
     row: dict[str, Any] = orjson.loads(orjson.dumps(value, default=_named))
@@ -109,7 +117,7 @@ def of_workers(values: Iterable[object], form: Form | None) -> list[dict[str, An
         return rows
     shared = {row["node"].rpartition("/")[0] for row in rows if row["node"]}
     if len(shared) == 1 and sys.stdout.isatty():
-        talk(f"workers of {shared.pop()}")
+        note(f"workers of {shared.pop()}")
         rows = [{**row, "node": row["node"].rpartition("/")[2]} for row in rows]
     return [{**row, "node": row["node"] or f"{row['service'] or 'process'} {row['pid'] or ''}".strip()} for row in rows]
 
@@ -126,11 +134,11 @@ def cell(row: Row, column: Column) -> str:
 
 
 def duration(ns: float) -> str:
-    """Nanoseconds as people read them: 950us, 12.3ms, 3.41s, 2m05s, 3h12m, 5d04h."""
+    """Nanoseconds as people read them: 950us, 12.3ms, 268ms, 3.41s, 2m05s, 3h12m, 5d04h."""
     if ns < 1e6:
         return f"{ns / 1e3:.0f}us"
     if ns < 1e9:
-        return f"{ns / 1e6:.1f}ms"
+        return f"{ns / 1e6:.{int(ns < 99.95e6)}f}ms"
     if ns < 60e9:
         return f"{ns / 1e9:.2f}s"
     seconds, said = int(ns / 1e9), ""
@@ -138,15 +146,6 @@ def duration(ns: float) -> str:
         if seconds >= whole:
             said = f"{seconds // whole}{unit}{seconds % whole // part:02d}{below}"
     return said
-
-
-def size(count: float) -> str:
-    """Bytes as people read them: 812 B, 3.4 MiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def width() -> int:
@@ -217,19 +216,25 @@ def lines_over_time(
     room: int,
     *,
     heat: bool = False,
+    orders: bool = False,
 ) -> list[str]:
     """A line for each key with a cell for each of `starts`, its newest and greatest value; below it an axis of time.
 
     All lines have one scale, so that they can be compared. `told`: how a value reads, and a time. `heat`: shades of one
-    cell instead of blocks of one height."""
-    most = max((value for values in rows.values() for value in values if value is not None), default=0.0)
+    cell instead of blocks of one height. `orders`: the height tells the order of magnitude, from the least to the most."""
+    known = [value for values in rows.values() for value in values if value]
+    least, most = min(known, default=0.0), max(known, default=0.0)
+
+    def high(value: float | None) -> float | None:
+        return math.log(value / least) + 1 if value and orders and most > 10 * least else value
+
     label = min(max((cells(clean(key)) for key in rows), default=4), max(room // 4, 12))
     numbers = {key: _numbers(values, told[0]) for key, values in rows.items()}
     wide = [max(map(len, column)) for column in zip(*numbers.values(), ("newest", "most"), strict=True)]
     each = max(1, (room - label - sum(wide) - 6) // len(starts))
     lines = [paint(" " * (label + each * len(starts) + 4) + f"{'newest':>{wide[0]}}  {'most':>{wide[1]}}", "dim")]
     for key, values in rows.items():
-        drawn = "".join((shade if heat else block)(value, most, each) for value in values)
+        drawn = "".join((shade if heat else block)(high(value), high(most) or 0.0, each) for value in values)
         newest, greatest = (text.rjust(size) for text, size in zip(numbers[key], wide, strict=True))
         lines.append(f"{paint(fit(clean(key), label), 'cyan')}  {drawn}  {newest}  {greatest}")
     return [*lines, " " * (label + 2) + paint(_time_axis(starts, told[1], each), "dim")]
@@ -285,7 +290,7 @@ def _level(value: float, most: float, levels: int) -> int:
 
 @cache
 def _colors() -> Any:
-    """What the terminal can do; None for no colours. rich knows NO_COLOR and TERM."""
+    """What the terminal can do; None for no colours."""
     if not sys.stdout.isatty():
         return None
     from rich.console import COLOR_SYSTEMS, Console
@@ -343,7 +348,7 @@ def _table(rows: list[Row], columns: Sequence[Column]) -> int:
     for number, row in enumerate(rows):
         _table_row(row, {column: texts[column][number] for column in used}, widths)
     if heads := ", ".join(column.head for column in hidden if column.head):
-        talk(fit(f"too narrow for {heads}", width()).rstrip())
+        note(fit(f"too narrow for {heads}", width()).rstrip())
     return len(rows)
 
 

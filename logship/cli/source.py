@@ -10,15 +10,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from logship.errors import QuestionError, SourceError, WireError
 from logship.search.kql import equal, every, parse
-from logship.search.query import Query, Source
-from logship.search.times import from_rfc3339, parse_time, span
+from logship.search.query import Query, Record, Source
+from logship.search.times import from_rfc3339, parse_time, rfc3339, span
 from logship.settings import Settings, host_and_port, load
+
+if TYPE_CHECKING:
+    from logship.forensics.inflight import Unfinished
 
 F = TypeVar("F", bound=Callable[..., Any])
 # A collector on this machine accepts at once; nobody should wait for one that is not there.
@@ -201,6 +204,44 @@ def nothing_found(source: Source, query: Query) -> str:
     since = f" since {told(query.since_ns)}" if query.since_ns is not None else ""
     until = f" until {told(query.until_ns)}" if query.until_ns is not None else ""
     return f"nothing{since}{until}; the store begins at {told(oldest_ns)}"
+
+
+def story(source: Source, id: str) -> list[Record]:  # noqa: A002 - the word people know
+    """All records of the request or trace with this id, or that this event belongs to; by time.
+
+    A request that died with its worker has no record of its own; it is made from the report of the worker's end."""
+    from logship.forensics.inflight import inflight
+
+    records = source.get(id)
+    if len(records) == 1 and records[0].get("event.id") == id:
+        wider = records[0].get("http.request.id") or records[0].get("trace.id")
+        records = source.get(wider) if wider else records
+    died_in = inflight(source, Query(equal("logship.in_flight.ids", id)))
+    return sorted(records + [_cut_off(one) for one in died_in if one.id == id], key=begin_ns)
+
+
+def _cut_off(one: "Unfinished") -> Record:
+    """A request that its worker took with it, drawn like one that ended; nobody was told an answer."""
+    method, _, path = one.what.partition(" ")
+    return {
+        "@timestamp": rfc3339(one.began_ns + one.age_ns), "event.duration": one.age_ns, "logship.ttfb_ns": one.age_ns,
+        "http.request.id": one.id, "http.request.method": method, "url.path": path, "service.name": one.service,
+        "logship.worker.slot": one.slot, "logship.worker.generation": one.generation, "process.pid": one.pid,
+        "log.level": "critical", "message": f"{one.what} had no end: its worker was lost",
+    }  # fmt: skip
+
+
+def begin_ns(record: Record) -> int:
+    """When what it tells of began: a request before it was recorded."""
+    if "event.start" in record and "event.duration" in record:
+        return from_rfc3339(record["event.start"])
+    return from_rfc3339(record["@timestamp"]) - length_ns(record)
+
+
+def length_ns(record: Record) -> int:
+    """Nanoseconds that it lasted; 0 for what happens at once."""
+    value = record.get("event.duration")
+    return value if isinstance(value, int) and value > 0 and "http.request.method" in record else 0
 
 
 def living_requests(given: str | None) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from logship.cli.show import Column, Form, duration, form_options, plain, show, size, talk
+from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
 from logship.cli.source import PLACES, Forward, collector_url, living_requests, open_source
 from logship.errors import LogshipError, SettingsError, SourceError
 from logship.settings import Settings, load, table
@@ -149,7 +149,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(there).free
     note = ", which a restart of the machine empties" if kind in ("tmpfs", "ramfs") else ""
-    found = f"{path} on {kind or 'a file system of unknown kind'}{note}, {size(free)} free"
+    found = f"{path} on {kind or 'a file system of unknown kind'}{note}, {_size(free)} free"
     if free < FREE_BYTES:
         yield Finding(
             "look", "state directory", found, "make room: a full disk makes workers drop events, and count them"
@@ -237,7 +237,7 @@ def _journals(settings: Settings) -> Iterator[Finding]:
     orphans = [one for one in found if one.owner is None]
     for one in orphans:
         who = f"{one.snapshot.facts.service} pid {one.snapshot.facts.pid}"
-        yield Finding("look", "journals", f"nobody adopts the journal of {who} ({size(size_bytes(one.directory))}), "
+        yield Finding("look", "journals", f"nobody adopts the journal of {who} ({_size(size_bytes(one.directory))}), "
                       f"whose agent was {one.snapshot.facts.agent}",
                       "start the service again, or a collector with: logship up --adopt")  # fmt: skip
     living = [one for one in found if one.owner is not None]
@@ -337,7 +337,7 @@ def demo(seconds: float | None, workers: int, form: Form | None) -> int:
     Status 1 if an event was lost."""
     from logship.demo.run import Demo
 
-    shown = Demo(workers, seconds, talk)
+    shown = Demo(workers, seconds, lambda line: talk(line.replace("  logship ", f"  {_called()} ")))
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(shown.run())
     outcome = shown.outcome
@@ -345,6 +345,24 @@ def demo(seconds: float | None, workers: int, form: Form | None) -> int:
         return 0
     _report(outcome, form)
     return 1 if outcome.lost else 0
+
+
+def _size(count: float) -> str:
+    """Bytes as people read them: 812 B, 3.4 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _called() -> str:
+    """The command as it was called: from a clone it is not on the PATH."""
+    command = Path(sys.argv[0])
+    found = shutil.which("logship")
+    if command.name != "logship" or (found is not None and Path(found).samefile(command)):
+        return "logship"
+    return os.path.relpath(command)
 
 
 def _report(outcome: "Outcome", form: Form | None) -> None:

@@ -304,13 +304,10 @@ def _json(where: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-@click.command(
-    context_settings={
-        "ignore_unknown_options": True,
-        "allow_interspersed_args": False,
-        "help_option_names": ["-h", "--help"],
-    }
-)
+THEIRS = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
+
+
+@click.command(context_settings=THEIRS)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def run(command: tuple[str, ...]) -> int:
     """Run COMMAND with logship in all its processes.
