@@ -1,6 +1,9 @@
 """Events of the embedded store, and of exports, moved into the real Elasticsearch; and what a server can answer."""
 
 import json
+import resource
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +26,14 @@ from logship.store.store import Store
 from tests.conftest import PROVE
 from tests.elastic.node import Server
 from tests.elastic.test_setup import told
+from tests.proofs.scene import Process, environment, until
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
 pytestmark = pytest.mark.timeout(300)
 
 LIFE = "a" * 24
 EVENTS = 100_000 if PROVE else 5_000
+MANY = 1_000_000
 BEGAN_NS = 1_795_262_331_104_177_493
 
 
@@ -82,6 +87,60 @@ def test_interrupted_five_times_and_repeated_each_is_there_once(
     assert done.created + done.there_already == EVENTS
     assert done.there_already == 3 * BULK_EVENTS
     assert len({hit["_id"] for hit in elastic.hits(mapping.stream(namespace))}) == EVENTS
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+def test_a_million_killed_five_times_and_repeated_each_is_there_once(
+    elastic: Server, namespace: str, tmp_path: Path
+) -> None:
+    export, stream = tmp_path / "export.ndjson", mapping.stream(namespace)
+    with export.open("w") as file:
+        file.writelines(json.dumps(record(number)) + "\n" for number in range(MANY))
+    around = environment(
+        LOGSHIP_ELASTIC_URL=elastic.url,
+        LOGSHIP_ELASTIC_NAMESPACE=namespace,
+        **{
+            f"LOGSHIP_ELASTIC_{name.upper()}": value
+            for name in ("user", "password")
+            if (value := getattr(elastic, name))
+        },
+    )
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "logship",
+        "replay",
+        export,
+        "--to",
+        "elastic",
+        "--dead-letters",
+        tmp_path / "dead",
+    ]
+    with Process(command, around, tmp_path / "said.txt") as process:
+        for kill in range(1, 6):
+            until(lambda: process.ended() or elastic.count(stream) > MANY * kill // 6, process.said, 900)  # noqa: B023
+            assert not process.ended(), process.said()
+            process.stop(signal.SIGKILL)
+            process.start()
+        until(process.ended, process.said, 900)
+        assert process.process is not None
+        assert process.process.returncode == 0, process.said()
+        peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert elastic.count(stream) == MANY
+    ends = {"stats": {"stats": {"field": "event.sequence"}}}
+    told = elastic.must("POST", f"/{stream}/_search", {"size": 0, "aggs": ends})["aggregations"]
+    # Each id once in one index, and the numbers are those of MANY different ones: count, sum, first and last.
+    assert told["stats"] == {
+        "count": MANY,
+        "min": 0,
+        "max": MANY - 1,
+        "avg": (MANY - 1) / 2,
+        "sum": MANY * (MANY - 1) / 2,
+    }
+    assert len(elastic.must("GET", f"/{stream}/_settings")) == 1
+    assert not (tmp_path / "dead").exists()
+    print(f"\n{MANY} events, killed 5 times, each once; {process.said().splitlines()[-1]}; at most {peak_mb:.0f} MB")
 
 
 def test_what_is_refused_is_set_aside_with_the_reason(elastic: Server, namespace: str, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Every command answers from the real Elasticsearch what it answers from a store with the same events."""
+
+from pathlib import Path
+
+import pytest
+
+from logship.elastic import mapping
+from logship.elastic.client import connect
+from logship.elastic.replay import from_source, replay
+from logship.search.query import Query
+from logship.store.reader import Reader
+from tests.cli.conftest import Kept, Told, invoke, shop
+from tests.cli.test_sources import QUESTIONS, WRONG
+from tests.conftest import PROVE
+from tests.elastic import server
+from tests.elastic.node import Server
+from tests.elastic.test_setup import told
+
+# The first test that asks for Elasticsearch starts it, beside others on the same cores.
+pytestmark = pytest.mark.timeout(300)
+
+
+# One question of each command, and all of them in `make prove`.
+ASKED = QUESTIONS if PROVE else list({words[0]: words for words in QUESTIONS}.values())
+
+
+class Both:
+    """A store's directory, and the environment in which the same events are in Elasticsearch."""
+
+    def __init__(self, elastic: Server, where: Path) -> None:
+        self.where = where
+        kept = Kept(where / "store")
+        shop(kept.put)
+        kept.store.close()
+        settings = told(elastic, server.new_namespace())
+        reader = Reader(where / "store")
+        with connect(settings) as client:
+            records = from_source(reader, Query())
+            created = sum(done.created for done in replay(client, settings, records, where / "dead"))
+        reader.close()
+        assert elastic.count(mapping.stream(settings.elastic_namespace)) == created > 0
+        names = ("url", "user", "password", "ca_file", "namespace")
+        values = {name: str(getattr(settings, f"elastic_{name}")) for name in names}
+        self.around = {f"LOGSHIP_ELASTIC_{name.upper()}": value for name, value in values.items() if value}
+
+    def ask(self, words: tuple[str, ...]) -> tuple[Told, Told]:
+        """The answers of the store and of Elasticsearch."""
+        near = invoke(self.where, *words, "--source", str(self.where / "store"))
+        return near, invoke(self.where, *words, "--source", "elastic", **self.around)
+
+
+@pytest.fixture(scope="module")
+def both(elastic: Server, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    return Both(elastic, tmp_path_factory.mktemp("every"))
+
+
+@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+def test_elasticsearch_answers_as_the_store(both: Both, words: tuple[str, ...]) -> None:
+    near, far = both.ask(words)
+    assert (far.returncode, far.stdout) == (near.returncode, near.stdout), far.stderr
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_elasticsearch_refuses_as_the_store(both: Both, words: tuple[str, ...]) -> None:
+    near, far = both.ask(words)
+    assert (far.returncode, far.stdout, far.stderr) == (2, "", near.stderr)
