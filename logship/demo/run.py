@@ -7,23 +7,22 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from logship.demo.incident import Incident
 from logship.demo.traffic import Traffic
 from logship.errors import LogshipError
 from logship.forensics.verify import Verdict, verify
 from logship.forensics.workers import WorkerRow, workers
 from logship.page.client import HttpSource
 from logship.search.query import Query
-from logship.state import inflight
-from logship.state.adopt import survey
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
-INCIDENT_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,13 @@ class Demo:
         self._workers = workers_count
         self._seconds = seconds
         self._show = show
+        self._asked_to_stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Start everything, tell the story, stop everything. LogshipError if a part does not start."""
+        """Start everything, tell the story, stop everything; SIGTERM ends the story. LogshipError if a part does not start."""
+        if threading.current_thread() is threading.main_thread():
+            # A service manager ends it like Ctrl-C does: the parts are processes of their own and would stay.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._asked_to_stop.set)
         with tempfile.TemporaryDirectory(prefix="logship-demo-") as folder:
             place = Place(Path(folder), free_address(24224), free_address(24280), free_address(8000))
             url = f"http://{place.http}"
@@ -82,7 +85,7 @@ class Demo:
                 self._show(
                     f"shop       http://{place.shop}   {self._workers} uvicorn workers, about 80 requests a second"
                 )
-                self._show(f"collector  {url}   open it in a browser")
+                self._show(f"page       {url}/?last=5m   open it in a browser")
                 self._show("try, in another terminal:")
                 for question in ("workers", "search 'http.response.status_code >= 500'", "tail", "verify"):
                     self._show(f"  logship {question}{source}")
@@ -90,40 +93,22 @@ class Demo:
 
     async def _story(self, place: Place, shop: int) -> None:
         traffic = Traffic(int(place.shop.rpartition(":")[2]))
+        incident = Incident(place.directory / "state", traffic, self._show)
         began = time.monotonic()
-        customers = asyncio.create_task(traffic.run())
-        killed: int | None = None
+        running = [asyncio.create_task(traffic.run()), asyncio.create_task(incident.run(self._seconds))]
         try:
-            await asyncio.sleep(min(INCIDENT_SECONDS, (self._seconds or 60.0) / 3))
-            killed = await _incident(place, traffic, self._show)
             if self._seconds is None:
                 self._show("running until Ctrl-C")
-                await asyncio.Event().wait()
-            else:
-                await asyncio.sleep(max(0.0, self._seconds - (time.monotonic() - began)))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked_to_stop.wait(), self._seconds)
         finally:
-            customers.cancel()
-            await asyncio.gather(customers, return_exceptions=True)
+            for one in running:
+                one.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             self._show("stopping; then every event is accounted for")
             await asyncio.to_thread(_stop, shop)
             seconds = time.monotonic() - began
-            self.outcome = await asyncio.to_thread(_account, place, seconds, traffic.asked, killed)
-
-
-async def _incident(place: Place, traffic: Traffic, show: Callable[[str], None]) -> int | None:
-    """Kill the busiest worker with -9 in the middle of its requests; its pid, or None if there is none to kill."""
-    holding = [asyncio.create_task(traffic.hold("/report?seconds=8")) for _ in range(4)]
-    await asyncio.sleep(1.5)
-    for task in holding:
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    found, _ = survey(place.directory / "state")
-    living = [one for one in found if one.owner is not None and one.snapshot.slot is not None]
-    if not living:
-        return None
-    victim = max(living, key=lambda one: len(inflight.read(one.directory))).snapshot
-    os.kill(victim.facts.pid, signal.SIGKILL)
-    show(f"incident   worker w{victim.slot} (pid {victim.facts.pid}) was killed with -9 in the middle of its requests")
-    return victim.facts.pid
+            self.outcome = await asyncio.to_thread(_account, place, seconds, traffic.asked, incident.killed)
 
 
 def _command(pid: int) -> str:

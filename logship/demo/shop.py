@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import random
+import time
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -19,8 +20,37 @@ log = logging.getLogger("shop.orders")
 chance = random.Random(os.getpid())  # noqa: S311 - how long things take
 
 
+# The bank does not answer for these orders of every so many.
+OUTAGE, OUTAGE_EVERY = range(220, 290), 2400
+
+
 class PaymentDeclined(Exception):
     """The bank said no."""
+
+
+class BankUnreachable(Exception):
+    """The bank said nothing."""
+
+
+class Prices:
+    """The prices that a worker keeps in memory. One that forgot them reads them from disk, and nothing else meanwhile."""
+
+    def __init__(self) -> None:
+        self._forgotten_until = 0.0
+
+    def forget(self, seconds: float) -> None:
+        """Be slow for so long."""
+        self._forgotten_until = time.monotonic() + seconds
+
+    def look_up(self) -> None:
+        """Block the event loop for as long as a slow disk takes: what the demo's incident is about."""
+        if time.monotonic() < self._forgotten_until and chance.random() < 0.3:
+            blocked = chance.uniform(0.12, 0.38)
+            time.sleep(blocked)
+            log.warning("the prices were read from disk", extra={"blocked_ms": round(blocked * 1000)})
+
+
+prices = Prices()
 
 
 async def products(request: Request) -> Response:
@@ -31,6 +61,7 @@ async def products(request: Request) -> Response:
 async def order(request: Request) -> Response:
     await asyncio.sleep(chance.expovariate(1 / 0.006))
     number = request.path_params["id"]
+    prices.look_up()
     if number % 50 == 49:
         return JSONResponse({"error": "no such order"}, status_code=404)
     return JSONResponse({"id": number, "state": "paid"})
@@ -42,6 +73,8 @@ async def checkout(request: Request) -> Response:
         "order placed", extra={"order_id": body["order"], "total_cents": body["total_cents"], "plan": body["plan"]}
     )
     await asyncio.sleep(chance.uniform(0.01, 0.04))
+    if body["order"] % OUTAGE_EVERY in OUTAGE:
+        raise BankUnreachable("no answer from bank.example:443 in 3 tries")
     if body["order"] % 40 == 0:
         raise PaymentDeclined(f"card 4111 1111 1111 1111 was declined for order {body['order']}")
     return JSONResponse(
@@ -66,10 +99,19 @@ async def export(request: Request) -> Response:
 
 
 async def report(request: Request) -> Response:
-    """The demo's incident: it holds its worker for as long as the query says."""
-    log.warning("a report is made by hand", extra={"seconds": float(request.query_params.get("seconds", "8"))})
-    await asyncio.sleep(float(request.query_params.get("seconds", "8")))
+    """Part of the demo's incident: it takes as long as the query says."""
+    seconds = float(request.query_params.get("seconds", "8"))
+    log.warning("a report over the whole year is made", extra={"seconds": seconds})
+    await asyncio.sleep(seconds)
     return PlainTextResponse("done")
+
+
+async def forget(request: Request) -> Response:
+    """Part of the demo's incident: the worker that answers forgets its prices, if its pid is the one asked for."""
+    if request.query_params.get("pid") in {None, str(os.getpid())}:
+        prices.forget(float(request.query_params.get("seconds", "45")))
+        log.warning("the prices were forgotten: the cache is cold")
+    return PlainTextResponse(str(os.getpid()))
 
 
 async def health(request: Request) -> Response:
@@ -89,6 +131,7 @@ shop = Starlette(
         Route("/checkout", checkout, methods=["POST"]),
         Route("/export", export),
         Route("/report", report),
+        Route("/prices/forget", forget),
         Route("/health", health),
         WebSocketRoute("/chat", chat),
     ]

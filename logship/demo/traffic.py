@@ -61,8 +61,8 @@ class Traffic:
         path: str,
         body: bytes,
         agent: str,
-    ) -> None:
-        """One request and its whole answer."""
+    ) -> bytes:
+        """One request and its whole answer; what is in it, nothing if it came in chunks."""
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: shop.example\r\nuser-agent: {agent}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -76,13 +76,15 @@ class Traffic:
                     await reader.readexactly(size + 2)
                 await reader.readline()
             elif b"content-length: " in answer:
-                await reader.readexactly(int(answer.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+                return await reader.readexactly(int(answer.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        return b""
 
-    async def hold(self, path: str) -> None:
-        """Begin a request whose answer takes long, and wait for its end, whichever way it comes."""
+    async def hold(self, path: str) -> bytes | None:
+        """One request on a connection of its own: what was answered, None if it was cut off."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError, ValueError):
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             try:
-                await self.ask(reader, writer, "GET", path, b"", "curl/8.5")
+                return await self.ask(reader, writer, "GET", path, b"", "curl/8.5")
             finally:
                 writer.close()
+        return None
