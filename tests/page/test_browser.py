@@ -30,9 +30,9 @@ def total(page: Any) -> int:
 def test_the_overview_names_who_died_who_is_slow_and_who_has_too_much(visit: Visit) -> None:
     page = visit.go("/")
     stands = wait(page, ".stands li", "died").locator("xpath=ancestor::ul")
-    for said in ("w3 died", "3 requests in flight", "w1 is slower than the others", "The traffic is uneven", "PaymentDeclined"):
+    for said in ("w3 died", "3 requests in flight", "w1 is slower", "Slower there", "is uneven", "/checkout failed"):
         wait(page, ".stands li", said)
-    assert stands.locator("li").count() == 4
+    assert stands.locator("li").count() >= 4
     assert page.locator(".lane .plot").count() == 4
     wait(page, ".badge", re.compile("complete|tail unknown"))
     for panel in ("Share per worker", "Slowest routes", "Newest failures"):
@@ -82,11 +82,10 @@ def test_a_question_narrows_chart_list_and_export_alike(visit: Visit, shown: Sho
     page.fill("[data-question]", "http.response.status_code >= 500 and url.path: /checkout")
     page.click("button:has-text('Search')")
     address(page, r"q=http")
-    wait(page, ".row", "POST /checkout 500")
-    settled(page)
+    until(page, f"!document.querySelector('figcaption h2').textContent.startsWith('{before:,} ')")
     found = total(page)
     assert 0 < found < before
-    assert found == page.locator(".events > li").count()
+    until(page, f"document.querySelectorAll('.events > li').length === {found}")
     page.click("summary:has-text('Export')")
     with page.expect_download() as download:
         page.click(".export a:has-text('NDJSON')")
@@ -181,8 +180,7 @@ def test_one_request_has_its_waterfall_its_lines_its_curl_and_its_failure(visit:
     page.click("button:has-text('Copy as cURL')")
     wait(page, "button", "copied")
     assert page.evaluate("navigator.clipboard.readText()") == curl
-    neighbours = wait(page, ".neighbours").locator("li")
-    assert neighbours.count() >= 2
+    page.locator(".neighbours li").nth(1).wait_for()
     page.locator(".neighbours li:not(.this) a").first.click()
     page.wait_for_url(lambda url: request not in url)
 
@@ -192,7 +190,8 @@ def test_a_worker_has_lanes_lives_slow_requests_and_an_account(visit: Visit) -> 
     wait(page, "h1", "Worker w1")
     wait(page, ".plot .line-p99 path")
     wait(page, ".slow li", "GET /orders/")
-    wait(page, "td", re.compile(r"all \d+ events are stored"))
+    # The story's workers fall silent when it is over.
+    wait(page, "td", re.compile(r"all \d+ events are stored|is not known"))
     page.click("a:has-text('Its failures')")
     address(page, r"/search\?q=service.node.name")
 
@@ -309,4 +308,5 @@ def test_without_javascript_one_can_search_list_and_export(chromium: Any, shown:
     with page.expect_download() as download:
         page.click("a:has-text('NDJSON')")
     assert json.loads(download.value.path().read_text())["event.action"] == "worker-lost"
+    assert visit.complaints == []
     visit.close()

@@ -106,3 +106,11 @@ def test_types_hold(request: pytest.FixtureRequest) -> None:
     command = [str(tsc), "-p", str(Path(__file__).parent / "jsconfig.json")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_keys_that_are_told_are_the_keys_that_are_shown() -> None:
+    told = (Path(__file__).parents[2] / "docs/page.md").read_text(encoding="utf-8")
+    shown = re.findall(r'\["([^"\[]+)", "([^"]+)"\]', (STATIC / "keys.js").read_text(encoding="utf-8"))
+    rows = [f"| {' '.join(f'`{key}`' for key in keys.split())} | {does} |" for keys, does in shown]
+    assert len(rows) > 15
+    assert [row for row in rows if row not in told] == []

@@ -44,8 +44,13 @@ const HEAD_START_MS = 300;
 
 /** Resolves when nothing else is being asked: what a view can be read without comes after what it shows first. */
 export async function idle() {
-  await new Promise((done) => { setTimeout(done, HEAD_START_MS); });
-  while (busy) await new Promise((done) => { waiting.push(() => done(undefined)); });
+  await new Promise((done) => {
+    setTimeout(done, HEAD_START_MS);
+  });
+  while (busy)
+    await new Promise((done) => {
+      waiting.push(() => done(undefined));
+    });
 }
 
 /** @param {string} name @param {Asked} asked @param {AbortSignal} [signal] @returns {Promise<any>} */
@@ -59,7 +64,12 @@ async function answered(name, asked, signal) {
   }
   const told = await answer.json().catch(() => null);
   if (answer.ok && told) return told;
-  throw new AskError(told?.error ?? `the answer has status ${answer.status}`, answer.status, told?.at ?? null, told?.expected ?? "");
+  throw new AskError(
+    told?.error ?? `the answer has status ${answer.status}`,
+    answer.status,
+    told?.at ?? null,
+    told?.expected ?? "",
+  );
 }
 
 /** @param {Span} span */
@@ -72,7 +82,9 @@ export const within = (span) => ({ since_ns: asNs(span.since), until_ns: asNs(sp
  * @template T @param {string | null} key null: do not ask @param {(signal: AbortSignal) => Promise<T>} question
  * @param {boolean} [keep] false: forget the old answer at once @returns {Answer<T>} */
 export function useAnswer(key, question, keep = true) {
-  const [state, setState] = useState(/** @type {Answer<T> & {key: string | null}} */ ({ data: null, error: null, loading: key !== null, key }));
+  const [state, setState] = useState(
+    /** @type {Answer<T> & {key: string | null}} */ ({ data: null, error: null, loading: key !== null, key }),
+  );
   const latest = useRef(question);
   latest.current = question;
   useEffect(() => {
@@ -84,7 +96,9 @@ export function useAnswer(key, question, keep = true) {
     let again = 0;
     const run = () => {
       latest.current(stop.signal).then(
-        (data) => { if (!stop.signal.aborted) setState({ data, error: null, loading: false, key }); },
+        (data) => {
+          if (!stop.signal.aborted) setState({ data, error: null, loading: false, key });
+        },
         (/** @type {any} */ error) => {
           if (stop.signal.aborted) return;
           const told = error instanceof AskError ? error : new AskError(String(error), 0);
@@ -96,14 +110,21 @@ export function useAnswer(key, question, keep = true) {
     };
     setState((old) => ({ data: keep ? old.data : null, error: keep ? old.error : null, loading: true, key }));
     run();
-    return () => { stop.abort(); clearTimeout(again); };
+    return () => {
+      stop.abort();
+      clearTimeout(again);
+    };
   }, [key]);
   return state.key === key || keep ? state : { data: null, error: null, loading: key !== null };
 }
 
 /** One named question. @param {string | null} name @param {Asked} [asked] @param {boolean} [keep] @returns {Answer<any>} */
 export function useAsk(name, asked = {}, keep = true) {
-  return useAnswer(name === null ? null : address(name, asked), (signal) => ask(/** @type {string} */ (name), asked, signal), keep);
+  return useAnswer(
+    name === null ? null : address(name, asked),
+    (signal) => ask(/** @type {string} */ (name), asked, signal),
+    keep,
+  );
 }
 
 /** Count by one or two fields in bars. @param {string} q @param {Span} span @param {number} every ms @param {string | null} by @param {AbortSignal} signal @param {string | null} [andBy] */
@@ -129,12 +150,18 @@ export function series(buckets, span, every) {
 /** p50 and p99 of requests by worker over time. @param {string} q @param {Span} span @param {number} every @param {AbortSignal} signal
  * @returns {Promise<Map<string, {p50: (number | null)[], p99: (number | null)[]}>>} */
 export async function latencies(q, span, every, signal) {
-  const first = Math.floor(span.since / every), bars = Math.ceil(span.until / every) - first;
-  const told = await ask("stats", { q, field: "event.duration", by: "service.node.name", ...within(span), every_ns: every * 1e6 }, signal);
+  const first = Math.floor(span.since / every),
+    bars = Math.ceil(span.until / every) - first;
+  const told = await ask(
+    "stats",
+    { q, field: "event.duration", by: "service.node.name", ...within(span), every_ns: every * 1e6 },
+    signal,
+  );
   const found = new Map();
   for (const one of told.stats) {
     if (!found.has(one.key)) found.set(one.key, { p50: new Array(bars).fill(null), p99: new Array(bars).fill(null) });
-    const held = found.get(one.key), at = Math.round(one.start_ns / 1e6 / every) - first;
+    const held = found.get(one.key),
+      at = Math.round(one.start_ns / 1e6 / every) - first;
     held.p50[at] = one.p50;
     held.p99[at] = one.p99;
   }

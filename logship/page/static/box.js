@@ -13,8 +13,12 @@ let known = null;
 export function fields() {
   if (!known) {
     known = ask("fields").then((told) => told.fields);
-    known.catch(() => { known = null; });
-    setTimeout(() => { known = null; }, 60000);
+    known.catch(() => {
+      known = null;
+    });
+    setTimeout(() => {
+      known = null;
+    }, 60000);
   }
   return known;
 }
@@ -28,23 +32,45 @@ export async function offers(text, caret, window, signal) {
     const all = await fields();
     const typed = now.typed.toLowerCase();
     const found = all.filter((one) => one.name.toLowerCase().includes(typed));
-    found.sort((a, b) => Number(b.name.toLowerCase().startsWith(typed)) - Number(a.name.toLowerCase().startsWith(typed)) || b.events - a.events);
+    found.sort(
+      (a, b) =>
+        Number(b.name.toLowerCase().startsWith(typed)) - Number(a.name.toLowerCase().startsWith(typed)) ||
+        b.events - a.events,
+    );
     const before = text.slice(0, now.start).trim();
     const joins = now.typed === "" && /[\w")*]$/.test(before) && !/\b(and|or|not)$/i.test(before) ? ["and", "or"] : [];
-    return [...joins.map((one) => ({ text: one, insert: `${one} `, events: null, type: "" })),
-      ...found.slice(0, SHOWN).map((one) => ({ text: one.name, insert: `${literal(one.name)}: `, events: one.events, type: one.type }))];
+    return [
+      ...joins.map((one) => ({ text: one, insert: `${one} `, events: null, type: "" })),
+      ...found
+        .slice(0, SHOWN)
+        .map((one) => ({ text: one.name, insert: `${literal(one.name)}: `, events: one.events, type: one.type })),
+    ];
   }
   const all = await fields();
   const field = all.find((one) => one.name === now.field);
   if (!field || field.type === "text" || field.type === "date") return [];
-  const told = await ask("top", { field: now.field, limit: 50, q: `${literal(now.field)}: *`, ...within(window) }, signal);
+  const told = await ask(
+    "top",
+    { field: now.field, limit: 50, q: `${literal(now.field)}: *`, ...within(window) },
+    signal,
+  );
   const typed = now.typed.toLowerCase();
-  return told.values.filter((/** @type {any} */ one) => String(one.value).toLowerCase().includes(typed)).slice(0, SHOWN)
-    .map((/** @type {any} */ one) => ({ text: String(one.value), insert: `${value(now.field, field.type, String(one.value))} `, events: one.events, type: "" }));
+  return told.values
+    .filter((/** @type {any} */ one) => String(one.value).toLowerCase().includes(typed))
+    .slice(0, SHOWN)
+    .map((/** @type {any} */ one) => ({
+      text: String(one.value),
+      insert: `${value(now.field, field.type, String(one.value))} `,
+      events: one.events,
+      type: "",
+    }));
 }
 
 /** @param {string} field @param {string} type @param {string} text */
-const value = (field, type, text) => is(field, type === "integer" || type === "number" || type === "boolean" ? Number(text) : text).slice(literal(field).length + 2);
+const value = (field, type, text) =>
+  is(field, type === "integer" || type === "number" || type === "boolean" ? Number(text) : text).slice(
+    literal(field).length + 2,
+  );
 
 /** @param {{q: string, verb?: string, window: {since: number, until: number}, error?: import("./api.js").AskError | null, onAsk: (q: string) => void, children?: any}} given */
 export function Box({ q, window, error = null, onAsk, children, verb = "Search" }) {
@@ -55,19 +81,35 @@ export function Box({ q, window, error = null, onAsk, children, verb = "Search" 
   const asked = useRef(/** @type {AbortController | null} */ (null));
   useEffect(() => setText(q), [q]);
   useEffect(() => () => asked.current?.abort(), []);
-  useEffect(() => { if (error?.at !== null && error?.at !== undefined && document.activeElement === input.current) input.current.setSelectionRange(error.at, error.at + 1); }, [error]);
-  const shut = () => { asked.current?.abort(); setFound([]); setAt(-1); };
+  useEffect(() => {
+    if (error?.at !== null && error?.at !== undefined && document.activeElement === input.current)
+      input.current.setSelectionRange(error.at, error.at + 1);
+  }, [error]);
+  const shut = () => {
+    asked.current?.abort();
+    setFound([]);
+    setAt(-1);
+  };
   const complete = () => {
     asked.current?.abort();
     const stop = new AbortController();
     asked.current = stop;
     setTimeout(() => {
       if (stop.signal.aborted || document.activeElement !== input.current) return;
-      offers(input.current.value, input.current.selectionStart, window, stop.signal).then((all) => { if (!stop.signal.aborted) { setFound(all); setAt(-1); } }, () => {});
+      offers(input.current.value, input.current.selectionStart, window, stop.signal).then(
+        (all) => {
+          if (!stop.signal.aborted) {
+            setFound(all);
+            setAt(-1);
+          }
+        },
+        () => {},
+      );
     }, 80);
   };
   const take = (/** @type {Offer} */ offer) => {
-    const caret = input.current.selectionStart, now = atCaret(text, caret);
+    const caret = input.current.selectionStart,
+      now = atCaret(text, caret);
     const start = now.kind === "field" ? now.start : now.start;
     const next = text.slice(0, start) + offer.insert + text.slice(caret).replace(/^"?\s*/, "");
     setText(next);
@@ -87,14 +129,31 @@ export function Box({ q, window, error = null, onAsk, children, verb = "Search" 
     event.preventDefault();
     event.stopPropagation();
   };
-  const submit = (/** @type {any} */ event) => { event.preventDefault(); shut(); onAsk(text.trim()); };
+  const submit = (/** @type {any} */ event) => {
+    event.preventDefault();
+    shut();
+    onAsk(text.trim());
+  };
   const wrong = error && error.at !== null && error.status === 400;
   return html`<form class="question" role="search" onSubmit=${submit}>
     <div class="box"><input ref=${input} data-question name="q" type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" placeholder="status, path, message: http.response.status_code >= 500 and url.path: /orders*"
       role="combobox" aria-label="Question in KQL" aria-expanded=${found.length > 0} aria-controls="offers" aria-autocomplete="list" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} aria-invalid=${Boolean(error)} aria-describedby=${error ? "question-error" : undefined}
-      onInput=${(/** @type {any} */ event) => { setText(event.target.value); complete(); }} onKeyDown=${key} onClick=${complete} onBlur=${() => setTimeout(shut, 150)} />
-      <ul class="offers" id="offers" role="listbox" aria-label="What could come here" hidden=${!found.length}>${found.map((one, n) => html`<li id=${`offer-${n}`} role="option" aria-selected=${n === at} class=${n === at ? "on" : ""} onPointerDown=${(/** @type {any} */ event) => { event.preventDefault(); take(one); }}>
-        <${Text} value=${one.text} most=${100} /><span class="soft">${one.type} ${one.events === null ? "" : words.count(one.events)}</span></li>`)}</ul></div>
+      onInput=${(/** @type {any} */ event) => {
+        setText(event.target.value);
+        complete();
+      }} onKeyDown=${key} onClick=${complete} onBlur=${() => setTimeout(shut, 150)} />
+      <ul class="offers" id="offers" role="listbox" aria-label="What could come here" hidden=${!found.length}>${found.map(
+        (
+          one,
+          n,
+        ) => html`<li id=${`offer-${n}`} role="option" aria-selected=${n === at} class=${n === at ? "on" : ""} onPointerDown=${(
+          /** @type {any} */ event,
+        ) => {
+          event.preventDefault();
+          take(one);
+        }}>
+        <${Text} value=${one.text} most=${100} /><span class="soft">${one.type} ${one.events === null ? "" : words.count(one.events)}</span></li>`,
+      )}</ul></div>
     <button type="submit" class="primary">${verb}</button>${children}
     ${error && error.status === 400 && html`<div class="wrong" id="question-error" role="alert">${wrong && html`<pre aria-hidden="true">${pointed(q, /** @type {number} */ (error.at))}</pre>`}<p>${words.visible(error.message)}</p></div>`}
   </form>`;

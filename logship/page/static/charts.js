@@ -14,7 +14,8 @@ const px = (n) => Math.round(n * 10) / 10;
 
 /** Left edge and width of each bar in a chart. @param {Span} span @param {number} every @param {number} width */
 export function columns(span, every, width) {
-  const first = Math.floor(span.since / every), bars = Math.max(1, Math.ceil(span.until / every) - first);
+  const first = Math.floor(span.since / every),
+    bars = Math.max(1, Math.ceil(span.until / every) - first);
   const scale = width / (bars * every);
   return {
     bars,
@@ -49,8 +50,10 @@ export function tallest(series) {
  * @param {{series: Series[], width: number, height: number, most?: number}} given */
 export function bars({ series, width, height, most = ceiling(tallest(series)) }) {
   const n = series[0]?.values.length ?? 0;
-  const step = width / n, gap = step > 4 ? 1 : step > 2 ? 0.5 : 0;
-  const ground = new Array(n).fill(0), edge = new Array(n).fill(height);
+  const step = width / n,
+    gap = step > 4 ? 1 : step > 2 ? 0.5 : 0;
+  const ground = new Array(n).fill(0),
+    edge = new Array(n).fill(height);
   return html`<g class="bars">${series.map((one) => {
     let path = "";
     one.values.forEach((value, at) => {
@@ -61,17 +64,33 @@ export function bars({ series, width, height, most = ceiling(tallest(series)) })
       edge[at] = top;
       path += `M${px(at * step)} ${px(bottom)}V${px(top)}h${px(step - gap)}V${px(bottom)}z`;
     });
-    return path && html`<path class=${`fill-${one.key}`} d=${path} /><path class="hatch" fill=${`url(#hatch-${one.key})`} d=${path} />`;
+    return (
+      path &&
+      html`<path class=${`fill-${one.key}`} d=${path} /><path class="hatch" fill=${`url(#hatch-${one.key})`} d=${path} />`
+    );
   })}</g>`;
 }
+
+// A logarithm shows 2 ms and 8 s in one track: the lowest line is 0.1 ms.
+const LEAST_NS = 1e5;
+/** Where a duration lies on a logarithmic scale from 0 on. @param {number | null} ns @returns {number | null} */
+export const magnitude = (ns) => (ns === null ? null : Math.log10(Math.max(ns, LEAST_NS) / LEAST_NS));
+/** The duration at a place of that scale. @param {number} at */
+export const duration = (at) => LEAST_NS * 10 ** at;
 
 /** A line from point to point, broken where there is no value.
  * @param {{values: (number | null)[], x: (index: number) => number, height: number, most: number, name: string}} given */
 export function line({ values, x, height, most, name }) {
-  let path = "", drawn = false, dots = "";
+  let path = "",
+    drawn = false,
+    dots = "";
   values.forEach((value, at) => {
-    if (value === null || value === undefined) { drawn = false; return; }
-    const left = px(x(at)), y = px(height - Math.min(1, Math.max(0, value / most)) * (height - 3) - 1.5);
+    if (value === null || value === undefined) {
+      drawn = false;
+      return;
+    }
+    const left = px(x(at)),
+      y = px(height - Math.min(1, Math.max(0, value / most)) * (height - 3) - 1.5);
     path += `${drawn ? "L" : "M"}${left} ${y}`;
     if (!drawn && (values[at + 1] ?? null) === null) dots += `M${left} ${y}h.01`;
     drawn = true;
@@ -82,11 +101,13 @@ export function line({ values, x, height, most, name }) {
 /** A line that keeps its value until the next point. @param {{points: [number, number][], x: (ms: number) => number, until: number, height: number, most: number, name: string, gap: number}} given
  * `gap`: longer without a point than that is a hole. */
 export function steps({ points, x, until, height, most, name, gap }) {
-  let path = "", area = "";
+  let path = "",
+    area = "";
   const y = (/** @type {number} */ value) => px(height - Math.min(1, value / most) * (height - 2) - 1);
   points.forEach(([at, value], index) => {
     const next = points[index + 1]?.[0] ?? Math.min(until, at + gap);
-    const left = px(x(at)), right = px(x(Math.min(next, at + gap)));
+    const left = px(Math.max(0, x(at))),
+      right = px(x(Math.min(next, at + gap)));
     const joined = index > 0 && at - points[index - 1][0] <= gap;
     path += `${joined ? "L" : "M"}${left} ${y(value)}H${right}`;
     area += `M${left} ${height}V${y(value)}H${right}V${height}z`;
@@ -101,7 +122,8 @@ export function heat({ values, width, y, height, limits }) {
   values.forEach((value, at) => {
     if (value === null) return;
     const strength = limits.filter((limit) => value >= limit).length;
-    paths[strength] += `M${px(at * step)} ${y}h${px(Math.max(step - 0.5, 0.5))}v${height}h-${px(Math.max(step - 0.5, 0.5))}z`;
+    paths[strength] +=
+      `M${px(at * step)} ${y}h${px(Math.max(step - 0.5, 0.5))}v${height}h-${px(Math.max(step - 0.5, 0.5))}z`;
   });
   return html`<g class="heat">${paths.map((path, strength) => path && html`<path class=${`heat-${strength}`} d=${path} />`)}</g>`;
 }
@@ -110,16 +132,57 @@ export function heat({ values, width, y, height, limits }) {
 export function marks({ marks: all, x, height }) {
   return html`<g class="marks">${all.map((one) => {
     const at = px(x(one.at));
-    const sign = one.kind === "death" ? `M${at - 4} 3l8 8M${at + 4} 3l-8 8` : one.kind === "start"
-      ? `M${at} ${height - 11}l5 9h-10z` : `M${at - 4} 3h8v8h-8z`;
+    const sign =
+      one.kind === "death"
+        ? `M${at - 4} 3l8 8M${at + 4} 3l-8 8`
+        : one.kind === "start"
+          ? `M${at} ${height - 11}l5 9h-10z`
+          : `M${at - 4} 3h8v8h-8z`;
     return html`<g class=${`mark mark-${one.kind}`}><title>${one.words}</title><path class="stem" d=${`M${at} 0V${height}`} /><path class="sign" d=${sign} /></g>`;
   })}</g>`;
 }
 
 /** Moments for the axis, at most one each `room` pixels. @param {Span} span @param {number} width @param {number} room @param {number} [offset] ms that the clock on the wall is ahead of UTC */
 export function ticks(span, width, room, offset = 0) {
-  const S = 1000, M = 60 * S, H = 60 * M, D = 24 * H;
-  const nice = [1, 2, 5, 10, 20, 50, 100, 200, 500, S, 2 * S, 5 * S, 10 * S, 15 * S, 30 * S, M, 2 * M, 5 * M, 10 * M, 15 * M, 30 * M, H, 2 * H, 3 * H, 6 * H, 12 * H, D, 2 * D, 7 * D, 14 * D, 30 * D, 90 * D, 365 * D];
+  const S = 1000,
+    M = 60 * S,
+    H = 60 * M,
+    D = 24 * H;
+  const nice = [
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    S,
+    2 * S,
+    5 * S,
+    10 * S,
+    15 * S,
+    30 * S,
+    M,
+    2 * M,
+    5 * M,
+    10 * M,
+    15 * M,
+    30 * M,
+    H,
+    2 * H,
+    3 * H,
+    6 * H,
+    12 * H,
+    D,
+    2 * D,
+    7 * D,
+    14 * D,
+    30 * D,
+    90 * D,
+    365 * D,
+  ];
   const least = ((span.until - span.since) * room) / Math.max(width, 1);
   const step = nice.find((one) => one >= least) ?? 365 * D;
   const found = [];
@@ -139,7 +202,9 @@ export function axis({ span, width, x, words, offset = 0, height = 18 }) {
 
 /** Faint lines where the axis has its moments. @param {{span: Span, width: number, height: number, x: (ms: number) => number, offset?: number}} given */
 export function grid({ span, width, height, x, offset = 0 }) {
-  return html`<path class="grid" d=${ticks(span, width, 84, offset).at.map((ms) => `M${px(x(ms))} 0V${height}`).join("")} />`;
+  return html`<path class="grid" d=${ticks(span, width, 84, offset)
+    .at.map((ms) => `M${px(x(ms))} 0V${height}`)
+    .join("")} />`;
 }
 
 /** What is chosen: one column, or several. @param {{from: number, to: number, width: number, height: number, bars: number, brush: boolean}} given */
@@ -158,8 +223,12 @@ export function small({ counts, width, height }) {
  * @param {{parts: {name: string, from: number, to: number}[], whole: number, width: number, height: number}} given nanoseconds */
 export function waterfall({ parts, whole, width, height }) {
   const x = (/** @type {number} */ ns) => px((ns / Math.max(whole, 1)) * width);
-  return html`<g class="waterfall">${parts.map((part) => html`<rect class=${`part part-${part.name}`} x=${x(part.from)} y="0" width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />
-    <rect class="hatch" fill=${`url(#hatch-${part.name})`} x=${x(part.from)} y="0" width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />`)}</g>`;
+  return html`<g class="waterfall">${parts.map(
+    (
+      part,
+    ) => html`<rect class=${`part part-${part.name}`} x=${x(part.from)} y="0" width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />
+    <rect class="hatch" fill=${`url(#hatch-${part.name})`} x=${x(part.from)} y="0" width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />`,
+  )}</g>`;
 }
 
 /** Patterns beside the colours: whoever cannot tell the colours apart reads the hatching. Once in the page. */

@@ -10,12 +10,20 @@ import * as words from "./words.js";
 /** @param {{id: string}} given */
 export function View({ id }) {
   const { params } = usePlace();
-  const everybody = params.workers === "all", around = Math.min(500, Number(params.around) || 10);
+  const everybody = params.workers === "all",
+    around = Math.min(500, Number(params.around) || 10);
   const found = useAsk(`events/${inPath(id)}`, {}, false);
-  const event = (found.data?.records ?? []).find((/** @type {any} */ one) => one["event.id"] === id) ?? found.data?.records?.[0];
-  const context = useAsk(event ? "context" : null, { id: event?.["event.id"], before_events: around, after_events: around, workers: everybody ? "all" : null });
-  useTitle(event ? event.message ?? id : `Event ${id}`);
-  if (found.error?.status === 404) return html`<h1>Event</h1><${Notice}><p>No event has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than what the store keeps. <a href=${href("/search")}>Search</a></p></${Notice}>`;
+  const event =
+    (found.data?.records ?? []).find((/** @type {any} */ one) => one["event.id"] === id) ?? found.data?.records?.[0];
+  const context = useAsk(event ? "context" : null, {
+    id: event?.["event.id"],
+    before_events: around,
+    after_events: around,
+    workers: everybody ? "all" : null,
+  });
+  useTitle(event ? (event.message ?? id) : `Event ${id}`);
+  if (found.error?.status === 404)
+    return html`<h1>Event</h1><${Notice}><p>No event has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than what the store keeps. <a href=${href("/search")}>Search</a></p></${Notice}>`;
   if (found.error) return html`<${Problem} error=${found.error} />`;
   if (!event) return html`<div class="waiting" role="status">Loading…</div>`;
   const name = words.workerName(event) || "this worker";
@@ -26,4 +34,3 @@ export function View({ id }) {
       <button type="button" class="quiet" onClick=${() => patch({ around: String(Math.min(500, around * 3)) })} disabled=${around >= 500}>More</button></header>
     ${context.error ? html`<${Problem} error=${context.error} />` : context.data ? html`<div class="context"><${List} events=${[...context.data.records].reverse()} label="Events around it" /></div>` : html`<p class="soft">…</p>`}</section></div>`;
 }
-

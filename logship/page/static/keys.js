@@ -3,10 +3,41 @@ import { html } from "./html.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 
 const KEYS = [
-  ["Everywhere", [["/", "to the question"], ["1 2 3 4 0", "overview, search, tail, panels, account"], ["[ ]", "earlier, later"], ["z Z", "closer, wider"],
-    ["Space", "hold still, go on (overview, tail)"], ["u", "UTC or local time"], ["y", "copy a link with absolute times"], ["?", "these keys"], ["Esc", "out of a box or a menu"]]],
-  ["In a chart", [["← →", "from bar to bar"], ["Shift ← →", "select several bars"], ["Enter", "the requests behind the bar, or closer into the selection"], ["z", "closer into the bar"], ["Esc", "nothing selected"]]],
-  ["In a list", [["j k", "next, previous line"], ["Enter", "details, and back"], ["c C", "what happened around it: on this worker, on all"], ["r", "the request it belongs to"], ["w", "its worker"], ["e", "export all that matches"]]],
+  [
+    "Everywhere",
+    [
+      ["/", "to the question"],
+      ["1 2 3 4 0", "overview, search, tail, panels, account"],
+      ["[ ]", "earlier, later"],
+      ["z Z", "closer, wider"],
+      ["Space", "hold still, go on (overview, tail)"],
+      ["u", "UTC or local time"],
+      ["y", "copy a link with absolute times"],
+      ["?", "these keys"],
+      ["Esc", "out of a box or a menu"],
+    ],
+  ],
+  [
+    "In a chart",
+    [
+      ["← →", "from bar to bar"],
+      ["Shift ← →", "select several bars"],
+      ["Enter", "the requests behind the bar, or closer into the selection"],
+      ["z", "closer into the bar"],
+      ["Esc", "nothing selected"],
+    ],
+  ],
+  [
+    "In a list",
+    [
+      ["j k", "next, previous line"],
+      ["Enter", "details, and back"],
+      ["c C", "what happened around it: on this worker, on all"],
+      ["r", "the request it belongs to"],
+      ["w", "its worker"],
+      ["e", "export all that matches"],
+    ],
+  ],
 ];
 
 /** @param {{close: () => void}} given */
@@ -17,7 +48,11 @@ export function Keys({ close }) {
     box.current.showModal();
     return () => before?.focus?.();
   }, []);
-  return html`<dialog class="keys" ref=${box} aria-labelledby="keys-title" onClose=${close} onClick=${(/** @type {any} */ event) => { if (event.target === box.current) box.current.close(); }}>
+  return html`<dialog class="keys" ref=${box} aria-labelledby="keys-title" onClose=${close} onClick=${(
+    /** @type {any} */ event,
+  ) => {
+    if (event.target === box.current) box.current.close();
+  }}>
     <div class="inside"><header><h1 id="keys-title">Keys</h1><button type="button" class="icon" aria-label="Close" onClick=${() => box.current.close()}>×</button></header>
     ${KEYS.map(([title, rows]) => html`<section><h2>${title}</h2><dl>${/** @type {string[][]} */ (rows).map(([keys, does]) => html`<div><dt>${keys.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${does}</dd></div>`)}</dl></section>`)}
     </div></dialog>`;

@@ -3,7 +3,11 @@
 /** A field or a value as KQL takes it literally. @param {string} text @param {boolean} [quote] always in quotes */
 export function literal(text, quote = false) {
   if (!quote && /^[\w@.-]+$/.test(text) && !/^(and|or|not)$/i.test(text)) return text;
-  const escaped = text.replace(/[\\"]/g, "\\$&").replace(/\t/g, "\\t").replace(/\r/g, "\\r").replace(/\n/g, "\\n")
+  const escaped = text
+    .replace(/[\\"]/g, "\\$&")
+    .replace(/\t/g, "\\t")
+    .replace(/\r/g, "\\r")
+    .replace(/\n/g, "\\n")
     .replace(/[\u0000-\u001f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
   return `"${escaped}"`;
 }
@@ -17,12 +21,15 @@ export function is(field, value) {
 }
 
 /** @param {string} one */
-const whole = (one) => (/\s(and|or)\s|^\s*not\s/i.test(one) && !/^\([^()]*\)$/.test(one.trim()) ? `(${one.trim()})` : one.trim());
+const whole = (one) =>
+  /\s(and|or)\s|^\s*not\s/i.test(one) && !/^\([^()]*\)$/.test(one.trim()) ? `(${one.trim()})` : one.trim();
 
 /** All conditions together; blank ones say nothing. @param {...(string | null | undefined)} parts */
 export function all(...parts) {
   const said = parts.filter((one) => one && one.trim()).map((one) => /** @type {string} */ (one));
-  return said.length === 1 ? said[0].trim() : said.map((one) => (/\sor\s/i.test(one) ? whole(one) : one.trim())).join(" and ");
+  return said.length === 1
+    ? said[0].trim()
+    : said.map((one) => (/\sor\s/i.test(one) ? whole(one) : one.trim())).join(" and ");
 }
 
 /** @param {string} question @param {string} condition @param {boolean} wanted false: all but those */
@@ -38,7 +45,10 @@ export const FAILURES = `${REQUESTS} and (http.response.status_code >= 500 or ev
  * @param {string} text @param {number} caret @returns {{kind: "field" | "value", field: string, typed: string, start: number}} */
 export function atCaret(text, caret) {
   const before = text.slice(0, caret);
-  const value = /([\w@.-]+|"(?:[^"\\]|\\.)+")\s*(?::|<=|>=|<|>)\s*\(?\s*(?:(?:[^\s():"]+|"[^"]*")\s+or\s+)*("?)([^():"]*)$/.exec(before);
+  const value =
+    /([\w@.-]+|"(?:[^"\\]|\\.)+")\s*(?::|<=|>=|<|>)\s*\(?\s*(?:(?:[^\s():"]+|"[^"]*")\s+or\s+)*("?)([^():"]*)$/.exec(
+      before,
+    );
   if (value && !/\s(and|or|not)\s$/i.test(value[3]) && !/\s(?:and|or)\s+\S*$/i.test(value[3])) {
     const field = value[1].startsWith('"') ? JSON.parse(value[1]) : value[1];
     return { kind: "value", field, typed: value[3], start: caret - value[3].length - value[2].length };

@@ -27,7 +27,14 @@ export function useTraffic(window, q = "") {
     const buckets = await tally(all(q, REQUESTS), span, window.every, NODE, signal, "http.response.status_code");
     const found = /** @type {Traffic} */ (new Map());
     for (const [node, many] of Map.groupBy(buckets, (one) => one.key)) {
-      found.set(node, series(many.map((one) => ({ ...one, key: classOf(one.and_key) })), span, window.every));
+      found.set(
+        node,
+        series(
+          many.map((one) => ({ ...one, key: classOf(one.and_key) })),
+          span,
+          window.every,
+        ),
+      );
     }
     return found;
   });
@@ -39,7 +46,9 @@ const classOf = (status) => (/^[345]/.test(status) ? status[0] : status ? "2" : 
 /** p50 and p99 over time. @param {Window} window @param {string} [q] @returns {{step: number, found: Latency}} */
 export function useLatency(window, q = "") {
   const step = stepFor(window.span, 45);
-  const told = useAnswer(`latency ${q} ${window.since} ${window.until} ${step}`, (signal) => latencies(all(q, REQUESTS), { since: window.since, until: window.until }, step, signal));
+  const told = useAnswer(`latency ${q} ${window.since} ${window.until} ${step}`, (signal) =>
+    latencies(all(q, REQUESTS), { since: window.since, until: window.until }, step, signal),
+  );
   return { step, found: told.data ?? new Map() };
 }
 
@@ -49,10 +58,27 @@ export function useLives(window, q = "") {
   return useAnswer(`lives ${q} ${window.since} ${window.until}`, async (signal) => {
     const worker = all(q, "event.dataset: logship.worker");
     const [beats, marks] = await Promise.all([
-      window.span > BEATS_SPAN_MS ? { records: [] } : ask("search", { q: all(worker, "event.action: worker-heartbeat"), ...within(span), limit: BEATS_LIMIT }, signal),
-      ask("search", { q: all(worker, "event.action: (worker-lost or worker-ended or worker-closed or worker-started)"), ...within(span), limit: MARKS_LIMIT }, signal),
+      window.span > BEATS_SPAN_MS
+        ? { records: [] }
+        : ask(
+            "search",
+            { q: all(worker, "event.action: worker-heartbeat"), ...within(span), limit: BEATS_LIMIT },
+            signal,
+          ),
+      ask(
+        "search",
+        {
+          q: all(worker, "event.action: (worker-lost or worker-ended or worker-closed or worker-started)"),
+          ...within(span),
+          limit: MARKS_LIMIT,
+        },
+        signal,
+      ),
     ]);
-    return { beats: /** @type {Event[]} */ (beats.records).reverse(), marks: /** @type {Event[]} */ (marks.records).reverse() };
+    return {
+      beats: /** @type {Event[]} */ (beats.records).reverse(),
+      marks: /** @type {Event[]} */ (marks.records).reverse(),
+    };
   });
 }
 
@@ -60,16 +86,17 @@ export function useLives(window, q = "") {
 export function markOf(event) {
   const action = event["event.action"];
   const kind = action === "worker-lost" ? "death" : action === "worker-started" ? "start" : "end";
-  return { at: msOf(event["@timestamp"]), kind, words: `${words.workerName(event)} ${{ death: "died", start: "began", end: "ended" }[kind]}: ${words.short(event.message, 160)}` };
+  return {
+    at: msOf(event["@timestamp"]),
+    kind,
+    words: `${words.workerName(event)} ${{ death: "died", start: "began", end: "ended" }[kind]}: ${words.short(event.message, 160)}`,
+  };
 }
-
-// A logarithm shows 2 ms and 8 s in one track: the lowest line is 0.1 ms.
-const LEAST_NS = 1e5;
-const height = (/** @type {number | null} */ ns) => (ns === null ? null : Math.log10(Math.max(ns, LEAST_NS) / LEAST_NS));
 
 /** The numbers of one worker's lane. @param {string} node @param {Traffic | null} traffic @param {Window} window */
 export function stacks(node, traffic, window) {
-  const none = new Array(charts.columns(window, window.every, 1).bars).fill(0), its = traffic?.get(node);
+  const none = new Array(charts.columns(window, window.every, 1).bars).fill(0),
+    its = traffic?.get(node);
   return CLASSES.map(({ key }) => ({ key, values: its?.get(key) ?? none }));
 }
 
@@ -81,37 +108,68 @@ export function Lanes({ workers, window, traffic, latency, lives, alone = false 
   const all = workers.map((one) => stacks(one.node, traffic, window));
   const most = charts.ceiling(Math.max(1, ...all.map((one) => charts.tallest(one))));
   let slowest = 1;
-  for (const one of latency.found.values()) for (const ns of one.p99) slowest = Math.max(slowest, height(ns) ?? 0);
+  for (const one of latency.found.values())
+    for (const ns of one.p99) slowest = Math.max(slowest, charts.magnitude(ns) ?? 0);
   const busiest = Math.max(4, ...(lives?.beats ?? []).map((beat) => beat["logship.requests.in_flight"] ?? 0));
-  const size = alone ? { bars: 88, lines: 56, flight: 32, gap: 6 } : workers.length > 8 ? { bars: 30, lines: 18, flight: 0, gap: 3 } : { bars: 44, lines: 28, flight: 16, gap: 5 };
+  const size = alone
+    ? { bars: 88, lines: 56, flight: 32, gap: 6 }
+    : workers.length > 8
+      ? { bars: 30, lines: 18, flight: 0, gap: 3 }
+      : { bars: 44, lines: 28, flight: 16, gap: 5 };
   return html`<figure class=${`chart lanes ${alone ? "alone" : ""}`}>
     <figcaption><h2>${alone ? "What it did" : "Workers"}</h2>
-      <${Legend} items=${CLASSES} line=${[{ name: "p99", words: "p99" }, { name: "p50", words: "p50" }, { name: "flight", words: "in flight" }]} />
+      <${Legend} items=${CLASSES} line=${[
+        { name: "p99", words: "p99" },
+        { name: "p50", words: "p50" },
+        { name: "flight", words: "in flight" },
+      ]} />
       <span class="legend"><span class="item"><svg width="26" height="10" aria-hidden="true">${[1, 2, 3].map((n) => html`<rect class=${`heat-${n}`} x=${(n - 1) * 9} width="8" height="10" />`)}</svg>loop lag</span></span>
       <span class="said">${said}</span>
       <button class="quiet" type="button" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${asTable ? "Show as chart" : "Show as table"}</button></figcaption>
-    ${asTable ? html`<${Table} workers=${workers} stacked=${all} window=${window} zone=${zone} />` : html`
-    <div class="lane-list">${workers.map((one, at) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most} slowest=${slowest} busiest=${busiest}
-      latency=${latency} lives=${lives} size=${size} setSaid=${setSaid} alone=${alone} />`)}
-      <div class="lane foot"><div class="lane-name">${alone ? "" : html`<span class="soft scale">up to ${words.count(most)} a bar</span>`}</div><${Axis} span=${window} every=${window.every} />${!alone && html`<div class="lane-numbers"></div>`}</div></div>`}
+    ${
+      asTable
+        ? html`<${Table} workers=${workers} stacked=${all} window=${window} zone=${zone} />`
+        : html`
+    <div class="lane-list">${workers.map(
+      (
+        one,
+        at,
+      ) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most} slowest=${slowest} busiest=${busiest}
+      latency=${latency} lives=${lives} size=${size} setSaid=${setSaid} alone=${alone} />`,
+    )}
+      <div class="lane foot"><div class="lane-name">${alone ? "" : html`<span class="soft scale">bars up to ${words.count(most)}${slowest > 1 ? html`<br />p99 up to ${words.took(charts.duration(slowest))}` : ""}</span>`}</div><${Axis} span=${window} every=${window.every} />${!alone && html`<div class="lane-numbers"></div>`}</div></div>`
+    }
   </figure>`;
 }
 
 /** @param {any} given */
 function Lane({ worker, window, stacked, most, slowest, busiest, latency, lives, size, setSaid, alone }) {
   const zone = zoneOf(usePlace().params);
-  const beats = /** @type {Event[]} */ ((lives?.beats ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node));
-  const events = /** @type {Event[]} */ ((lives?.marks ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node));
-  const lines = /** @type {{p50: (number | null)[], p99: (number | null)[]} | undefined} */ (latency.found.get(worker.node));
+  const beats = /** @type {Event[]} */ (
+    (lives?.beats ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
+  );
+  const events = /** @type {Event[]} */ (
+    (lives?.marks ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
+  );
+  const lines = /** @type {{p50: (number | null)[], p99: (number | null)[]} | undefined} */ (
+    latency.found.get(worker.node)
+  );
   const firstSlice = Math.floor(window.since / latency.step) * latency.step;
   const name = typeof worker.slot === "number" ? `w${worker.slot}` : worker.node;
   const lag = new Array(charts.columns(window, window.every, 1).bars).fill(null);
   const origin = Math.floor(window.since / window.every) * window.every;
-  const flight = /** @type {[number, number][]} */ (beats.map((beat) => [msOf(beat["@timestamp"]), beat["logship.requests.in_flight"] ?? 0]));
-  for (const beat of beats) {
-    const end = msOf(beat["@timestamp"]);
-    // A heartbeat speaks for the ten seconds before it.
-    for (let at = Math.floor((end - 9999 - origin) / window.every); at <= Math.floor((end - origin) / window.every); at += 1) {
+  const flight = /** @type {[number, number][]} */ (
+    beats.map((beat) => [msOf(beat["@timestamp"]), beat["logship.requests.in_flight"] ?? 0])
+  );
+  for (const [number, beat] of beats.entries()) {
+    const end = msOf(beat["@timestamp"]),
+      before = number ? msOf(beats[number - 1]["@timestamp"]) : 0;
+    // A heartbeat speaks for the time since the one before, ten seconds at most.
+    for (
+      let at = Math.floor((Math.max(before + 1, end - 9999) - origin) / window.every);
+      at <= Math.floor((end - origin) / window.every);
+      at += 1
+    ) {
       if (at >= 0 && at < lag.length) lag[at] = Math.max(lag[at] ?? 0, beat["logship.loop_lag.max_ns"] ?? 0);
     }
   }
@@ -120,8 +178,14 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, lives,
   const lagTop = size.flight ? top.flight + size.flight + size.gap : top.flight;
   const whole = lagTop + 6;
   const speak = (/** @type {number} */ bar) => {
-    const from = origin + bar * window.every, to = from + window.every;
-    const said = [`${name}: ${words.plural(stacked.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + (one.values[bar] ?? 0), 0), "request")}`];
+    const from = origin + bar * window.every,
+      to = from + window.every;
+    const said = [
+      `${name}: ${words.plural(
+        stacked.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + (one.values[bar] ?? 0), 0),
+        "request",
+      )}`,
+    ];
     if (stacked[0].values[bar]) said.push(`${words.count(stacked[0].values[bar])} failed`);
     if (stacked[1].values[bar]) said.push(`${words.count(stacked[1].values[bar])} refused with 4xx`);
     const slice = Math.floor((from + window.every / 2 - firstSlice) / latency.step);
@@ -134,40 +198,61 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, lives,
     return said.join(", ");
   };
   return html`<div class="lane">
-    <div class="lane-name">${alone ? null : html`<a class="name" href=${workerAddress(worker.node)}>${words.visible(name)}</a><${State} worker=${worker} />
-      <span class="soft ellipsis" title=${words.visible(worker.node)}><bdi>${words.visible(worker.service || worker.node)}</bdi>${worker.pid ? ` · pid ${worker.pid}` : ""}</span>`}</div>
+    <div class="lane-name">${
+      alone
+        ? null
+        : html`<a class="name" href=${workerAddress(worker.node)}>${words.visible(name)}</a><${State} worker=${worker} />
+      <span class="soft ellipsis" title=${words.visible(worker.node)}><bdi>${words.visible(worker.service || worker.node)}</bdi>${worker.pid ? ` · pid ${worker.pid}` : ""}</span>`
+    }</div>
     <${Plot} label=${`Requests of ${words.visible(name)}`} span=${window} every=${window.every} height=${whole} speak=${speak} onPoint=${setSaid}
       onOpen=${(/** @type {any} */ span) => go(href("/search", { q: all(is(NODE, worker.node), REQUESTS), ...exactly(span) }))}
-      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`
+      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => {
+        // The newest slice may end after the newest bar.
+        const middle = (/** @type {number} */ at) => Math.min(width, columns.x(firstSlice + (at + 0.5) * latency.step));
+        return html`
         ${charts.grid({ span: window, width, height: whole, x: columns.x, offset: ahead(window.since, zone) })}
         <path class="floor" d=${`M0 ${size.bars + 0.5}H${width}M0 ${top.lines + size.lines + 0.5}H${width}${size.flight ? `M0 ${top.flight + size.flight + 0.5}H${width}` : ""}`} />
         ${charts.bars({ series: stacked, width, height: size.bars, most })}
-        <g transform=${`translate(0 ${top.lines})`}>${lines && html`
-          ${charts.line({ values: lines.p50.map(height), x: (at) => columns.x(firstSlice + (at + 0.5) * latency.step), height: size.lines, most: slowest, name: "p50" })}
-          ${charts.line({ values: lines.p99.map(height), x: (at) => columns.x(firstSlice + (at + 0.5) * latency.step), height: size.lines, most: slowest, name: "p99" })}`}</g>
+        <g transform=${`translate(0 ${top.lines})`}>${
+          lines &&
+          html`
+          ${charts.line({ values: lines.p50.map(charts.magnitude), x: middle, height: size.lines, most: slowest, name: "p50" })}
+          ${charts.line({ values: lines.p99.map(charts.magnitude), x: middle, height: size.lines, most: slowest, name: "p99" })}`
+        }</g>
         ${size.flight > 0 && html`<g transform=${`translate(0 ${top.flight})`}>${charts.steps({ points: flight, x: columns.x, until: window.until, height: size.flight, most: busiest, name: "flight", gap: 15000 })}</g>`}
         ${charts.heat({ values: lag, width, y: lagTop, height: 5, limits: [2e6, 1e7, 5e7, 2.5e8] })}
-        ${charts.marks({ marks, x: columns.x, height: whole })}`} />
-    ${!alone && html`<dl class="lane-numbers">
+        ${charts.marks({ marks, x: columns.x, height: whole })}`;
+      }} />
+    ${
+      !alone &&
+      html`<dl class="lane-numbers">
       <div><dt>requests</dt><dd>${worker.requests === null ? "–" : words.count(worker.requests)}</dd></div><div><dt>p50</dt><dd>${words.took(worker.p50_ms === null ? null : worker.p50_ms * 1e6)}</dd></div>
       <div><dt>p99</dt><dd>${words.took(worker.p99_ms === null ? null : worker.p99_ms * 1e6)}</dd></div>
-      <div><dt>failed</dt><dd class=${worker.errors ? "bad" : ""}>${worker.errors === null ? "–" : words.count(worker.errors)}</dd></div></dl>`}
+      <div><dt>failed</dt><dd class=${worker.errors ? "bad" : ""}>${worker.errors === null ? "–" : words.count(worker.errors)}</dd></div></dl>`
+    }
   </div>`;
 }
 
 /** @param {{worker: any}} given */
 export function State({ worker }) {
-  const kind = /** @type {Record<string, string>} */ ({ alive: "good", lost: "bad", silent: "warn" })[worker.state] ?? "soft";
+  const kind =
+    /** @type {Record<string, string>} */ ({ alive: "good", lost: "bad", silent: "warn" })[worker.state] ?? "soft";
   return html`<span class=${`state ${kind}`}>${words.visible(worker.state)}${worker.lives > 1 ? html`<span class="soft"> · life ${worker.generation ?? worker.lives}</span>` : ""}</span>`;
 }
 
 /** @param {any} given */
 function Table({ workers, stacked, window, zone }) {
-  const bars = stacked[0]?.[0].values.length ?? 0, rows = [];
+  const bars = stacked[0]?.[0].values.length ?? 0,
+    rows = [];
   const from = Math.floor(window.since / window.every) * window.every;
   for (let bar = 0; bar < bars; bar += 1) {
     const at = from + bar * window.every;
-    rows.push([range(at, at + window.every, zone), ...stacked.map((/** @type {charts.Series[]} */ one) => words.count(one.reduce((sum, part) => sum + (part.values[bar] ?? 0), 0)))]);
+    rows.push([
+      range(at, at + window.every, zone),
+      ...stacked.map((/** @type {charts.Series[]} */ one) =>
+        words.count(one.reduce((sum, part) => sum + (part.values[bar] ?? 0), 0)),
+      ),
+    ]);
   }
   return html`<${Numbers} caption="Requests of each worker" heads=${["Time", ...workers.map((/** @type {any} */ one) => (typeof one.slot === "number" ? `w${one.slot}` : one.node))]} rows=${rows} />`;
 }

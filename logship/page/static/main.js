@@ -13,21 +13,40 @@ import { Keys } from "./keys.js";
 // A view is loaded when somebody goes there; the server names the first one in the page's head.
 /** @type {Record<string, () => Promise<any>>} */
 const VIEWS = {
-  overview: () => import("./overview.js"), search: () => import("./search.js"), tail: () => import("./tail.js"),
-  request: () => import("./request.js"), worker: () => import("./worker.js"), event: () => import("./event.js"),
-  account: () => import("./account.js"), panels: () => import("./panels.js"),
+  overview: () => import("./overview.js"),
+  search: () => import("./search.js"),
+  tail: () => import("./tail.js"),
+  request: () => import("./request.js"),
+  worker: () => import("./worker.js"),
+  event: () => import("./event.js"),
+  account: () => import("./account.js"),
+  panels: () => import("./panels.js"),
 };
 
 /** Which view an address means. @param {string} path @returns {{name: string, id: string}} */
 export function route(path) {
   const [, first = "", ...rest] = path.split("/");
   const id = rest.join("/");
-  const named = { "": "overview", search: "search", tail: "tail", r: "request", w: "worker", e: "event", account: "account", panels: "panels" }[first];
+  const named = {
+    "": "overview",
+    search: "search",
+    tail: "tail",
+    r: "request",
+    w: "worker",
+    e: "event",
+    account: "account",
+    panels: "panels",
+  }[first];
   return { name: named ?? "nowhere", id };
 }
 
 const SPANS = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
-const TABS = [["/", "Overview"], ["/search", "Search"], ["/tail", "Tail"], ["/panels", "Panels"]];
+const TABS = [
+  ["/", "Overview"],
+  ["/search", "Search"],
+  ["/tail", "Tail"],
+  ["/panels", "Panels"],
+];
 
 function Time() {
   const { params } = usePlace();
@@ -35,10 +54,15 @@ function Time() {
   const zone = zoneOf(params);
   const [open, setOpen] = useState(false);
   const box = useRef(/** @type {any} */ (null));
-  const close = () => { setOpen(false); box.current?.querySelector("summary")?.focus(); };
+  const close = () => {
+    setOpen(false);
+    box.current?.querySelector("summary")?.focus();
+  };
   useEffect(() => {
     if (!open) return undefined;
-    const away = (/** @type {any} */ event) => { if (!box.current?.contains(event.target)) setOpen(false); };
+    const away = (/** @type {any} */ event) => {
+      if (!box.current?.contains(event.target)) setOpen(false);
+    };
     addEventListener("pointerdown", away);
     return () => removeEventListener("pointerdown", away);
   }, [open]);
@@ -48,17 +72,29 @@ function Time() {
     const typed = String(given.get("last") ?? "").trim();
     if (typed && spanOf(typed)) patch({ last: typed, since: null, until: null });
     else {
-      const since = fromInput(String(given.get("since")), zone), until = fromInput(String(given.get("until")), zone);
-      if (!(until > since)) { event.target.querySelector("[role=alert]").textContent = "The end must be after the beginning."; return; }
+      const since = fromInput(String(given.get("since")), zone),
+        until = fromInput(String(given.get("until")), zone);
+      if (!(until > since)) {
+        event.target.querySelector("[role=alert]").textContent = "The end must be after the beginning.";
+        return;
+      }
       patch(exactly({ since, until }));
     }
     close();
   };
   const label = params.since ? range(window.since, window.until, zone) : `Last ${spanWords(window.span)}`;
-  const moved = (/** @type {number} */ by) => patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
+  const moved = (/** @type {number} */ by) =>
+    patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
   return html`<div class="time">
     <button type="button" class="icon" aria-label="Earlier" aria-keyshortcuts="[" onClick=${() => moved(-0.5)}>‹</button>
-    <details class="menu" ref=${box} open=${open} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)} onKeyDown=${(/** @type {any} */ event) => { if (event.key === "Escape" && open) { event.stopPropagation(); close(); } }}>
+    <details class="menu" ref=${box} open=${open} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)} onKeyDown=${(
+      /** @type {any} */ event,
+    ) => {
+      if (event.key === "Escape" && open) {
+        event.stopPropagation();
+        close();
+      }
+    }}>
       <summary aria-label=${`Time: ${label}`}><span class="ellipsis">${label}</span></summary>
       <form class="pop" onSubmit=${submit} key=${open ? "open" : "shut"}>
         <div class="pills">${SPANS.map((last) => html`<a class=${`pill ${!params.since && (params.last ?? "15m") === last ? "on" : ""}`} href=${href(here().path, { ...params, last, since: null, until: null })} onClick=${close}>${last}</a>`)}</div>
@@ -77,7 +113,8 @@ function Time() {
 /** Make the window longer or shorter around its middle. @param {number} factor */
 function zoomed(factor) {
   const window = windowOf(here().params, Date.now());
-  const middle = (window.since + window.until) / 2, half = Math.max((window.span * factor) / 2, 1);
+  const middle = (window.since + window.until) / 2,
+    half = Math.max((window.span * factor) / 2, 1);
   patch(exactly({ since: middle - half, until: Math.min(middle + half, Date.now() + 1000) }));
 }
 
@@ -97,13 +134,18 @@ function Zone() {
 function Trust() {
   const window = useWindow(30);
   // The lives of a window are the same from one moment to the next: asked twice a minute, after what the view needs.
-  const span = within({ since: window.since - (window.since % 30000), until: window.live ? Math.ceil(window.until / 30000) * 30000 : window.until });
+  const span = within({
+    since: window.since - (window.since % 30000),
+    until: window.live ? Math.ceil(window.until / 30000) * 30000 : window.until,
+  });
   const { data, error } = useAnswer(`trust ${span.since_ns} ${span.until_ns}`, async (signal) => {
     await idle();
     const told = await ask("verify", span, signal);
     if (told.finding !== "missing") return told;
     // Numbers that are on their way look like missing ones for a moment: an alarm is raised when they stay away.
-    await new Promise((done) => { setTimeout(done, 3000); });
+    await new Promise((done) => {
+      setTimeout(done, 3000);
+    });
     return ask("verify", span, signal);
   });
   const told = trust(data);
@@ -114,8 +156,12 @@ function Trust() {
 /** @param {any} data the answer of verify @returns {[string, string, string]} kind, sign, words */
 export function trust(data) {
   if (!data) return ["soft", "…", "checking"];
-  const sum = (/** @type {(one: any) => number} */ of) => data.verdicts.reduce((/** @type {number} */ all, /** @type {any} */ one) => all + of(one), 0);
-  const missing = sum((one) => one.missing + Object.values(one.dropped).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0));
+  const sum = (/** @type {(one: any) => number} */ of) =>
+    data.verdicts.reduce((/** @type {number} */ all, /** @type {any} */ one) => all + of(one), 0);
+  const missing = sum(
+    (one) =>
+      one.missing + Object.values(one.dropped).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0),
+  );
   if (!data.verdicts.length) return ["soft", "–", "no workers"];
   if (missing) return ["bad", "!", `${words.count(missing)} missing`];
   if (data.finding === "duplicated") return ["warn", "!", `${words.count(sum((one) => one.duplicates))} stored twice`];
@@ -129,11 +175,18 @@ function View() {
   const [failed, setFailed] = useState("");
   useEffect(() => {
     if (loaded[name] || !VIEWS[name]) return;
-    VIEWS[name]().then((module) => setLoaded((old) => ({ ...old, [name]: module.View })), () => setFailed(name));
+    VIEWS[name]().then(
+      (module) => setLoaded((old) => ({ ...old, [name]: module.View })),
+      () => setFailed(name),
+    );
   }, [name]);
-  if (name === "nowhere") return html`<${Notice}><p>There is nothing at <code>${words.short(path, 100)}</code>.</p><p><a href=${href("/")}>Overview</a></p></${Notice}>`;
-  if (failed === name) return html`<${Notice} kind="bad"><p>This view did not load: the collector was restarted with another version, or is gone.</p><p><a href=${location.href} target="_self" data-plain>Load the page again</a></p></${Notice}>`;
-  return loaded[name] ? html`<${loaded[name]} id=${id} key=${name + id} />` : html`<div class="waiting" role="status">Loading…</div>`;
+  if (name === "nowhere")
+    return html`<${Notice}><p>There is nothing at <code>${words.short(path, 100)}</code>.</p><p><a href=${href("/")}>Overview</a></p></${Notice}>`;
+  if (failed === name)
+    return html`<${Notice} kind="bad"><p>This view did not load: the collector was restarted with another version, or is gone.</p><p><a href=${location.href} target="_self" data-plain>Load the page again</a></p></${Notice}>`;
+  return loaded[name]
+    ? html`<${loaded[name]} id=${id} key=${name + id} />`
+    : html`<div class="waiting" role="status">Loading…</div>`;
 }
 
 function Page() {
@@ -162,26 +215,51 @@ function useKeys(setHelp, setToast) {
   useEffect(() => {
     const key = (/** @type {KeyboardEvent} */ event) => {
       const target = /** @type {HTMLElement} */ (event.target);
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+      if (
+        event.defaultPrevented ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        document.querySelector("dialog[open]")
+      )
+        return;
       const typing = target.matches("input, textarea, select, [contenteditable]");
       if (typing) {
-        if (event.key === "Escape") { target.blur(); document.getElementById("main")?.focus(); }
+        if (event.key === "Escape") {
+          target.blur();
+          document.getElementById("main")?.focus();
+        }
         return;
       }
       const window = windowOf(here().params, Date.now());
-      const moved = (/** @type {number} */ by) => patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
+      const moved = (/** @type {number} */ by) =>
+        patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
       const pressable = target.matches("button, a, summary, [role=button], [role=slider]");
       const name = route(here().path).name;
       /** @type {Record<string, () => void>} */
       const does = {
         "?": () => setHelp(true),
-        "/": () => { const box = /** @type {HTMLElement | null} */ (document.querySelector("[data-question]")); if (box) box.focus(); else go(href("/search")); },
-        "[": () => moved(-0.5), "]": () => moved(0.5), z: () => zoomed(0.5), Z: () => zoomed(2),
+        "/": () => {
+          const box = /** @type {HTMLElement | null} */ (document.querySelector("[data-question]"));
+          if (box) box.focus();
+          else go(href("/search"));
+        },
+        "[": () => moved(-0.5),
+        "]": () => moved(0.5),
+        z: () => zoomed(0.5),
+        Z: () => zoomed(2),
         u: () => patch({ zone: zoneOf(here().params) === "utc" ? "local" : null }),
-        y: () => { copy(link()).then((said) => setToast(said === "copied" ? "The link is copied, with absolute times" : said)); },
-        1: () => go(href("/")), 2: () => go(href("/search")), 3: () => go(href("/tail")), 4: () => go(href("/panels")), 0: () => go(href("/account")),
+        y: () => {
+          copy(link()).then((said) => setToast(said === "copied" ? "The link is copied, with absolute times" : said));
+        },
+        1: () => go(href("/")),
+        2: () => go(href("/search")),
+        3: () => go(href("/tail")),
+        4: () => go(href("/panels")),
+        0: () => go(href("/account")),
       };
-      if (event.key === " " && !pressable && ["overview", "worker", "panels"].includes(name)) does[" "] = () => toggleLive(window);
+      if (event.key === " " && !pressable && ["overview", "worker", "panels"].includes(name))
+        does[" "] = () => toggleLive(window);
       if (!does[event.key]) return;
       event.preventDefault();
       does[event.key]();
@@ -193,17 +271,35 @@ function useKeys(setHelp, setToast) {
 
 /** A link to what is shown: to the open event, or to this view with absolute times. */
 function link() {
-  const open = document.querySelector("[data-event][aria-expanded=true]") ?? document.activeElement?.closest("[data-event]");
+  const open =
+    document.querySelector("[data-event][aria-expanded=true]") ?? document.activeElement?.closest("[data-event]");
   const id = open?.getAttribute("data-event");
   if (id) return `${location.origin}/e/${encodeURIComponent(id)}`;
-  return ["request", "event"].includes(route(here().path).name) ? location.href : permanent(windowOf(here().params, Date.now()));
+  return ["request", "event"].includes(route(here().path).name)
+    ? location.href
+    : permanent(windowOf(here().params, Date.now()));
 }
 
 // Links of ours change the view without loading the page; with a modifier the browser does what it always does.
 addEventListener("click", (event) => {
   const found = /** @type {HTMLElement} */ (event.target).closest?.("a[href]");
-  if (!(found instanceof HTMLAnchorElement) || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-  if (found.origin !== location.origin || found.hasAttribute("data-plain") || found.hasAttribute("download") || found.pathname.startsWith("/api/")) return;
+  if (
+    !(found instanceof HTMLAnchorElement) ||
+    event.defaultPrevented ||
+    event.button ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
+  if (
+    found.origin !== location.origin ||
+    found.hasAttribute("data-plain") ||
+    found.hasAttribute("download") ||
+    found.pathname.startsWith("/api/")
+  )
+    return;
   event.preventDefault();
   go(found.pathname + found.search);
 });

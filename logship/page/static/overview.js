@@ -5,7 +5,7 @@ import { Lanes, useLatency, useLives, useTraffic } from "./lanes.js";
 import { Begin, Nothing, Numbers, Problem, requestAddress, Text, useTitle, When, workerAddress } from "./parts.js";
 import { exactly, href, usePlace, useWindow, zoneOf } from "./url.js";
 import { all, FAILURES, is, REQUESTS } from "./kql.js";
-import { stands, balance } from "./verdict.js";
+import { balance, Stands } from "./verdict.js";
 import * as words from "./words.js";
 
 export function View() {
@@ -19,14 +19,17 @@ export function View() {
   const latency = useLatency(window);
   const routes = useAsk("stats", { q: REQUESTS, field: "event.duration", by: "http.route", ...within(window) });
   const failures = useAsk("search", { q: FAILURES, limit: 8, ...within(window) });
-  const kinds = useAsk("top", { q: FAILURES, field: "error.type", limit: 3, ...within(window) });
+  const failed = useAsk("tally", { q: FAILURES, by: "http.route", and_by: "error.type", ...within(window) });
   // The lanes need not wait for the table of workers: who answered requests is known before.
-  const workers = table.data?.workers ?? null, seen = workers ?? nodes(traffic.data);
+  const workers = table.data?.workers ?? null,
+    seen = workers ?? nodes(traffic.data);
   if (table.error && !workers) return html`<h1 class="away">Overview</h1><${Problem} error=${table.error} />`;
-  if (workers && !workers.length) return html`<h1 class="away">Overview</h1><${Nothing} what="No worker was heard of" window=${window}><${Begin} /></${Nothing}>`;
-  const told = stands({ workers: workers ?? [], marks: lives.data?.marks ?? [], kinds: kinds.data?.values ?? [], failures: failures.data?.records ?? [], zone });
-  const sum = (/** @type {string} */ name) => (workers ?? []).reduce((/** @type {number} */ all, /** @type {any} */ one) => all + (one[name] ?? 0), 0);
-  const requests = sum("requests"), errors = sum("errors");
+  if (workers && !workers.length)
+    return html`<h1 class="away">Overview</h1><${Nothing} what="No worker was heard of" window=${window}><${Begin} /></${Nothing}>`;
+  const sum = (/** @type {string} */ name) =>
+    (workers ?? []).reduce((/** @type {number} */ all, /** @type {any} */ one) => all + (one[name] ?? 0), 0);
+  const requests = sum("requests"),
+    errors = sum("errors");
   const alive = (workers ?? []).filter((/** @type {any} */ one) => one.state === "alive");
   const whole = (routes.data?.stats ?? []).filter((/** @type {any} */ one) => one.key);
   return html`<h1 class="away">Overview</h1>${table.error && html`<${Problem} error=${table.error} />`}
@@ -37,29 +40,48 @@ export function View() {
       <${Total} name="workers" value=${workers && `${alive.length} alive`} more=${workers && (alive.length === workers.length ? "all that were seen" : `of ${workers.length} that were seen`)} />
       <${Total} name="in flight" value=${workers && words.count(sum("in_flight"))} more="at the last heartbeats" />
     </section>
-    <section class="stands" aria-label="What stands out"><h2>What stands out</h2>
-      ${!workers ? html`<p class="soft">…</p>` : told.length ? html`<ul>${told.map((one) => html`<li class=${one.kind}><span class="sign" aria-hidden="true">${one.sign}</span><div>${one.what}</div></li>`)}</ul>`
-        : html`<p class="calm"><span class="good" aria-hidden="true">✓</span> Nothing: no worker died, none is much slower than the others, the traffic is spread evenly, nothing failed.</p>`}</section>
+    <${Stands} workers=${workers} lives=${lives} failed=${failed} routes=${routes} window=${window} zone=${zone} />
     ${seen ? html`<${Lanes} workers=${seen} window=${window} traffic=${traffic.data} latency=${latency} lives=${lives.data} />` : html`<div class="lanes-wait" role="status"><span class="away">Loading</span></div>`}
     <div class="columns">
-      <section class="card" aria-label="Share of the requests"><h2>Share per worker</h2><p class="verdict">${workers && balance(workers).sentence}</p>
-        ${(workers ?? []).map((/** @type {any} */ one) => html`<div class="share"><a href=${workerAddress(one.node)}>${name(one)}</a>
+      <section class="card"><h2>Share per worker</h2><p class="verdict">${workers && balance(workers).sentence}</p>
+        ${(workers ?? []).map(
+          (/** @type {any} */ one) => html`<div class="share"><a href=${workerAddress(one.node)}>${name(one)}</a>
           <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${one.share * 100} height="10" /><path class="even" d=${`M${100 / workers.length} 0V10`} /></svg>
-          <span class="n">${words.share(one.share, 1)}</span></div>`)}</section>
-      <section class="card" aria-label="Slowest routes"><h2>Slowest routes</h2><${Routes} stats=${whole} window=${window} loading=${routes.loading && !routes.data} /></section>
-      <section class="card wide" aria-label="Newest failures"><h2>Newest failures</h2>
-        ${(failures.data?.records ?? []).length ? html`<ul class="failures">${failures.data.records.map((/** @type {any} */ one) => html`<li><a href=${one["http.request.id"] ? requestAddress(one["http.request.id"]) : href(`/e/${one["event.id"]}`)}>
-            <${When} at=${one["@timestamp"]} zone=${zone} /> <span class="tag">${words.workerName(one)}</span> <${Text} value=${one.message} most=${120} /></a>
-            ${one["error.type"] && html`<span class="soft"><${Text} value=${`${one["error.type"].split(".").pop()}: ${one["error.message"] ?? ""}`} most=${160} /></span>`}</li>`)}</ul>
+          <span class="n">${words.share(one.share, 1)}</span></div>`,
+        )}</section>
+      <section class="card"><h2>Slowest routes</h2><${Routes} stats=${whole} window=${window} loading=${routes.loading && !routes.data} /></section>
+      <section class="card wide"><h2>Newest failures</h2>
+        ${
+          (failures.data?.records ?? []).length
+            ? html`<ul class="failures">${failures.data.records.map(
+                (
+                  /** @type {any} */ one,
+                ) => html`<li><${When} at=${one["@timestamp"]} zone=${zone} /><span class="tag">${words.workerName(one)}</span>
+            <a href=${one["http.request.id"] ? requestAddress(one["http.request.id"]) : href(`/e/${one["event.id"]}`)}><${Text} value=${one.message} most=${120} /></a>
+            <span class="soft">${one["error.type"] && html`<${Text} value=${`${one["error.type"].split(".").pop()}: ${one["error.message"] ?? ""}`} most=${160} />`}</span></li>`,
+              )}</ul>
             <a class="more" href=${href("/search", { q: FAILURES, ...exactly(window) })}>All failures of this time</a>`
-          : failures.data ? html`<p class="soft">None in this time.</p>` : html`<p class="soft">…</p>`}</section>
+            : failures.data
+              ? html`<p class="soft">None in this time.</p>`
+              : html`<p class="soft">…</p>`
+        }</section>
     </div>`;
 }
 
 /** Workers by their requests alone. @param {import("./lanes.js").Traffic | null} traffic */
 function nodes(traffic) {
   if (!traffic || !traffic.size) return null;
-  return [...traffic.keys()].sort().map((node) => ({ node, service: "", slot: Number(/\/w(\d+)$/.exec(node)?.[1] ?? NaN) || 0, state: "", lives: 1, requests: null, p50_ms: null, p99_ms: null, errors: null }));
+  return [...traffic.keys()].sort().map((node) => ({
+    node,
+    service: "",
+    slot: Number(/\/w(\d+)$/.exec(node)?.[1] ?? NaN) || 0,
+    state: "",
+    lives: 1,
+    requests: null,
+    p50_ms: null,
+    p99_ms: null,
+    errors: null,
+  }));
 }
 
 /** @param {any} one */
@@ -79,10 +101,17 @@ function Total({ name: said, value, more, kind = "", to }) {
 
 /** @param {{stats: any[], window: import("./url.js").Window, loading: boolean}} given */
 export function Routes({ stats, window, loading }) {
-  const rows = [...stats].sort((a, b) => b.p99 - a.p99).slice(0, 8).map((one) => [
-    html`<a href=${href("/search", { q: all(REQUESTS, is("http.route", one.key)), ...exactly(window) })}><${Text} value=${one.key} most=${80} /></a>`,
-    words.count(one.count), words.took(one.p50), words.took(one.p95), words.took(one.p99)]);
-  if (!rows.length) return html`<p class="soft">${loading ? "…" : "No route was recorded: the framework did not say which one matched."}</p>`;
+  const rows = [...stats]
+    .sort((a, b) => b.p99 - a.p99)
+    .slice(0, 8)
+    .map((one) => [
+      html`<a href=${href("/search", { q: all(REQUESTS, is("http.route", one.key)), ...exactly(window) })}><${Text} value=${one.key} most=${80} /></a>`,
+      words.count(one.count),
+      words.took(one.p50),
+      words.took(one.p95),
+      words.took(one.p99),
+    ]);
+  if (!rows.length)
+    return html`<p class="soft">${loading ? "…" : "No route was recorded: the framework did not say which one matched."}</p>`;
   return html`<${Numbers} caption="Slowest routes" heads=${["Route", "requests", "p50", "p95", "p99"]} rows=${rows} />`;
 }
-

@@ -27,12 +27,29 @@ export function View({ id }) {
   useTitle(chosen?.title ?? "Panels");
   if (told.error) return html`<h1>Panels</h1><${Problem} error=${told.error} />`;
   if (!told.data) return html`<h1>Panels</h1><div class="waiting" role="status">Loading…</div>`;
-  if (id && !chosen) return html`<h1>Panels</h1><p>There is no panel ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a></p>`;
-  if (!chosen) return html`<h1>Panels</h1><ul class="catalogue">${panels.map((one) => html`<li><a class="card" href=${href(`/panels/${one.name}`)}><strong>${one.title}</strong><span class="soft">${one.sentence}</span></a></li>`)}</ul>`;
-  const q = chosen.needs_id ? (params.id ? chosen.where.replaceAll("{0}", params.id.replace(/[\\"]/g, "\\$&")) : "") : chosen.where;
-  const Shape = { rows: Events, counts: chosen.over_time ? Bars : Counts, values: Shares, numbers: chosen.over_time ? Lines : Stats }[chosen.shape];
+  if (id && !chosen)
+    return html`<h1>Panels</h1><p>There is no panel ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a></p>`;
+  if (!chosen)
+    return html`<h1>Panels</h1><ul class="catalogue">${panels.map((one) => html`<li><a class="card" href=${href(`/panels/${one.name}`)}><strong>${one.title}</strong><span class="soft">${one.sentence}</span></a></li>`)}</ul>`;
+  const q = chosen.needs_id
+    ? params.id
+      ? chosen.where.replaceAll("{0}", params.id.replace(/[\\"]/g, "\\$&"))
+      : ""
+    : chosen.where;
+  const Shape = {
+    rows: Events,
+    counts: chosen.over_time ? Bars : Counts,
+    values: Shares,
+    numbers: chosen.over_time ? Lines : Stats,
+  }[chosen.shape];
   return html`<p class="crumbs"><a href=${href("/panels")}>Panels</a></p><h1>${chosen.title}</h1><p class="soft">${chosen.sentence} ${q && html`<a href=${href("/search", { q })}>The events behind it</a>`}</p>
-    ${chosen.needs_id && html`<form class="question" onSubmit=${(/** @type {any} */ event) => { event.preventDefault(); patch({ id: new FormData(event.target).get("id")?.toString() ?? null }); }}><div class="box"><input type="text" name="id" aria-label="Request id or trace id" placeholder="Request id or trace id" value=${params.id ?? ""} /></div><button class="primary" type="submit">Show</button></form>`}
+    ${
+      chosen.needs_id &&
+      html`<form class="question" onSubmit=${(/** @type {any} */ event) => {
+        event.preventDefault();
+        patch({ id: new FormData(event.target).get("id")?.toString() ?? null });
+      }}><div class="box"><input type="text" name="id" aria-label="Request id or trace id" placeholder="Request id or trace id" value=${params.id ?? ""} /></div><button class="primary" type="submit">Show</button></form>`
+    }
     ${q && html`<${Shape} key=${chosen.name} panel=${chosen} q=${q} />`}`;
 }
 
@@ -44,8 +61,11 @@ const name = (key) => words.short(key || "none", 60);
 
 /** Counts over time, one chart for each value. @param {{panel: Panel, q: string}} given */
 function Bars({ panel, q }) {
-  const window = useWindow(), zone = zoneOf(usePlace().params);
-  const told = useAnswer(`panel ${q} ${window.since} ${window.until}`, async (signal) => series(await tally(q, window, window.every, panel.split, signal), window, window.every));
+  const window = useWindow(),
+    zone = zoneOf(usePlace().params);
+  const told = useAnswer(`panel ${q} ${window.since} ${window.until}`, async (signal) =>
+    series(await tally(q, window, window.every, panel.split, signal), window, window.every),
+  );
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const sum = (/** @type {number[]} */ values) => values.reduce((a, b) => a + b, 0);
@@ -53,40 +73,80 @@ function Bars({ panel, q }) {
   if (!found.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
   const most = charts.ceiling(Math.max(...found.flatMap(([, values]) => values)));
   const colour = (/** @type {string} */ key) => (panel.split?.includes("status") && /^[345]/.test(key) ? key[0] : "2");
-  return html`<div class="many">${found.map(([key, values]) => html`<${Chart} key=${key} title=${`${name(key)}: ${words.count(sum(values))} ${panel.unit}`} label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX}
+  return html`<div class="many">${found.map(
+    ([
+      key,
+      values,
+    ]) => html`<${Chart} key=${key} title=${`${name(key)}: ${words.count(sum(values))} ${panel.unit}`} label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX}
     speak=${(/** @type {number} */ bar) => `${words.count(values[bar])} ${panel.unit}`} onOpen=${(/** @type {any} */ span) => go(href("/search", { q: key ? all(q, is(panel.split ?? "", key)) : q, ...exactly(span) }))}
     draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`${charts.grid({ span: window, width, height: TRACK_PX, x: columns.x, offset: ahead(window.since, zone) })}${charts.bars({ series: [{ key: colour(key), values }], width, height: TRACK_PX, most })}`}
-    table=${() => ({ heads: ["Time", panel.unit], rows: rows(window, zone, values.length, (at) => [words.count(values[at])]) })} />`)}</div>`;
+    table=${() => ({ heads: ["Time", panel.unit], rows: rows(window, zone, values.length, (at) => [words.count(values[at])]) })} />`,
+  )}</div>`;
 }
 
 /** A number over time, one chart for each value of the split, with a line for each metric. @param {{panel: Panel, q: string}} given */
 function Lines({ panel, q }) {
-  const window = useWindow(), zone = zoneOf(usePlace().params);
-  const told = useAnswer(`panel ${q} ${window.since} ${window.until}`, async (signal) => (await ask("stats", { q, field: panel.number, by: panel.and_split ?? panel.split, every_ns: window.every * 1e6, ...within(window) }, signal)).stats);
+  const window = useWindow(),
+    zone = zoneOf(usePlace().params);
+  const told = useAnswer(
+    `panel ${q} ${window.since} ${window.until}`,
+    async (signal) =>
+      (
+        await ask(
+          "stats",
+          {
+            q,
+            field: panel.number,
+            by: panel.and_split ?? panel.split,
+            every_ns: window.every * 1e6,
+            ...within(window),
+          },
+          signal,
+        )
+      ).stats,
+  );
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   if (!told.data.length) return html`<${Nothing} what="Nothing to measure" window=${window} />`;
-  const first = Math.floor(window.since / window.every), bars = charts.columns(window, window.every, 1).bars;
+  const first = Math.floor(window.since / window.every),
+    bars = charts.columns(window, window.every, 1).bars;
   const names = panel.metrics.map((metric) => ({ p50: "p50", p95: "flight" })[metric] ?? "p99");
-  const most = charts.ceiling(Math.max(...told.data.flatMap((/** @type {any} */ one) => panel.metrics.map((metric) => one[metric]))));
-  return html`<div class="many">${[...Map.groupBy(told.data, (/** @type {any} */ one) => one.key)].slice(0, SERIES_MOST).map(([key, many]) => {
-    const lines = panel.metrics.map((metric) => { const values = new Array(bars).fill(null); for (const one of many) values[Math.round(one.start_ns / 1e6 / window.every) - first] = one[metric]; return values; });
-    const tell = (/** @type {number} */ at) => panel.metrics.map((metric, n) => `${metric} ${lines[n][at] === null ? "–" : said(panel, lines[n][at])}`).join(", ");
-    return html`<${Chart} key=${key} title=${name(key)} label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX} speak=${tell} legend=${html`<${Legend} items=${[]} line=${panel.metrics.map((metric, n) => ({ name: names[n], words: metric }))} /><span class="soft">up to ${said(panel, most)}</span>`}
+  const greatest = Math.max(
+    ...told.data.flatMap((/** @type {any} */ one) => panel.metrics.map((metric) => one[metric])),
+  );
+  const place = panel.unit === "nanoseconds" ? charts.magnitude : (/** @type {number | null} */ n) => n,
+    most = place(charts.ceiling(greatest)) || 1;
+  return html`<div class="many">${[...Map.groupBy(told.data, (/** @type {any} */ one) => one.key)]
+    .slice(0, SERIES_MOST)
+    .map(([key, many]) => {
+      const lines = panel.metrics.map((metric) => {
+        const values = new Array(bars).fill(null);
+        for (const one of many) values[Math.round(one.start_ns / 1e6 / window.every) - first] = one[metric];
+        return values;
+      });
+      const tell = (/** @type {number} */ at) =>
+        panel.metrics
+          .map((metric, n) => `${metric} ${lines[n][at] === null ? "–" : said(panel, lines[n][at])}`)
+          .join(", ");
+      return html`<${Chart} key=${key} title=${name(key)} label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX} speak=${tell} legend=${html`<${Legend} items=${[]} line=${panel.metrics.map((metric, n) => ({ name: names[n], words: metric }))} /><span class="soft">up to ${said(panel, greatest)}</span>`}
       onOpen=${(/** @type {any} */ span) => go(href("/search", { q: key ? all(q, is(panel.and_split ?? panel.split ?? "", key)) : q, ...exactly(span) }))}
-      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`${charts.grid({ span: window, width, height: TRACK_PX, x: columns.x, offset: ahead(window.since, zone) })}${lines.map((values, n) => charts.line({ values, x: (at) => columns.left(at) + columns.width / 2, height: TRACK_PX, most, name: names[n] }))}`}
+      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`${charts.grid({ span: window, width, height: TRACK_PX, x: columns.x, offset: ahead(window.since, zone) })}${lines.map((values, n) => charts.line({ values: values.map(place), x: (at) => columns.left(at) + columns.width / 2, height: TRACK_PX, most, name: names[n] }))}`}
       table=${() => ({ heads: ["Time", ...panel.metrics], rows: rows(window, zone, bars, (at) => lines.map((values) => (values[at] === null ? "–" : said(panel, values[at])))) })} />`;
-  })}</div>`;
+    })}</div>`;
 }
 
 /** @param {{since: number, every: number}} window @param {import("./time.js").Zone} zone @param {number} bars @param {(at: number) => string[]} cells */
 function rows(window, zone, bars, cells) {
   const first = Math.floor(window.since / window.every) * window.every;
-  return Array.from({ length: bars }, (_, at) => [range(first + at * window.every, first + (at + 1) * window.every, zone), ...cells(at)]);
+  return Array.from({ length: bars }, (_, at) => [
+    range(first + at * window.every, first + (at + 1) * window.every, zone),
+    ...cells(at),
+  ]);
 }
 
 /** A bar for each row, and its number. @param {{rows: {key: any, q: string, part: number, says: string}[]}} given */
-const Parts = ({ rows: all }) => html`${all.map((one) => html`<div class="share long"><a href=${href("/search", { q: one.q })}>${one.key}</a><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${100 * one.part} height="10" /></svg><span class="n">${one.says}</span></div>`)}`;
+const Parts = ({ rows: all }) =>
+  html`${all.map((one) => html`<div class="share long"><a href=${href("/search", { q: one.q })}>${one.key}</a><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${100 * one.part} height="10" /></svg><span class="n">${one.says}</span></div>`)}`;
 
 /** Counts by one or two fields. @param {{panel: Panel, q: string}} given */
 function Counts({ panel, q }) {
@@ -96,7 +156,8 @@ function Counts({ panel, q }) {
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const found = /** @type {any[]} */ (told.data.buckets).sort((a, b) => b.events - a.events).slice(0, 40);
   if (!found.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
-  const condition = (/** @type {any} */ one) => all(q, one.key && is(panel.split ?? "", one.key), one.and_key && is(panel.and_split ?? "", one.and_key));
+  const condition = (/** @type {any} */ one) =>
+    all(q, one.key && is(panel.split ?? "", one.key), one.and_key && is(panel.and_split ?? "", one.and_key));
   return html`<section class="card"><${Parts} rows=${found.map((one) => ({ key: html`<${Text} value=${one.key || "none"} most=${40} />${panel.and_split && html` · <${Text} value=${one.and_key || "none"} most=${60} />`}`, q: condition(one), part: one.events / found[0].events, says: words.count(one.events) }))} /></section>`;
 }
 
@@ -112,7 +173,8 @@ function Shares({ panel, q }) {
 
 /** The statistics of a number for each value. @param {{panel: Panel, q: string}} given */
 function Stats({ panel, q }) {
-  const window = useWindow(), by = panel.and_split ?? panel.split;
+  const window = useWindow(),
+    by = panel.and_split ?? panel.split;
   const told = useAsk("stats", { q, field: panel.number, by, ...within(window) });
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
@@ -120,7 +182,8 @@ function Stats({ panel, q }) {
   const stats = /** @type {any[]} */ (told.data.stats).filter((one) => one.key).sort((a, b) => b[first] - a[first]);
   if (!stats.length) return html`<${Nothing} what="Nothing to measure" window=${window} />`;
   const worst = Math.max(1, ...stats.map((one) => one[first]));
-  const cell = (/** @type {any} */ one, /** @type {string} */ metric) => (metric === "count" ? words.count(one.count) : said(panel, one[metric]));
+  const cell = (/** @type {any} */ one, /** @type {string} */ metric) =>
+    metric === "count" ? words.count(one.count) : said(panel, one[metric]);
   return html`<section class="card"><${Parts} rows=${stats.slice(0, 20).map((one) => ({ key: html`<${Text} value=${one.key} most=${40} />`, q: all(q, is(by ?? "", one.key)), part: one[first] / worst, says: cell(one, first) }))} />
     <${Numbers} caption=${panel.title} heads=${["Of", ...panel.metrics]} rows=${stats.map((one) => [html`<${Text} value=${one.key} most=${60} />`, ...panel.metrics.map((metric) => cell(one, metric))])} /></section>`;
 }
@@ -129,8 +192,16 @@ function Stats({ panel, q }) {
 function Events({ panel, q }) {
   const window = useWindow();
   const [chosen] = useState(() => panel.columns.filter((one) => !SHOWN.includes(one)));
-  const told = useAsk("search", { q, limit: 200, greatest: panel.greatest, order: panel.needs_id ? "oldest" : null, ...(panel.needs_id ? {} : within(window)) });
+  const told = useAsk("search", {
+    q,
+    limit: 200,
+    greatest: panel.greatest,
+    order: panel.needs_id ? "oldest" : null,
+    ...(panel.needs_id ? {} : within(window)),
+  });
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  return told.data.records.length ? html`<${List} events=${told.data.records} label=${panel.title} chosen=${chosen} delta=${!panel.greatest && !panel.needs_id} />` : html`<${Nothing} what="Nothing of this happened" window=${window} />`;
+  return told.data.records.length
+    ? html`<${List} events=${told.data.records} label=${panel.title} chosen=${chosen} delta=${!panel.greatest && !panel.needs_id} />`
+    : html`<${Nothing} what="Nothing of this happened" window=${window} />`;
 }

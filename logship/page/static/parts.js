@@ -65,7 +65,9 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
   };
   const key = (/** @type {KeyboardEvent} */ event) => {
     const now = at ?? { bar: last, anchor: last };
-    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -columns.bars, End: columns.bars }[event.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -columns.bars, End: columns.bars }[
+      event.key
+    ];
     if (step !== undefined && !event.ctrlKey && !event.altKey && !event.metaKey) {
       const bar = Math.max(0, Math.min(last, now.bar + (at || Math.abs(step) >= columns.bars ? step : 0)));
       put({ bar, anchor: event.shiftKey ? now.anchor : bar });
@@ -76,7 +78,8 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
     event.preventDefault();
     event.stopPropagation();
   };
-  const bar = (/** @type {PointerEvent} */ event) => columns.at(event.clientX - box.current.getBoundingClientRect().left);
+  const bar = (/** @type {PointerEvent} */ event) =>
+    columns.at(event.clientX - box.current.getBoundingClientRect().left);
   const pointer = {
     onPointerDown: (/** @type {PointerEvent} */ event) => {
       if (event.button) return;
@@ -94,8 +97,13 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
       use({ bar: bar(event), anchor: at?.anchor ?? bar(event) });
       put(null);
     },
-    onPointerCancel: () => { pressed.current = false; put(null); },
-    onPointerLeave: () => { if (!pressed.current && document.activeElement !== box.current) put(null); },
+    onPointerCancel: () => {
+      pressed.current = false;
+      put(null);
+    },
+    onPointerLeave: () => {
+      if (!pressed.current && document.activeElement !== box.current) put(null);
+    },
   };
   const shown = at ?? { bar: last, anchor: last };
   return html`<div class="plot" ref=${box} tabindex="0" role="slider" aria-label=${`${label}. Arrow keys go from bar to bar, Enter opens`}
@@ -140,7 +148,10 @@ export function Numbers({ heads, rows, caption }) {
 }
 
 export const CLASSES = [
-  { key: "5", words: "failed" }, { key: "4", words: "4xx" }, { key: "3", words: "3xx" }, { key: "2", words: "2xx" },
+  { key: "5", words: "failed" },
+  { key: "4", words: "4xx" },
+  { key: "3", words: "3xx" },
+  { key: "2", words: "2xx" },
 ];
 
 /** @param {{items: {key: string, words: string}[], line?: {name: string, words: string}[]}} given */
@@ -150,7 +161,8 @@ export function Legend({ items, line = [] }) {
 }
 
 /** @param {{kind?: string, children?: any}} given */
-export const Notice = ({ kind = "", children }) => html`<div class=${`notice ${kind}`} role=${kind === "bad" ? "alert" : undefined}>${children}</div>`;
+export const Notice = ({ kind = "", children }) =>
+  html`<div class=${`notice ${kind}`} role=${kind === "bad" ? "alert" : undefined}>${children}</div>`;
 
 /** What went wrong, as the interface said it. @param {{error: import("./api.js").AskError | null}} given */
 export function Problem({ error }) {
@@ -183,7 +195,10 @@ export function When({ at, zone, now = Date.now() }) {
 /** @param {{event: Event}} given */
 export function Status({ event }) {
   const kind = words.statusClass(event);
-  if (!kind) return event["log.level"] ? html`<span class=${`level level-${words.gravity(event) || "plain"}`}>${words.short(event["log.level"], 8)}</span>` : null;
+  if (!kind)
+    return event["log.level"]
+      ? html`<span class=${`level level-${words.gravity(event) || "plain"}`}>${words.short(event["log.level"], 8)}</span>`
+      : null;
   if (kind === "x") return html`<span class="status status-5" title="ended without a status">cut</span>`;
   return html`<span class=${`status status-${kind}`}>${event["http.response.status_code"]}</span>`;
 }
@@ -191,15 +206,18 @@ export function Status({ event }) {
 /** Text of an event: never markup, in a direction of its own. @param {{value: unknown, most?: number}} given */
 export const Text = ({ value, most = 400 }) => html`<bdi>${words.short(value, most)}</bdi>`;
 
-/** A button that copies, and says that it has. @param {{text: () => string, children?: any, label?: string}} given */
-export function Copy({ text, children, label }) {
+/** A button that copies, and says that it has. @param {{text: () => string, children?: any, label?: string, kind?: string}} given */
+export function Copy({ text, children, label, kind = "quiet" }) {
   const [done, setDone] = useState("");
   useEffect(() => {
     if (!done) return undefined;
     const timer = setTimeout(() => setDone(""), 1600);
     return () => clearTimeout(timer);
   }, [done]);
-  return html`<button type="button" class="quiet" aria-label=${label} onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); copy(text()).then(setDone); }}>${done || children}</button>`;
+  return html`<button type="button" class=${kind} aria-label=${label} onClick=${(/** @type {Event} */ event) => {
+    event.stopPropagation();
+    copy(text()).then(setDone);
+  }}>${done || children}</button>`;
 }
 
 /** @param {string} text @returns {Promise<string>} what to say about it */
@@ -222,7 +240,9 @@ export async function copy(text) {
 
 /** The name of a view, for the tab and for whoever cannot see it. @param {string} title */
 export function useTitle(title) {
-  useEffect(() => { document.title = `${words.short(title, 80)} – logship`; }, [title]);
+  useEffect(() => {
+    document.title = `${words.short(title, 80)} – logship`;
+  }, [title]);
 }
 
 /** @param {string} node */

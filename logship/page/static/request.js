@@ -3,7 +3,18 @@ import { html } from "./html.js";
 import { useRef } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
 import { ask, useAnswer, useAsk } from "./api.js";
-import { Copy, Notice, Problem, requestAddress, Status, Text, useTitle, useWidth, When, workerAddress } from "./parts.js";
+import {
+  Copy,
+  Notice,
+  Problem,
+  requestAddress,
+  Status,
+  Text,
+  useTitle,
+  useWidth,
+  When,
+  workerAddress,
+} from "./parts.js";
 import { Details, List } from "./list.js";
 import { href, usePlace, zoneOf } from "./url.js";
 import { all, is, REQUESTS } from "./kql.js";
@@ -23,25 +34,41 @@ export const inPath = (id) => encodeURIComponent(id).replace(/\./g, "%2E");
 export function View({ id }) {
   const { params } = usePlace();
   const zone = zoneOf(params);
-  const told = useAnswer(`request ${id}`, async (signal) => {
-    try {
-      return { records: /** @type {Event[]} */ ((await ask(`events/${inPath(id)}`, {}, signal)).records), death: null };
-    } catch (/** @type {any} */ error) {
-      if (error.status !== 404) throw error;
-      const found = await ask("search", { q: is("logship.in_flight.ids", id), limit: 1 }, signal);
-      return { records: [], death: /** @type {Event | null} */ (found.records[0] ?? null) };
-    }
-  }, false);
+  const told = useAnswer(
+    `request ${id}`,
+    async (signal) => {
+      try {
+        return {
+          records: /** @type {Event[]} */ ((await ask(`events/${inPath(id)}`, {}, signal)).records),
+          death: null,
+        };
+      } catch (/** @type {any} */ error) {
+        if (error.status !== 404) throw error;
+        const found = await ask("search", { q: is("logship.in_flight.ids", id), limit: 1 }, signal);
+        return { records: [], death: /** @type {Event | null} */ (found.records[0] ?? null) };
+      }
+    },
+    false,
+  );
   const records = told.data?.records ?? [];
-  const main = records.find((one) => one["event.dataset"] === "logship.request" && (one["http.request.id"] === id || one["event.action"] !== "ws-open")) ?? records.find((one) => one["event.dataset"] === "logship.request");
+  const main =
+    records.find(
+      (one) =>
+        one["event.dataset"] === "logship.request" &&
+        (one["http.request.id"] === id || one["event.action"] !== "ws-open"),
+    ) ?? records.find((one) => one["event.dataset"] === "logship.request");
   useTitle(main ? `${main.message ?? main["url.path"] ?? id}` : `Request ${id}`);
-  const cut = useAsk(told.data && !main && records.length ? "search" : null, { q: is("logship.in_flight.ids", id), limit: 1 });
+  const cut = useAsk(told.data && !main && records.length ? "search" : null, {
+    q: is("logship.in_flight.ids", id),
+    limit: 1,
+  });
   const end = told.data?.death ?? cut.data?.records?.[0] ?? null;
   const last = useAsk(end ? "context" : null, { id: end?.["event.id"], before_events: LAST_WORDS, after_events: 0 });
   if (told.error) return html`<h1>Request</h1><${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const death = told.data.death ?? cut.data?.records?.[0] ?? null;
-  if (!main && !death && !records.length) return html`<h1>Request</h1><${Notice}><p>No event, request or trace has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than what the store keeps, or was never recorded: probes are only counted, and a sample leaves some out.</p><p><a href=${href("/search")}>Search</a></p></${Notice}>`;
+  if (!main && !death && !records.length)
+    return html`<h1>Request</h1><${Notice}><p>No event, request or trace has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than what the store keeps, or was never recorded: probes are only counted, and a sample leaves some out.</p><p><a href=${href("/search")}>Search</a></p></${Notice}>`;
   const lines = records.filter((one) => one !== main);
   const head = main ?? death ?? records[0];
   return html`<div class="request"><header class="head">
@@ -49,15 +76,21 @@ export function View({ id }) {
       <p class="facts">${main && html`<${Status} event=${main} /> <strong>${words.took(main["event.duration"])}</strong>`} <a class="tag" href=${workerAddress(head["service.node.name"] ?? "")}>${words.workerName(head) || "no worker"}</a>
         ${main?.["http.route"] && html`<span>route <code><${Text} value=${main["http.route"]} most=${100} /></code></span>`}<${When} at=${main?.["event.start"] ?? head["@timestamp"]} zone=${zone} /> <span class="soft">${zoneWords(msOf(head["@timestamp"]), zone)}</span>
         ${main?.["event.reason"] && main["event.reason"] !== "complete" && html`<span class="bad">${words.short(main["event.reason"].replaceAll("_", " "), 40)}</span>`}</p>
-      <p class="actions">${main && html`<${Copy} text=${() => words.curl(main)}>Copy as cURL</${Copy}>`}<${Copy} text=${() => location.origin + requestAddress(id)}>Copy link</${Copy}><a class="button" href=${href("/search", { q: is("http.request.id", id), last: "7d", since: null, until: null })}>In search</a></p></header>
+      <p class="actions">${main && html`<${Copy} kind="button" text=${() => words.curl(main)}>Copy as cURL</${Copy}>`}<${Copy} kind="button" text=${() => location.origin + requestAddress(id)}>Copy link</${Copy}><a class="button" href=${href("/search", { q: is("http.request.id", id), last: "7d", since: null, until: null })}>In search</a></p></header>
     ${death && html`<${Notice} kind="bad"><p><strong>This request was cut off.</strong> <a href=${workerAddress(death["service.node.name"] ?? "")}>${words.workerName(death)}</a> died at <${When} at=${death["@timestamp"]} zone=${zone} /> while it was being answered: <code><${Text} value=${described(death, id)} /></code></p></${Notice}>`}
     ${death && last.data && html`<section class="over-list"><h2>The last that ${words.workerName(death) || "the worker"} said</h2><${List} events=${[...last.data.records].reverse()} label="The last events of the worker" /></section>`}
     ${main ? html`<${Waterfall} main=${main} lines=${lines} zone=${zone} />` : lines.length > 0 && html`<${Lines} lines=${lines} origin=${null} zone=${zone} />`}
-    ${main?.["error.stack_trace"] && html`<section class="card"><h2>How it failed</h2><p><strong class="bad"><${Text} value=${main["error.type"] ?? "error"} most=${160} /></strong> <${Text} value=${main["error.message"] ?? ""} most=${600} /></p>
+    ${
+      main?.["error.stack_trace"] &&
+      html`<section class="card"><h2>How it failed</h2><p><strong class="bad"><${Text} value=${main["error.type"] ?? "error"} most=${160} /></strong> <${Text} value=${main["error.message"] ?? ""} most=${600} /></p>
       <details class="trace"><summary>Stack trace</summary><pre tabindex="0"><bdi>${words.visible(main["error.stack_trace"], true)}</bdi></pre></details>
-      ${main["error.id"] && html`<p><a href=${href("/search", { q: is("error.id", main["error.id"]) })}>All with the same fingerprint</a></p>`}</section>`}
-    ${main && html`<section class="card"><h2>Again, by hand</h2><pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section><${Neighbours} main=${main} zone=${zone} />
-    <section class="card"><h2>All fields</h2><${Details} event=${main} /></section>`}</div>`;
+      ${main["error.id"] && html`<p><a href=${href("/search", { q: is("error.id", main["error.id"]) })}>All with the same fingerprint</a></p>`}</section>`
+    }
+    ${
+      main &&
+      html`<section class="card"><h2>Again, by hand</h2><pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section><${Neighbours} main=${main} zone=${zone} />
+    <section class="card"><h2>All fields</h2><${Details} event=${main} /></section>`
+    }</div>`;
 }
 
 /** @param {Event} death @param {string} id */
@@ -68,9 +101,12 @@ function described(death, id) {
 
 /** @param {Event} main nanoseconds from its beginning */
 function partsOf(main) {
-  const whole = main["event.duration"] ?? 0, first = Math.min(main["logship.ttfb_ns"] ?? whole, whole), after = main["logship.background_ns"] ?? 0;
+  const whole = main["event.duration"] ?? 0,
+    first = Math.min(main["logship.ttfb_ns"] ?? whole, whole),
+    after = main["logship.background_ns"] ?? 0;
   return [
-    { name: "wait", from: 0, to: first, words: "until the first byte" }, { name: "send", from: first, to: whole, words: "sending" },
+    { name: "wait", from: 0, to: first, words: "until the first byte" },
+    { name: "send", from: first, to: whole, words: "sending" },
     ...(after > 0 ? [{ name: "after", from: whole, to: whole + after, words: "work after the answer" }] : []),
   ].filter((one) => one.to > one.from);
 }
@@ -108,24 +144,36 @@ function Lines({ lines, origin, zone, whole = 1 }) {
 /** What the worker answered before, meanwhile and after, on one axis. @param {{main: Event, zone: import("./time.js").Zone}} given */
 function Neighbours({ main, zone }) {
   const node = main["service.node.name"];
-  const end = msOf(main["@timestamp"]), start = main["event.start"] ? msOf(main["event.start"]) : end - (main["event.duration"] ?? 0) / 1e6;
+  const end = msOf(main["@timestamp"]),
+    start = main["event.start"] ? msOf(main["event.start"]) : end - (main["event.duration"] ?? 0) / 1e6;
   const q = all(REQUESTS, is("service.node.name", node ?? ""));
   const told = useAnswer(node ? `neighbours ${main["event.id"]}` : null, async (signal) => {
     const near = (/** @type {any} */ asked) => ask("search", { q, limit: NEIGHBOURS, ...asked }, signal);
-    const [before, after] = await Promise.all([near({ since_ns: asNs(start - REACH_MS), until_ns: asNs(Math.ceil(end)) }), near({ since_ns: asNs(Math.ceil(end)), until_ns: asNs(end + REACH_MS), order: "oldest" })]);
-    const known = new Map([...before.records, ...after.records, main].map((/** @type {Event} */ one) => [one["event.id"], one]));
+    const [before, after] = await Promise.all([
+      near({ since_ns: asNs(start - REACH_MS), until_ns: asNs(Math.ceil(end)) }),
+      near({ since_ns: asNs(Math.ceil(end)), until_ns: asNs(end + REACH_MS), order: "oldest" }),
+    ]);
+    const known = new Map(
+      [...before.records, ...after.records, main].map((/** @type {Event} */ one) => [one["event.id"], one]),
+    );
     return /** @type {Event[]} */ ([...known.values()]).sort((a, b) => begin(a) - begin(b));
   });
   if (!node) return null;
   const records = told.data ?? [main];
-  const since = Math.min(start, ...records.map(begin)), until = Math.max(end, ...records.map((one) => msOf(one["@timestamp"])));
-  const x = (/** @type {number} */ ms) => Math.max(0, Math.min(100, (100 * (ms - since)) / Math.max(until - since, 0.001)));
+  const since = Math.min(start, ...records.map(begin)),
+    until = Math.max(end, ...records.map((one) => msOf(one["@timestamp"])));
+  const x = (/** @type {number} */ ms) =>
+    Math.max(0, Math.min(100, (100 * (ms - since)) / Math.max(until - since, 0.001)));
   return html`<section class="card"><h2>Its neighbours on ${words.workerName(main)}</h2><p class="soft">${range(since, until, zone)} ${zoneWords(since, zone)}: what the worker answered at about the same time.</p>
-    <ol class="neighbours">${records.map((/** @type {Event} */ one) => html`<li class=${one["event.id"] === main["event.id"] ? "this" : ""}><a href=${requestAddress(one["http.request.id"] ?? "")} aria-current=${one["event.id"] === main["event.id"] ? "true" : undefined}><span class="what"><${Status} event=${one} /> <${Text} value=${`${one["http.request.method"] ?? ""} ${one["url.path"] ?? one.message ?? ""}`} most=${70} /></span>
-      <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class=${one["event.id"] === main["event.id"] ? "part-send" : `fill-${words.statusClass(one)}`} x=${x(begin(one))} width=${Math.max(0.4, x(msOf(one["@timestamp"])) - x(begin(one)))} height="10" /></svg><span class="n">${words.took(one["event.duration"])}</span></a></li>`)}</ol>
+    <ol class="neighbours">${records.map(
+      (
+        /** @type {Event} */ one,
+      ) => html`<li class=${one["event.id"] === main["event.id"] ? "this" : ""}><a href=${requestAddress(one["http.request.id"] ?? "")} aria-current=${one["event.id"] === main["event.id"] ? "true" : undefined}><span class="what"><${Status} event=${one} /> <${Text} value=${`${one["http.request.method"] ?? ""} ${one["url.path"] ?? one.message ?? ""}`} most=${70} /></span>
+      <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class=${one["event.id"] === main["event.id"] ? "part-send" : `fill-${words.statusClass(one)}`} x=${x(begin(one))} width=${Math.max(0.4, x(msOf(one["@timestamp"])) - x(begin(one)))} height="10" /></svg><span class="n">${words.took(one["event.duration"])}</span></a></li>`,
+    )}</ol>
     <p><a href=${href("/search", { q: is("service.node.name", node), since: new Date(since).toISOString(), until: new Date(until).toISOString(), last: null })}>Everything this worker said then</a></p></section>`;
 }
 
 /** @param {Event} one */
-const begin = (one) => (one["event.start"] ? msOf(one["event.start"]) : msOf(one["@timestamp"]) - (one["event.duration"] ?? 0) / 1e6);
-
+const begin = (one) =>
+  one["event.start"] ? msOf(one["event.start"]) : msOf(one["@timestamp"]) - (one["event.duration"] ?? 0) / 1e6;

@@ -26,19 +26,29 @@ const NO_COLUMNS = [];
 class Block extends Component {
   /** @param {any} next */
   shouldComponentUpdate(next) {
-    const now = this.props, has = (/** @type {string} */ id) => now.events.some((one) => one["event.id"] === id);
-    return next.events !== now.events || next.zone !== now.zone || (next.open !== now.open && (has(next.open) || has(now.open))) || (next.focused !== now.focused && (has(next.focused) || has(now.focused)));
+    const now = this.props,
+      has = (/** @type {string} */ id) => now.events.some((one) => one["event.id"] === id);
+    return (
+      next.events !== now.events ||
+      next.zone !== now.zone ||
+      (next.open !== now.open && (has(next.open) || has(now.open))) ||
+      (next.focused !== now.focused && (has(next.focused) || has(now.focused)))
+    );
   }
 
   render() {
     const { events, before, open, focused, zone, onToggle, onFocus } = this.props;
-    return events.map((event, at) => html`<${Row} key=${event["event.id"]} event=${event} before=${at ? events[at - 1] : before} open=${open === event["event.id"]} focused=${focused === event["event.id"]} chosen=${NO_COLUMNS} zone=${zone} onToggle=${onToggle} onFocus=${onFocus} />`);
+    return events.map(
+      (event, at) =>
+        html`<${Row} key=${event["event.id"]} event=${event} before=${at ? events[at - 1] : before} open=${open === event["event.id"]} focused=${focused === event["event.id"]} chosen=${NO_COLUMNS} zone=${zone} onToggle=${onToggle} onFocus=${onFocus} />`,
+    );
   }
 }
 
 export function View() {
   const { params } = usePlace();
-  const q = params.q ?? "", zone = zoneOf(params);
+  const q = params.q ?? "",
+    zone = zoneOf(params);
   useTitle(q ? `${q} – Tail` : "Tail");
   const box = useRef(/** @type {any} */ (null));
   const [blocks, setBlocks] = useState(/** @type {Event[][]} */ ([]));
@@ -48,12 +58,29 @@ export function View() {
   const [focused, setFocused] = useState("");
   const [line, setLine] = useState("connecting");
   const [error, setError] = useState(/** @type {any} */ (null));
-  const state = useRef(/** @type {{queue: string[], seen: Set<string>, hold: boolean, paused: boolean, received: number, let: number, last: string}} */ ({ queue: [], seen: new Set(), hold: false, paused: false, received: 0, let: 0, last: "" })).current;
+  const state = useRef(
+    /** @type {{queue: string[], seen: Set<string>, hold: boolean, paused: boolean, received: number, let: number, last: string}} */ ({
+      queue: [],
+      seen: new Set(),
+      hold: false,
+      paused: false,
+      received: 0,
+      let: 0,
+      last: "",
+    }),
+  ).current;
   state.paused = paused;
-  const held = () => state.paused || state.hold || Boolean(String(getSelection()) && box.current?.contains(getSelection()?.anchorNode));
+  const held = () =>
+    state.paused || state.hold || Boolean(String(getSelection()) && box.current?.contains(getSelection()?.anchorNode));
   const flush = (/** @type {boolean} */ force) => {
-    if (!state.queue.length || (!force && held())) { setWaiting(state.queue.length); return; }
-    const fresh = state.queue.splice(0).slice(-LINES_MOST).map((one) => JSON.parse(one));
+    if (!state.queue.length || (!force && held())) {
+      setWaiting(state.queue.length);
+      return;
+    }
+    const fresh = state.queue
+      .splice(0)
+      .slice(-LINES_MOST)
+      .map((one) => JSON.parse(one));
     setWaiting(0);
     setBlocks((old) => {
       const next = old.slice();
@@ -67,7 +94,10 @@ export function View() {
   };
   useEffect(() => {
     Object.assign(state, { queue: [], seen: new Set(), received: 0, let: 0, last: "" });
-    setBlocks([]); setWaiting(0); setError(null); setLine("connecting");
+    setBlocks([]);
+    setWaiting(0);
+    setError(null);
+    setLine("connecting");
     /** @type {EventSource | null} */
     let source = null;
     let again = 0;
@@ -78,31 +108,54 @@ export function View() {
         // After a cut in the middle of a batch the batch comes again.
         if (state.seen.has(id)) return;
         state.seen.add(id);
-        if (state.seen.size > SEEN_MOST) for (const old of state.seen) { state.seen.delete(old); if (state.seen.size <= SEEN_MOST / 2) break; }
+        if (state.seen.size > SEEN_MOST)
+          for (const old of state.seen) {
+            state.seen.delete(old);
+            if (state.seen.size <= SEEN_MOST / 2) break;
+          }
       }
       state.received += 1;
       state.queue.push(message.data);
-      if (state.queue.length > WAITING_MOST) { state.queue.splice(0, 1000); state.let += 1000; }
+      if (state.queue.length > WAITING_MOST) {
+        state.queue.splice(0, 1000);
+        state.let += 1000;
+      }
     };
     const connect = () => {
       source = new EventSource(address("tail", { q, after: state.last || null }));
-      source.onopen = () => { setLine("following"); setError(null); };
+      source.onopen = () => {
+        setLine("following");
+        setError(null);
+      };
       source.onmessage = take;
-      source.addEventListener("skipped", () => setLine("the store was emptied or is another one: following from now on"));
+      source.addEventListener("skipped", () =>
+        setLine("the store was emptied or is another one: following from now on"),
+      );
       source.onerror = async (/** @type {any} */ event) => {
-        if (event.data) { setLine(JSON.parse(event.data).error); return; }
+        if (event.data) {
+          setLine(JSON.parse(event.data).error);
+          return;
+        }
         setLine("cut off, trying again");
         if (source?.readyState !== EventSource.CLOSED) return;
         // The browser gives up after an answer that is no stream: find out why.
         const answer = await fetch(address("count", { q }), { credentials: "same-origin" }).catch(() => null);
         const told = answer && answer.status === 400 ? await answer.json() : null;
-        if (told) { setError({ status: 400, message: told.error, at: told.at ?? null }); setLine("wrong question"); return; }
+        if (told) {
+          setError({ status: 400, message: told.error, at: told.at ?? null });
+          setLine("wrong question");
+          return;
+        }
         again = setTimeout(connect, 2000);
       };
     };
     connect();
     const timer = setInterval(() => flush(false), FLUSH_MS);
-    return () => { source?.close(); clearTimeout(again); clearInterval(timer); };
+    return () => {
+      source?.close();
+      clearTimeout(again);
+      clearInterval(timer);
+    };
   }, [q]);
   useEffect(() => {
     // After the new lines are there: to the end, if that is where one was.
@@ -114,23 +167,48 @@ export function View() {
     if (!state.hold && state.queue.length && !state.paused) flush(false);
   };
   const follow = () => {
-    setPaused(false); state.paused = false; state.hold = false;
+    setPaused(false);
+    state.paused = false;
+    state.hold = false;
     getSelection()?.removeAllRanges();
     flush(true);
-    requestAnimationFrame(() => { if (box.current) box.current.scrollTop = box.current.scrollHeight; });
+    requestAnimationFrame(() => {
+      if (box.current) box.current.scrollTop = box.current.scrollHeight;
+    });
   };
-  const pause = () => { if (state.paused) follow(); else setPaused(true); };
-  const toggle = (/** @type {string} */ id) => { setOpen((now) => (now === id ? "" : id)); state.hold = true; };
+  const pause = () => {
+    if (state.paused) follow();
+    else setPaused(true);
+  };
+  const toggle = (/** @type {string} */ id) => {
+    setOpen((now) => (now === id ? "" : id));
+    state.hold = true;
+  };
   useEffect(() => {
     const key = (/** @type {KeyboardEvent} */ event) => {
       const target = /** @type {HTMLElement} */ (event.target);
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.matches("input, textarea, select, button, summary, a") || document.querySelector("dialog[open]")) return;
-      if (event.key === " ") { event.preventDefault(); pause(); }
-      if (event.key === "G" || (event.key === "End" && !event.shiftKey)) { event.preventDefault(); follow(); }
+      if (
+        event.defaultPrevented ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        target.matches("input, textarea, select, button, summary, a") ||
+        document.querySelector("dialog[open]")
+      )
+        return;
+      if (event.key === " ") {
+        event.preventDefault();
+        pause();
+      }
+      if (event.key === "G" || (event.key === "End" && !event.shiftKey)) {
+        event.preventDefault();
+        follow();
+      }
       if (event.key === "j" || event.key === "k") {
         const rows = /** @type {HTMLElement[]} */ ([...box.current.querySelectorAll("[data-event]")]);
         const now = rows.findIndex((one) => one.contains(target));
-        const next = rows[now < 0 ? rows.length - 1 : Math.max(0, Math.min(rows.length - 1, now + (event.key === "j" ? 1 : -1)))];
+        const next =
+          rows[now < 0 ? rows.length - 1 : Math.max(0, Math.min(rows.length - 1, now + (event.key === "j" ? 1 : -1)))];
         if (!next) return;
         event.preventDefault();
         state.hold = true;
@@ -139,7 +217,10 @@ export function View() {
         next.scrollIntoView({ block: "nearest" });
       }
       const id = target.closest?.("[data-event]")?.getAttribute("data-event");
-      if (id && "cC".includes(event.key)) { event.preventDefault(); go(href(`/e/${id}`, event.key === "C" ? { workers: "all" } : {})); }
+      if (id && "cC".includes(event.key)) {
+        event.preventDefault();
+        go(href(`/e/${id}`, event.key === "C" ? { workers: "all" } : {}));
+      }
     };
     addEventListener("keydown", key);
     return () => removeEventListener("keydown", key);
@@ -152,7 +233,10 @@ export function View() {
       <button type="button" class="button" aria-pressed=${paused} aria-keyshortcuts="Space" onClick=${pause}>${paused ? "Go on" : "Pause"}</button><a class="button" href=${href("/search", { q, ...(here().params.last ? {} : { last: "15m" }) })}>Search</a></${Box}>
     <p class="summary" role="status"><span class=${`dot ${line === "following" && !paused ? "good" : "warn"}`} aria-hidden="true"></span> ${paused ? "paused" : words.short(line, 200)}, <span data-received=${state.received}>${words.count(state.received)} received</span>${lines >= LINES_MOST ? html`, the newest ${words.count(lines)} are here; <a href=${href("/search", { q })}>search has all</a>` : ""}${state.let ? html`, ${words.count(state.let)} that waited too long are only in <a href=${href("/search", { q })}>search</a>` : ""}</p>
     <div class="tail-box list" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off" aria-label="Events as they arrive">
-      ${lines ? html`<ol class="events">${blocks.map((events, at) => html`<${Block} key=${events[0]["event.id"]} events=${events} before=${at ? blocks[at - 1][blocks[at - 1].length - 1] : null} open=${open} focused=${stop} zone=${zone} onToggle=${toggle} onFocus=${setFocused} />`)}</ol>`
-        : html`<${Notice}><p>Nothing has arrived since this page was opened${q ? " that matches the question" : ""}.</p><p>New events come here within a second. <a href=${href("/search", { q })}>What was before</a></p></${Notice}>`}</div>
+      ${
+        lines
+          ? html`<ol class="events">${blocks.map((events, at) => html`<${Block} key=${events[0]["event.id"]} events=${events} before=${at ? blocks[at - 1][blocks[at - 1].length - 1] : null} open=${open} focused=${stop} zone=${zone} onToggle=${toggle} onFocus=${setFocused} />`)}</ol>`
+          : html`<${Notice}><p>Nothing has arrived since this page was opened${q ? " that matches the question" : ""}.</p><p>New events come here within a second. <a href=${href("/search", { q })}>What was before</a></p></${Notice}>`
+      }</div>
     ${waiting > 0 && html`<button type="button" class="news primary" onClick=${follow}>${words.count(waiting)} new ↓</button>`}</div>`;
 }

@@ -7,9 +7,40 @@ export const DAY = 24 * HOUR;
 
 // Widths of a bar that people can name. All divide the epoch, so that a bar has the same edges in every question.
 const STEPS = [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE,
-  2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY,
-  2 * DAY, 5 * DAY, 10 * DAY, 20 * DAY, 50 * DAY, 100 * DAY, 365 * DAY,
+  1,
+  2,
+  5,
+  10,
+  20,
+  50,
+  100,
+  200,
+  500,
+  SECOND,
+  2 * SECOND,
+  5 * SECOND,
+  10 * SECOND,
+  15 * SECOND,
+  30 * SECOND,
+  MINUTE,
+  2 * MINUTE,
+  5 * MINUTE,
+  10 * MINUTE,
+  15 * MINUTE,
+  30 * MINUTE,
+  HOUR,
+  2 * HOUR,
+  3 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  2 * DAY,
+  5 * DAY,
+  10 * DAY,
+  20 * DAY,
+  50 * DAY,
+  100 * DAY,
+  365 * DAY,
 ];
 const UNITS = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY };
 
@@ -22,7 +53,12 @@ export function stepFor(span, most) {
 /** Milliseconds of `15m`, `90s`, `1h30m`; null when it is none.
  * @param {string} text @returns {number | null} */
 export function spanOf(text) {
-  const parts = [...text.trim().toLowerCase().matchAll(/(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*/gy)];
+  const parts = [
+    ...text
+      .trim()
+      .toLowerCase()
+      .matchAll(/(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*/gy),
+  ];
   const whole = parts.map((part) => part[0]).join("");
   if (!whole || whole.length !== text.trim().length) return null;
   return parts.reduce((sum, part) => sum + Number(part[1]) * UNITS[/** @type {keyof typeof UNITS} */ (part[2])], 0);
@@ -34,7 +70,10 @@ export function spanWords(ms) {
   const said = [];
   let rest = Math.round(ms / SECOND) * SECOND;
   for (const [unit, one, many] of /** @type {[number, string, string][]} */ ([
-    [DAY, "day", "days"], [HOUR, "h", "h"], [MINUTE, "min", "min"], [SECOND, "s", "s"],
+    [DAY, "day", "days"],
+    [HOUR, "h", "h"],
+    [MINUTE, "min", "min"],
+    [SECOND, "s", "s"],
   ])) {
     const n = Math.floor(rest / unit);
     rest -= n * unit;

@@ -13,7 +13,10 @@ const CARRIED = ["last", "since", "until", "zone"];
 export const REFRESH_MS = 5000;
 
 /** @returns {Place} */
-const read = () => ({ path: decode(location.pathname), params: Object.fromEntries(new URLSearchParams(location.search)) });
+const read = () => ({
+  path: decode(location.pathname),
+  params: Object.fromEntries(new URLSearchParams(location.search)),
+});
 
 /** @param {string} path */
 function decode(path) {
@@ -28,13 +31,20 @@ let place = read();
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
-const tell = () => { place = read(); for (const one of [...listeners]) one(); };
+const tell = () => {
+  place = read();
+  for (const one of [...listeners]) one();
+};
 addEventListener("popstate", tell);
 
 /** @param {string} path @param {Record<string, string | null | undefined>} [params] @returns {string} an address */
 export function href(path, params = {}) {
-  const carried = Object.fromEntries(CARRIED.filter((name) => place.params[name]).map((name) => [name, place.params[name]]));
-  const said = Object.entries({ ...carried, ...params }).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const carried = Object.fromEntries(
+    CARRIED.filter((name) => place.params[name]).map((name) => [name, place.params[name]]),
+  );
+  const said = Object.entries({ ...carried, ...params }).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   const text = new URLSearchParams(/** @type {[string, string][]} */ (said)).toString();
   return encodeURI(path).replace(/[?#]/g, encodeURIComponent) + (text ? `?${text}` : "");
 }
@@ -77,10 +87,18 @@ const moment = (text) => (text ? (/^\d{16,}$/.test(text) ? Number(text) / 1e6 : 
 /** The window of time that an address asks for. A live one begins and ends at the edges of its bars.
  * @param {Record<string, string>} params @param {number} now @param {number} [bars] at most so many @returns {Window} */
 export function windowOf(params, now, bars = 90) {
-  const since = moment(params.since), until = moment(params.until);
+  const since = moment(params.since),
+    until = moment(params.until);
   if (!Number.isNaN(since)) {
     const end = Number.isNaN(until) ? now : Math.max(until, since + 1);
-    return { since: Math.floor(since), until: Math.ceil(end), live: false, span: end - since, every: stepFor(end - since, bars), now: Math.min(Math.ceil(end), now) };
+    return {
+      since: Math.floor(since),
+      until: Math.ceil(end),
+      live: false,
+      span: end - since,
+      every: stepFor(end - since, bars),
+      now: Math.min(Math.ceil(end), now),
+    };
   }
   const span = spanOf(params.last ?? "") ?? spanOf(DEFAULT_LAST) ?? 15 * MINUTE;
   const every = stepFor(span, bars);
@@ -89,7 +107,11 @@ export function windowOf(params, now, bars = 90) {
 }
 
 /** The parameters that ask for exactly this window. @param {{since: number, until: number}} span */
-export const exactly = (span) => ({ since: rfc(Math.floor(span.since)), until: rfc(Math.ceil(span.until)), last: null });
+export const exactly = (span) => ({
+  since: rfc(Math.floor(span.since)),
+  until: rfc(Math.ceil(span.until)),
+  last: null,
+});
 
 /** The window of this address; a live one moves on every five seconds, unless the page is hidden.
  * @param {number} [bars] @returns {Window} */
@@ -99,7 +121,9 @@ export function useWindow(bars = 90) {
   const live = !params.since;
   useEffect(() => {
     if (!live) return undefined;
-    const timer = setInterval(() => { if (!document.hidden) setNow(Date.now()); }, REFRESH_MS);
+    const timer = setInterval(() => {
+      if (!document.hidden) setNow(Date.now());
+    }, REFRESH_MS);
     return () => clearInterval(timer);
   }, [live]);
   useEffect(() => setNow(Date.now()), [params.last, params.since]);
@@ -114,8 +138,12 @@ export function toggleLive(window) {
 
 /** This view's address with absolute times. @param {Window | null} window @param {Record<string, string | null>} [more] */
 export function permanent(window, more = {}) {
-  const times = window ? exactly({ since: window.since, until: Math.min(window.until, Math.max(Date.now(), window.since + 1)) }) : {};
-  const said = Object.entries({ ...place.params, ...times, ...more }).filter(([, value]) => value !== null && value !== "");
+  const times = window
+    ? exactly({ since: window.since, until: Math.min(window.until, Math.max(Date.now(), window.since + 1)) })
+    : {};
+  const said = Object.entries({ ...place.params, ...times, ...more }).filter(
+    ([, value]) => value !== null && value !== "",
+  );
   return `${location.origin}${location.pathname}?${new URLSearchParams(/** @type {[string, string][]} */ (said))}`;
 }
 

@@ -1,20 +1,26 @@
 // Values as people read them. Whatever an event holds is made visible here: control characters, marks that turn the
 // direction of writing and characters without width are written out, so that no text can look like another.
 
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]/g;
+const CONTROLS =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]/g;
 
 /** The text with what cannot be seen written as ‹U+202E›; line breaks stay when `lines` is true.
  * @param {unknown} value @param {boolean} [lines] @returns {string} */
 export function visible(value, lines = false) {
-  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
   const shown = text.replace(CONTROLS, (found) =>
-    found.length === 2 ? found : found === "\r" && lines ? "" : `‹U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+    found.length === 2
+      ? found
+      : found === "\r" && lines
+        ? ""
+        : `‹U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
+  );
   return lines ? shown : shown.replace(/[\t\n]+/g, (found) => (found.includes("\n") ? " ⏎ " : "  "));
 }
 
 /** At most `most` characters of the visible text, and … when there is more. @param {unknown} value @param {number} most */
 export function short(value, most) {
-  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
   const shown = visible(text.slice(0, most + 1));
   return text.length > most ? `${shown.slice(0, most)}…` : shown;
 }
@@ -80,7 +86,8 @@ export function statusClass(event) {
 
 /** "bad", "warn" or "" for an event. @param {Event} event */
 export function gravity(event) {
-  const kind = statusClass(event), level = event["log.level"];
+  const kind = statusClass(event),
+    level = event["log.level"];
   if (kind === "5" || level === "error" || level === "critical" || event["event.outcome"] === "failure") return "bad";
   return kind === "4" || level === "warning" ? "warn" : "";
 }
@@ -106,7 +113,9 @@ export function notRecorded(event) {
 export function curl(event) {
   const quote = (/** @type {string} */ text) => `'${visible(text).replace(/'/g, "'\\''")}'`;
   const safe = (/** @type {string} */ text, /** @type {RegExp} */ keep) =>
-    [...text].map((one) => (keep.test(one) ? one : encodeURIComponent(one.isWellFormed?.() === false ? "\ufffd" : one))).join("");
+    [...text]
+      .map((one) => (keep.test(one) ? one : encodeURIComponent(one.isWellFormed?.() === false ? "\ufffd" : one)))
+      .join("");
   const path = safe(String(event["url.path"] ?? "/"), /^[\w\-.~:/@!$&()*+,;=%[\]]$/);
   const query = event["url.query"] ? `?${safe(String(event["url.query"]), /^[\w\-.~:/?@!$&()*+,;=%[\]]$/)}` : "";
   const scheme = String(event["url.scheme"] ?? "http").replace(/[^a-z]/g, "");

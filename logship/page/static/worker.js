@@ -12,12 +12,16 @@ import * as words from "./words.js";
 /** @param {{id: string}} given its service.node.name */
 export function View({ id: node }) {
   const { params } = usePlace();
-  const zone = zoneOf(params), window = useWindow();
-  const q = is("service.node.name", node), slot = /\/(w\d+)$/.exec(node)?.[1] ?? words.short(node, 40);
+  const zone = zoneOf(params),
+    window = useWindow();
+  const q = is("service.node.name", node),
+    slot = /\/(w\d+)$/.exec(node)?.[1] ?? words.short(node, 40);
   useTitle(`Worker ${slot}`);
   const span = within(window);
   const table = useAsk("workers", within({ since: window.since, until: window.now }));
-  const traffic = useTraffic(window, q), lives = useLives(window, q), latency = useLatency(window, q);
+  const traffic = useTraffic(window, q),
+    lives = useLives(window, q),
+    latency = useLatency(window, q);
   const account = useAsk("verify", { q, ...span });
   const lost = useAsk("inflight", { worker: node, ...span });
   const routes = useAsk("stats", { q: all(REQUESTS, q), field: "event.duration", by: "http.route", ...span });
@@ -29,17 +33,31 @@ export function View({ id: node }) {
   return html`<div class="worker"><header class="head"><h1>Worker ${words.visible(slot)} ${worker && html`<${State} worker=${worker} />`}</h1>
       <p class="facts"><bdi class="soft">${words.short(node, 120)}</bdi>${worker && html`<span>service <strong><${Text} value=${worker.service} most=${60} /></strong></span><span>pid ${worker.pid ?? "–"}</span><span>up since ${stamp(worker.up_since_ns / 1e6, zone, Date.now())}</span>`}</p>
       <p class="actions"><a class="button" href=${href("/search", { q, ...exactly(window) })}>Its events</a><a class="button" href=${href("/search", { q: all(q, FAILURES), ...exactly(window) })}>Its failures</a><a class="button" href=${href("/tail", { q })}>Follow it</a></p></header>
-    ${table.data && !worker ? html`<${Nothing} what=${`${slot} was not heard of`} window=${window} />` : html`
-    <${Lanes} workers=${[worker ?? { node, slot: null, state: "", lives: 1 }]} window=${window} traffic=${traffic.data} latency=${latency} lives=${lives.data} alone=${true} />`}
-    ${account.data && lost.data ? html`
-    ${unfinished.length > 0 && html`<section class="card bad-edge"><h2>In flight when it died</h2><div class="scroll numbers" tabindex="0" role="region" aria-label="Requests in flight at death"><table><thead><tr><th scope="col">Request</th><th scope="col" class="n">had taken</th><th scope="col">began</th><th scope="col" class="n">life</th></tr></thead>
-      <tbody>${unfinished.map((one) => html`<tr><th scope="row">${one.id ? html`<a href=${requestAddress(one.id)}><${Text} value=${one.what} most=${120} /></a>` : html`<${Text} value=${one.what} most=${120} />`}</th><td class="n">${words.took(one.age_ns)}</td><td><${When} at=${rfc(one.began_ns / 1e6)} zone=${zone} /></td><td class="n">${one.generation ?? ""}</td></tr>`)}</tbody></table></div></section>`}
+    ${
+      table.data && !worker
+        ? html`<${Nothing} what=${`${slot} was not heard of`} window=${window} />`
+        : html`
+    <${Lanes} workers=${[worker ?? { node, slot: null, state: "", lives: 1 }]} window=${window} traffic=${traffic.data} latency=${latency} lives=${lives.data} alone=${true} />`
+    }
+    ${
+      account.data && lost.data
+        ? html`
+    ${
+      unfinished.length > 0 &&
+      html`<section class="card bad-edge"><h2>In flight when it died</h2><div class="scroll numbers" tabindex="0" role="region" aria-label="Requests in flight at death"><table><thead><tr><th scope="col">Request</th><th scope="col" class="n">had taken</th><th scope="col">began</th><th scope="col" class="n">life</th></tr></thead>
+      <tbody>${unfinished.map((one) => html`<tr><th scope="row">${one.id ? html`<a href=${requestAddress(one.id)}><${Text} value=${one.what} most=${120} /></a>` : html`<${Text} value=${one.what} most=${120} />`}</th><td class="n">${words.took(one.age_ns)}</td><td><${When} at=${rfc(one.began_ns / 1e6)} zone=${zone} /></td><td class="n">${one.generation ?? ""}</td></tr>`)}</tbody></table></div></section>`
+    }
     <div class="columns">
       <section class="card wide"><h2>Its lives</h2><div class="scroll numbers" tabindex="0" role="region" aria-label="Its lives"><table><thead><tr><th scope="col">Life</th><th scope="col">pid</th><th scope="col">How it ended</th><th scope="col" class="n">stored</th><th scope="col" class="n">missing</th><th scope="col" class="n">dropped</th><th scope="col">Account</th></tr></thead>
-        <tbody>${verdicts.map((one) => html`<tr><th scope="row"><a href=${href("/search", { q: is("service.ephemeral_id", one.incarnation) })}>${one.generation ?? words.short(one.incarnation, 8)}</a></th><td>${one.pid ?? ""}</td><td><${State} worker=${{ state: one.state, lives: 1 }} /></td><td class="n">${words.count(one.stored)}</td><td class=${`n ${one.missing ? "bad" : ""}`}>${words.count(one.missing)}</td>
-          <td class=${`n ${Object.keys(one.dropped).length ? "bad" : ""}`}>${words.count(Object.values(one.dropped).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0))}</td><td class="sentence">${words.visible(one.sentence)}</td></tr>`)}</tbody></table></div></section>
+        <tbody>${verdicts.map(
+          (
+            one,
+          ) => html`<tr><th scope="row"><a href=${href("/search", { q: is("service.ephemeral_id", one.incarnation) })}>${one.generation ?? words.short(one.incarnation, 8)}</a></th><td>${one.pid ?? ""}</td><td><${State} worker=${{ state: one.state, lives: 1 }} /></td><td class="n">${words.count(one.stored)}</td><td class=${`n ${one.missing ? "bad" : ""}`}>${words.count(one.missing)}</td>
+          <td class=${`n ${Object.keys(one.dropped).length ? "bad" : ""}`}>${words.count(Object.values(one.dropped).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0))}</td><td class="sentence">${words.visible(one.sentence)}</td></tr>`,
+        )}</tbody></table></div></section>
       <section class="card"><h2>Its slowest requests</h2>${(slow.data?.records ?? []).length ? html`<ol class="slow">${slow.data.records.map((/** @type {any} */ one) => html`<li><a href=${requestAddress(one["http.request.id"])}><span class="n">${words.took(one["event.duration"])}</span> <${Status} event=${one} /> <${Text} value=${`${one["http.request.method"] ?? ""} ${one["url.path"] ?? ""}`} most=${80} /></a></li>`)}</ol>` : html`<p class="soft">${slow.loading ? "…" : "No request in this time."}</p>`}</section>
       <section class="card"><h2>Its routes</h2><${Routes} stats=${(routes.data?.stats ?? []).filter((/** @type {any} */ one) => one.key)} window=${window} loading=${!routes.data} /></section>
-    </div>` : html`<div class="waiting" role="status">Loading…</div>`}</div>`;
+    </div>`
+        : html`<div class="waiting" role="status">Loading…</div>`
+    }</div>`;
 }
-
