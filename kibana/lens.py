@@ -3,9 +3,9 @@
 What is split comes before time in the order of columns: the order of columns is the order in which Elasticsearch nests,
 so the workers shown are those of the whole span and not those of each bucket."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from kibana.objects import LENS, Body, kuery, saved, to_data_view
 from logship.search import kql
@@ -171,16 +171,22 @@ def _metric(view: View, metric: str) -> Body:
             return {metric: _measured(metric, metric, view.number)}
         case "share":
             whole = _computed(f"Part of {WORDS[metric]}", "overall_sum", ["shareX0"])
-            inner = {"shareX0": _part(metric, "count", RECORDS), "shareX1": whole}
-            return _formula(metric, "count() / overall_sum(count())", "divide", inner, PERCENT)
+            parts, formula = (
+                {"shareX0": _part(metric, "count", RECORDS), "shareX1": whole},
+                "count() / overall_sum(count())",
+            )
+            return _formula(metric, formula, _tree("divide", list(parts), formula), parts, PERCENT)
         case _:
             return {metric: _measured(metric, "percentile", view.number, percentile=int(metric.removeprefix("p")))}
 
 
 def _missing(view: View) -> Body:
-    """Numbers that were given and are not here: dropped, lost, or still on their way."""
-    inner = {"missingX0": _part("missing", "max", view.number), "missingX1": _part("missing", "count", view.number)}
-    return _formula("missing", f"max({view.number}) - count({view.number})", "subtract", inner, WHOLE)
+    """Numbers between the first and the last of the span that are not here: dropped, lost, or still on their way."""
+    parts = {f"missingX{at}": _part("missing", name, view.number) for at, name in enumerate(("max", "min", "count"))}
+    formula = f"max({view.number}) - min({view.number}) + 1 - count({view.number})"
+    last, first, stored = parts
+    between = _tree("add", [_tree("subtract", [last, first], formula), 1], formula)
+    return _formula("missing", formula, _tree("subtract", [between, stored], formula), parts, WHOLE)
 
 
 def _measured(metric: str, operation: str, field: str, **params: object) -> Body:
@@ -202,15 +208,29 @@ def _part(metric: str, operation: str, field: str) -> Body:
     return _measured(metric, operation, field) | {"label": f"Part of {WORDS[metric]}"}
 
 
-def _formula(name: str, formula: str, function: str, inner: Body, shown: Body) -> Body:
-    """A formula as Kibana keeps it once it has been typed: with all its parts. Without them the panel stays empty.
+def _tree(function: str, args: list[Any], formula: str) -> Body:
+    return {
+        "type": "function",
+        "name": function,
+        "args": args,
+        "location": {"min": 0, "max": len(formula)},
+        "text": formula,
+    }
 
-    `inner`: what is combined by `function`, its last two columns."""
-    label, result, place = f"Part of {WORDS[name]}", f"{name}X{len(inner)}", {"min": 0, "max": len(formula)}
-    args = list(inner)[-2:]
-    tree = {"type": "function", "name": function, "args": args, "location": place, "text": formula}
+
+def _formula(name: str, formula: str, tree: Body, parts: Body, shown: Body) -> Body:
+    """A formula as Kibana keeps it once it has been typed: with all its parts. Without them the panel stays empty."""
+    label, result = f"Part of {WORDS[name]}", f"{name}X{len(parts)}"
     root = _computed(WORDS[name], "formula", [result], formula=formula, isFormulaBroken=False, format=shown)
-    return {name: root, **inner, result: _computed(label, "math", args, tinymathAst=tree)}
+    return {name: root, **parts, result: _computed(label, "math", list(_leaves(tree)), tinymathAst=tree)}
+
+
+def _leaves(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for one in tree["args"]:
+            yield from _leaves(one)
+    elif isinstance(tree, str):
+        yield tree
 
 
 def _drawn(panel: Panel, columns: Body) -> Body:

@@ -124,9 +124,9 @@ VIEWS: tuple[View, ...] = (
     ),
     View(
         "stored", "Numbered against stored",
-        "How many events of each life are stored, and the number of its last: equal unless some are missing.",
+        "How many events of each life are stored, and the numbers of its first and last: the same span, or some are missing.",
         "numbers", "event.sequence: *", "events", LIFE,
-        number="event.sequence", metrics=("count", "max"),
+        number="event.sequence", metrics=("count", "min", "max"),
     ),
     View(
         "drops", "Drops", "What workers said at their heartbeats once they had lost events, with the reasons.",

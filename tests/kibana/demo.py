@@ -26,6 +26,9 @@ ROUTES = (
 LOGGERS = ("shop.orders", "shop.mail", "shop.bank")
 # A request id that has a request and lines of the application.
 STORY = "req-000042"
+# Numbered, and in no store.
+LOST_LIFE = "31".ljust(24, "c")
+LOST = {f"{LOST_LIFE}-{sequence:012d}" for sequence in (400, 401, 402, 700, 1001)}
 
 
 class Life:
@@ -53,6 +56,11 @@ class Life:
 
 
 def entries() -> list[Entry]:
+    """Every event that was not lost, oldest first."""
+    return [one for one in everything() if one[1]["event.id"] not in LOST]
+
+
+def everything() -> list[Entry]:
     """Every event, oldest first."""
     chance = random.Random(11)
     lives = [Life(slot, 1) for slot in range(4)]

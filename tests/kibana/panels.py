@@ -75,7 +75,7 @@ def _computed(column: Body, columns: Body) -> Iterator[str]:
     operation, params = column["operationType"], column["params"]
     if operation in COMPUTED and not references:
         yield f"the {operation} has none of its parts"
-    if operation == "math" and set(params.get("tinymathAst", {}).get("args", [])) != set(references):
+    if operation == "math" and set(_names_in(params.get("tinymathAst", ""))) != set(references):
         yield "the math names others than its parts"
 
 
@@ -203,18 +203,33 @@ def _compute(name: str, columns: Body, found: list[Row]) -> None:
             values[name] = total
     else:
         tree = column["params"]["tinymathAst"]
-        for part in tree["args"]:
+        for part in _names_in(tree):
             if columns[part]["operationType"] in COMPUTED:
                 _compute(part, columns, found)
         for _, values in found:
-            first, second = (values[part] for part in tree["args"])
-            values[name] = _applied(tree["name"], first, second)
+            values[name] = _evaluated(tree, values)
 
 
-def _applied(function: str, first: float | None, second: float | None) -> float | None:
+def _names_in(tree: Any) -> Iterator[str]:
+    """The columns that a tree of mathematics names."""
+    if isinstance(tree, dict):
+        for one in tree["args"]:
+            yield from _names_in(one)
+    elif isinstance(tree, str):
+        yield tree
+
+
+def _evaluated(tree: Any, values: Mapping[str, float | None]) -> float | None:
+    if not isinstance(tree, dict):
+        return values[tree] if isinstance(tree, str) else float(tree)
+    first, second = (_evaluated(one, values) for one in tree["args"])
     if first is None or second is None:
         return None
-    if function == "divide":
-        return first / second if second else None
-    assert function == "subtract", function
-    return first - second
+    match tree["name"]:
+        case "divide":
+            return first / second if second else None
+        case "subtract":
+            return first - second
+        case "add":
+            return first + second
+    raise AssertionError(tree["name"])

@@ -146,7 +146,7 @@ FAULTS = (
     Fault(
         "math of others",
         STORED,
-        lambda told: column(told, "missingX2")["params"]["tinymathAst"].update(args=["a", "b"]),
+        lambda told: column(told, "missingX3")["params"]["tinymathAst"].update(args=["a", "b"]),
         "names others than its parts",
     ),
     Fault(

@@ -85,7 +85,7 @@ def compare(panel: Panel, shown: list[panels.Row], found: list[Any], layer: dict
         for metric in panel.metrics:
             assert_equal(got[keys][metric], one, metric, keys)
         if panel.view.name == "stored":
-            assert got[keys]["missing"] == one.max - one.count
+            assert got[keys]["missing"] == one.max - one.min + 1 - one.count
 
 
 def _read(view: View, keys: Keys) -> Keys:
@@ -113,6 +113,16 @@ def assert_equal(got: float | None, one: Any, metric: str, keys: Keys) -> None:
         assert math.isclose(got, expected, rel_tol=1e-12)
     else:
         assert got == expected, (keys, metric)
+
+
+@pytest.mark.parametrize("since", [SINCE, "2026-11-20T10:05:00.000Z"], ids=["whole lives", "parts of lives"])
+def test_what_is_missing_is_said_of_its_life_whatever_the_span(since: str, both: Both) -> None:
+    state = OBJECTS["logship-lens-stored"]["state"]
+    layer = state["datasourceStates"]["formBased"]["layers"]["events"]
+    told = both.ask(panels.request(layer, [state["query"]["query"]], TYPES, since, UNTIL, "60s"))
+    lost = {keys[0]: values["missing"] for keys, values in panels.rows(layer, told) if values["missing"]}
+    within = [one for one in demo.everything() if one[1]["event.id"] in demo.LOST and rfc3339(one[0]) >= since]
+    assert lost == {demo.LOST_LIFE: len(within)}
 
 
 def test_there_are_buckets_on_both_sides_of_what_the_digest_holds(both: Both) -> None:

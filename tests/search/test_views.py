@@ -112,7 +112,10 @@ def test_what_a_view_answers(source: Reader) -> None:
         rfc3339(BEGIN_NS + 23 * 10**6), rfc3339(BEGIN_NS + 5 * 10**9),
     ]  # fmt: skip
     assert ask("dropped-journal-full")[0].max == 4.0
-    assert {stat.key: (stat.count, stat.max) for stat in ask("stored")} == {LIFE: (19, 24.0), OTHER: (5, 20.0)}
+    assert {stat.key: (stat.count, stat.min, stat.max) for stat in ask("stored")} == {
+        LIFE: (19, 1, 24),
+        OTHER: (5, 4, 20),
+    }
     assert [row["event.action"] for row in ask("deaths").records] == ["worker-lost"]
     assert [row["logship.dropped.journal_full"] for row in ask("drops").records] == [4, 4]
 
