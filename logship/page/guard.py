@@ -1,7 +1,7 @@
 """Who may ask, and what every answer carries: a pure ASGI layer around the page's routes.
 
 The page listens on loopback, but a browser on the same machine visits strangers. A stranger's name that resolves to
-127.0.0.1 (DNS rebinding) is told by its Host; a request that another site started, by Sec-Fetch-Site."""
+127.0.0.1 (DNS rebinding) is told by its Host; a request that another site started, by Sec-Fetch-Site or its Origin."""
 
 import base64
 import binascii
@@ -67,6 +67,9 @@ class Guard:
             return 421, "this name is not one of this collector; ask by its address or as localhost"
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return 403, "another web site may not ask"
+        origin = headers.get("origin")
+        if origin is not None and _place(origin) != headers.get("host", "").lower():
+            return 403, "another web site may not ask"
         if self._token and scope["path"] not in OPEN and not self._knows_token(headers.get("authorization", "")):
             return 401, "a token is needed: Authorization: Bearer TOKEN (a browser may give it as the password)"
         return None
@@ -95,6 +98,14 @@ class Guard:
         elif scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token)
+
+
+def _place(origin: str) -> str | None:
+    """The host and port of an origin; None for `null` and what is none."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 async def _answer(send: Send, status: int, sentence: str) -> None:

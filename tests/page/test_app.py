@@ -1,5 +1,6 @@
 """The HTTP interface: answers as JSON, wrong questions as sentences, tails that resume, strangers kept out."""
 
+import asyncio
 import base64
 import csv
 import json
@@ -12,13 +13,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from logship.errors import StoreError
-from logship.page.app import Around
+from logship.page.app import Around, app
 from logship.search.kql import parse
-from logship.search.query import Query
+from logship.search.query import Query, Source
 from logship.store.reader import Reader
 from tests.page.conftest import LIFE, Served, Shown, event
 
 Serve = Callable[..., Served]
+
+
+async def within(source: Source, path: str, params: dict[str, str]) -> httpx.Response:
+    """The answer of an application over `source` in this process."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app(source))) as client:
+        return await client.get(f"http://localhost{path}", params=params)
 
 
 def ask(served: Served, path: str, **more: str) -> httpx.Response:
@@ -142,6 +149,12 @@ def test_another_site_may_link_here_but_not_ask(served: Served) -> None:
     assert ask(served, "/", **site, **{"sec-fetch-mode": "navigate"}).status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "", "http://[", "file://"])
+def test_another_origin_may_not_ask(served: Served, origin: str) -> None:
+    assert ask(served, "/api/count", origin=origin).status_code == 403
+    assert ask(served, "/api/count", origin=served.url).status_code == 200
+
+
 def test_nothing_can_be_changed(served: Served) -> None:
     answer = httpx.post(f"{served.url}/api/search")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
@@ -244,6 +257,10 @@ def test_a_question_that_takes_too_long_is_cancelled_with_a_sentence(served: Ser
     try:
         with pytest.raises(StoreError, match="takes longer than 1e-06 s and was cancelled; ask for less time"):
             [reader.stats(slow, "event.duration", "http.request.id") for _ in range(100)]
+        asked = {"q": "message: *o*r*d*e*r*9*9*", "field": "event.duration", "by": "http.request.id"}
+        answer = asyncio.run(within(reader, "/api/stats", asked))
+        assert answer.status_code == 503
+        assert "was cancelled; ask for less time" in answer.json()["error"]
     finally:
         reader.close()
 
