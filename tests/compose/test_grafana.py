@@ -221,3 +221,12 @@ def test_fluent_bit_counts_what_the_dashboard_asks(tmp_path: Path) -> None:
             return set()
 
         until(lambda: wanted <= counted(), lambda: sorted(wanted - counted()))
+
+
+def test_the_page_about_it_names_counters_that_there_are() -> None:
+    said = (ROOT / "docs/prometheus-grafana-splunk.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:fluentbit|logship)_\w+", said)) - {"logship_reader", "logship_events"}
+    assert named
+    assert named <= set(NAMES)
+    for board in BOARDS.values():
+        assert f"**{board['title']}**" in said

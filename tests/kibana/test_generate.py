@@ -1,14 +1,16 @@
 """The files of `kibana/`: what the catalogue says, the same bytes each time, whole, and where an installed logship finds it."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from kibana import generate
-from kibana.lens import panels
+from kibana.lens import SPLIT_SIZE, TABLE_SIZE, panels
 from logship.search.views import VIEWS, View
+from tests.elastic import node
 
 ROOT = Path(__file__).parents[2]
 OBJECTS = {(one["type"], one["id"]): one for one in generate.objects()}
@@ -71,3 +73,11 @@ def test_an_installed_logship_has_the_file() -> None:
         "kibana/logship.ndjson": "logship/elastic/logship.ndjson"
     }
     assert "/kibana" in told["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+
+
+def test_the_page_about_kibana_names_every_dashboard() -> None:
+    said = (ROOT / "docs/kibana.md").read_text(encoding="utf-8")
+    titles = re.findall(r"(?m)^\| (logship: [^|]*?) \|", said)
+    assert titles == [one["attributes"]["title"] for key, one in OBJECTS.items() if key[0] == "dashboard"]
+    assert f"show {SPLIT_SIZE} values and tables {TABLE_SIZE}" in said
+    assert node.VERSION in said
