@@ -86,18 +86,19 @@ def _judge(source: Source, life: Incarnation, oldest_ns: int, now_ns: int) -> Ve
         finding=finding, sentence="", incarnation=life.id, service=life.service, node=life.node, slot=life.slot,
         generation=life.generation, pid=life.pid, state=how, judged_to=judged_to, stored=size(life.stored),
         missing=missing, dropped=lost, duplicates=life.duplicates, gaps=gaps, gap_after=after, gap_before=before,
-        not_judged=begins - 1, after_acknowledgement=min(missing, _taken(life, lost, counted_to)) if begins == 1 else 0,
+        not_judged=begins - 1, after_acknowledgement=min(missing, _taken(life, lost, counted_to, gaps)) if begins == 1 else 0,
     )  # fmt: skip
     return replace(verdict, sentence=_sentence(verdict, life, open_gaps))
 
 
-def _taken(life: Incarnation, lost: dict[str, int], counted_to: int) -> int:
-    """How many events the agent had acknowledged by the newest counters, and which are not stored now.
-
-    A refused event counts as acknowledged: the agent has had its say."""
-    acknowledged = (number(life.last_beat, "logship.acknowledged") or 0) - lost.get("refused", 0)
-    # The record of the counters itself was not acknowledged yet.
-    return max(0, acknowledged - size(within(life.stored, 1, counted_to - 1)))
+def _taken(life: Incarnation, lost: dict[str, int], counted_to: int, gaps: Ranges) -> int:
+    """How many events, at least, the agent had acknowledged by the newest counters, and are not stored now."""
+    taken = number(life.last_beat, "logship.acknowledged") or 0
+    # A refused event counts as acknowledged: the agent has had its say. The record of the counters itself was not yet.
+    in_all = taken - lost.get("refused", 0) - size(within(life.stored, 1, counted_to - 1))
+    # Events are acknowledged in order, so whatever is among the first `taken` numbers was, unless it was dropped.
+    among_the_first = size(within(gaps, 1, taken)) - sum(lost.values())
+    return max(0, in_all, among_the_first)
 
 
 def _around(source: Source, life: Incarnation, gaps: Ranges) -> tuple[str | None, str | None]:

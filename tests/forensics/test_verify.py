@@ -64,6 +64,18 @@ def test_a_part_may_be_lost_after_it_was_acknowledged(store: Store, source: Read
     assert "at least 4 of them lost after the agent had acknowledged them" in verdict.sentence
 
 
+def test_what_is_lost_early_was_acknowledged_however_much_was_not_yet(store: Store, source: Reader) -> None:
+    end = beat(12, "worker-closed")
+    end[1]["logship.acknowledged"] = 7
+    verdict = judge(store, source, [*requests([1, 2, 3, 7, 8, 9, 10, 11]), end])
+    assert (verdict.missing, verdict.after_acknowledgement) == (3, 3)
+    end = beat(12, "worker-closed", {"journal_full": 2}, life=OTHER)
+    end[1]["logship.acknowledged"] = 7
+    store.append([*requests([1, 2, 3, 7, 8, 9, 10, 11], life=OTHER), end])
+    verdict = verify(source, Query(), LATER)[1]
+    assert (verdict.missing, verdict.after_acknowledgement) == (1, 1)
+
+
 def test_the_first_events_are_missed_too(store: Store, source: Reader) -> None:
     verdict = judge(store, source, [*requests(range(4, 10)), beat(10, "worker-closed")])
     assert (verdict.finding, verdict.missing, verdict.gap_after) == ("missing", 3, None)

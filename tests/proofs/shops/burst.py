@@ -1,4 +1,4 @@
-"""Logs `events` lines, the one at `poisoned` says poison; then says `flushed`, or hangs for ever if asked to."""
+"""Logs `events` lines, the one at `poisoned` says poison; then says `logged`, and goodbye, or hangs for ever if asked to."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ import logship
 given = argparse.ArgumentParser()
 given.add_argument("events", type=int)
 given.add_argument("--poisoned", type=int, default=-1)
+given.add_argument("--flushed", action="store_true", help="say goodbye when all lines are acknowledged")
 given.add_argument("--hang", action="store_true")
 asked = given.parse_args()
 
@@ -20,6 +21,8 @@ for number in range(asked.events):
         time.sleep(0.01)
 sys.stdout.write("logged\n")
 sys.stdout.flush()
+if asked.flushed and not logship.flush(60):
+    sys.exit(2)
 if asked.hang:
     time.sleep(600)
 sys.exit(0 if logship.shutdown(deadline_seconds=60) else 1)
