@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -248,7 +249,7 @@ class StoreAgainstAList(RuleBasedStateMachine):
             assert self.reader.count(Query()) == len(self.held)
 
 
-TestStoreAgainstAList: Any = StoreAgainstAList.TestCase
+TestStoreAgainstAList: Any = pytest.mark.timeout(3600 if PROVE else 300)(StoreAgainstAList.TestCase)
 TestStoreAgainstAList.settings = settings(
     max_examples=60 if PROVE else 8,
     stateful_step_count=40 if PROVE else 18,
