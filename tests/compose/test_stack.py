@@ -10,12 +10,15 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import jsonschema_rs
@@ -23,10 +26,12 @@ import pytest
 
 from compose import write_env
 from logship.cli.main import commands
+from logship.elastic import mapping
 from logship.settings import load
 from tests.compose.stack import FILE, ROOT, TEXT, VARIABLE, Service, env_file, environment, stack, yaml
 from tests.elastic import node, server
 from tests.pipelines import agent
+from tests.pipelines.agent import Agent
 from tests.proofs.scene import Process, free_port, until
 from tests.proofs.scene import environment as ours
 
@@ -200,32 +205,42 @@ def test_the_job_for_kibana_sends_json_that_survives_the_shell(tmp_path: Path) -
     assert "http://elasticsearch:9200/_security/user/kibana_system/_password" in words
 
 
+PROGRAMS = {"logship": [sys.executable, "-m", "logship"], "python": [sys.executable]}
+
+
+def native(words: list[str], port: str) -> list[str]:
+    """A command of a service as it is run here, at another port of loopback alone."""
+    moved = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in words]
+    return [*PROGRAMS[moved[0]], *moved[1:]]
+
+
+@contextlib.contextmanager
+def serving(port: str, told: dict[str, str], folder: Path) -> Iterator[Process]:
+    """The shop, from when its own health check says so."""
+    around = ours(**told, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    check = native(SERVICES["shop"]["healthcheck"]["test"][1:], port)
+    with Process(native(SERVICES["shop"]["command"], port), around, folder / "shop.txt") as shop:
+        until(lambda: shop.ended() or not subprocess.run(check, capture_output=True).returncode, shop.said)
+        assert not shop.ended(), shop.said()
+        yield shop
+
+
+def asking(port: str, folder: Path) -> Process:
+    """The customers."""
+    return Process(native(SERVICES["traffic"]["command"], port), ours(), folder / "customers.txt")
+
+
 def test_shop_and_customers_start_with_their_commands(tmp_path: Path) -> None:
     port, events = str(free_port()), tmp_path / "events.jsonl"
     told = environment(SERVICES["shop"]) | {"LOGSHIP_STATE_DIR": str(tmp_path), "LOGSHIP_AGENT": f"file:{events}"}
     del told["LOGSHIP_AGENT_SHARED_KEY"]
-    told["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    shop = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in SERVICES["shop"]["command"]]
-    customers = [word.replace("8000", port) for word in SERVICES["traffic"]["command"]]
-    check = [word.replace("8000", port) for word in SERVICES["shop"]["healthcheck"]["test"][1:]]
-    programs = {"logship": [sys.executable, "-m", "logship"], "python": [sys.executable]}
-    with Process([*programs[shop[0]], *shop[1:]], ours(**told), tmp_path / "shop.txt") as server:
+    with serving(port, told, tmp_path) as shop, asking(port, tmp_path) as customers:
 
-        def healthy() -> bool:
-            asked = subprocess.run([*programs[check[0]], *check[1:]], capture_output=True)
-            return asked.returncode == 0
+        def workers() -> set[object]:
+            lines = events.read_text().splitlines()[:-1] if events.exists() else []
+            return {one.get("service.node.name") for one in map(json.loads, lines) if one.get("http.route")}
 
-        until(lambda: server.ended() or healthy(), server.said)
-        assert not server.ended(), server.said()
-        with Process([*programs[customers[0]], *customers[1:]], ours(), tmp_path / "customers.txt") as asking:
-            until(
-                lambda: events.exists() and events.read_text().count('"http.route"') > 20,
-                lambda: server.said() + asking.said(),
-            )
-            seen = {json.loads(line).get("service.node.name") for line in events.read_text().splitlines()[:-1]}
-    assert {
-        f"{node}/w{slot}" for slot in range(4) for node in {str(one).rpartition("/")[0] for one in seen if one}
-    } & seen
+        until(lambda: len(workers()) == 4, lambda: shop.said() + customers.said())
 
 
 @pytest.mark.prove
@@ -324,3 +339,39 @@ def test_the_file_is_read_by_docker_compose_where_it_is(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+@agent.needed
+@pytest.mark.timeout(300)
+def test_what_services_are_told_brings_the_shop_into_elasticsearch(elastic: node.Server, tmp_path: Path) -> None:
+    """Shop, customers and Fluent Bit with their commands and environments, at other addresses: key and names must fit."""
+    namespace, port = server.new_namespace(), str(free_port())
+    where = urlsplit(elastic.url)
+    told = environment(SERVICES["fluent-bit"])
+    kept = {
+        name: told[name]
+        for name in ("FLB_SHARED_KEY", "FLB_TO_ELASTICSEARCH", "FLB_TO_SPLUNK", "SPLUNK_TOKEN", "ES_TLS")
+    }
+    there = {"ES_HOST": where.hostname or "", "ES_PORT": str(where.port), "ES_STREAM": mapping.stream(namespace)}
+    who = {"ES_USER": elastic.user, "ES_PASSWORD": elastic.password}
+    with Agent(tmp_path, {**kept, **there, **who}) as fluent_bit:
+        fluent_bit.wait_ready()
+        around = environment(SERVICES["shop"])
+        around |= {"LOGSHIP_STATE_DIR": str(tmp_path), "LOGSHIP_AGENT": f"127.0.0.1:{fluent_bit.port}"}
+        with serving(port, around, tmp_path), asking(port, tmp_path):
+            workers = {"size": 0, "aggs": {"w": {"terms": {"field": "service.node.name"}}}}
+            path = f"/{mapping.stream(namespace)}/_search?ignore_unavailable=true"
+
+            def seen() -> set[str]:
+                elastic.ask("POST", f"/{mapping.stream(namespace)}/_refresh")
+                status, found = elastic.ask(
+                    "POST", path, {**workers, "query": {"term": {"event.action": "http-request"}}}
+                )
+                return (
+                    {one["key"] for one in found["aggregations"]["w"]["buckets"]}
+                    if status == 200 and "aggregations" in found
+                    else set()
+                )
+
+            until(lambda: len(seen()) == 4, fluent_bit.said)
+            assert seen() == {f"{socket.gethostname()}/8000/w{slot}" for slot in range(4)}
