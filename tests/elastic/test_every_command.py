@@ -1,13 +1,17 @@
 """Every command answers from the real Elasticsearch what it answers from a store with the same events."""
 
+import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 
 from logship.elastic import mapping
 from logship.elastic.client import connect
 from logship.elastic.replay import from_source, replay
-from logship.search.query import Query
+from logship.elastic.source import ElasticSource
+from logship.page.app import app
+from logship.search.query import Query, Source
 from logship.store.reader import Reader
 from tests.cli.conftest import Kept, Told, invoke, shop
 from tests.cli.test_sources import QUESTIONS, WRONG
@@ -32,7 +36,7 @@ class Both:
         kept = Kept(where / "store")
         shop(kept.put)
         kept.store.close()
-        settings = told(elastic, server.new_namespace())
+        self.settings = settings = told(elastic, server.new_namespace())
         reader = Reader(where / "store")
         with connect(settings) as client:
             records = from_source(reader, Query())
@@ -64,3 +68,40 @@ def test_elasticsearch_answers_as_the_store(both: Both, words: tuple[str, ...]) 
 def test_elasticsearch_refuses_as_the_store(both: Both, words: tuple[str, ...]) -> None:
     near, far = both.ask(words)
     assert (far.returncode, far.stdout, far.stderr) == (2, "", near.stderr)
+
+
+PATHS = [
+    "/api/search?q=http.response.status_code:500&limit=3",
+    "/api/count",
+    "/api/tally?by=service.node.name&every_ns=3600000000000",
+    "/api/top?field=http.route",
+    "/api/stats?field=event.duration&by=service.node.name",
+    "/api/context?id=request-1",
+    "/api/events/request-2",
+    "/api/incarnations",
+    "/api/verify",
+    "/api/fields",
+    "/api/oldest",
+    "/api/export",
+    "/api/search?q=http.respnse.status_code:500",
+    "/api/events/nobody",
+]
+
+
+async def got(source: Source, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app(source)), base_url="http://localhost") as client:
+        return await client.get(path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_page_serves_elasticsearch_as_it_serves_a_store(both: Both, path: str) -> None:
+    reader, source = Reader(both.where / "store"), ElasticSource(both.settings)
+    near, far = (asyncio.run(got(one, path)) for one in (reader, source))
+    reader.close()
+    source.close()
+    assert (near.status_code == 200) == ("respnse" not in path and "nobody" not in path), near.text
+    if near.headers["content-type"] == "application/json" and "next" in near.json():
+        # A key to the next page is the source's own.
+        assert near.json() | {"next": far.json()["next"]} == far.json()
+    else:
+        assert (far.status_code, far.text) == (near.status_code, near.text)
