@@ -41,10 +41,10 @@ def drawn(ask: Any, name: str, given: dict[str, object]) -> str:
 def test_bars_stand_on_one_another_and_the_smallest_can_be_seen(ask: Any) -> None:
     series = [{"key": "5", "values": [1, 0]}, {"key": "2", "values": [99, 50]}]
     told = drawn(ask, "bars", {"series": series, "width": 20, "height": 100, "most": 100})
-    assert told == "fill-5:M0 100V97h9V100z fill-2:M0 97V0h9V97zM10 100V50h9V100z "
+    assert told == "fill-5:M0 100V98h9V100z fill-2:M0 98V0h9V98zM10 100V50h9V100z "
     assert drawn(ask, "bars", {"series": series, "width": 20, "height": 100, "most": 100}) == told
     tiny = [{"key": "5", "values": [1]}, {"key": "2", "values": [100_000]}]
-    assert "V97" in drawn(ask, "bars", {"series": tiny, "width": 10, "height": 100})
+    assert "V98" in drawn(ask, "bars", {"series": tiny, "width": 10, "height": 100})
 
 
 def test_a_line_is_broken_where_nothing_was_measured(ask: Any) -> None:
