@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -81,7 +82,9 @@ class Finding:
 
 
 @click.command()
-@click.option("--send", is_flag=True, help="Send one event through the agent and wait for its acknowledgement.")
+@click.option(
+    "--send", is_flag=True, help="Send one event through the agent; with --source elastic follow it until it is found."
+)
 @click.option("--source", metavar=PLACES, help="Look at this store, collector or Elasticsearch.")
 @form_options
 def doctor(send: bool, source: str | None, form: Form | None) -> int:
@@ -92,9 +95,10 @@ def doctor(send: bool, source: str | None, form: Form | None) -> int:
     checks = (
         lambda: _settings_sense(settings),
         lambda: _state(settings),
-        lambda: _agent(settings, send),
+        lambda: _agent(settings, send and settings.source != "elastic"),
         lambda: _fluent_bit(settings),
         lambda: _journals(settings),
+        lambda: _whole_way(settings, send),
         lambda: _asked(source, settings),
     )
     findings = [finding for check in checks for finding in _guarded(check)]
@@ -181,7 +185,9 @@ def _agent(settings: Settings, send: bool) -> Iterator[Finding]:
             yield Finding("good", "agent", f"{settings.agent} accepts connections")
         if send:
             began = time.monotonic()
-            event = {"message": "logship doctor was here", "event.dataset": "logship.doctor", "log.level": "info"}
+            # Fluent Bit gives a record without an id that of the one before it, and Elasticsearch keeps only one of them.
+            event = {"event.id": f"doctor-{uuid.uuid4().hex}", "event.dataset": "logship.doctor", "log.level": "info",
+                     "message": "logship doctor was here"}  # fmt: skip
             agent.put([(time.time_ns(), event)])
             took = duration((time.monotonic() - began) * 1e9)
             yield Finding("good", "acknowledgement", f"one event was acknowledged after {took}")
@@ -261,6 +267,19 @@ def _journals(settings: Settings) -> Iterator[Finding]:
                           f"its agent {one.snapshot.facts.agent} does not take them quickly enough")  # fmt: skip
     if not orphans:
         yield Finding("good", "journals", f"{len(living)} in use, none left behind")
+
+
+def _whole_way(settings: Settings, send: bool) -> Iterator[Finding]:
+    """One event from here through the agent into Elasticsearch, if that is what is asked."""
+    if not send or settings.source != "elastic":
+        return
+    from logship.elastic.setup import doctor as follow
+
+    def put(ns: int, event: dict[str, Any]) -> None:
+        with contextlib.closing(Forward(settings.agent, settings)) as agent:
+            agent.put([(ns, event)])
+
+    yield from (Finding(*one) for one in follow(settings, put))
 
 
 def _asked(given: str | None, settings: Settings) -> Iterator[Finding]:

@@ -334,8 +334,13 @@ def _arrival(client: Elasticsearch, settings: Settings, event: Record, seconds: 
     name, began = _stream(settings), time.monotonic()
     what, query = "agent to elasticsearch", {"term": {"event.id": event["event.id"]}}
     while time.monotonic() < began + seconds:
-        with translated(settings, f"searching {name}"):
-            hits = client.search(index=name, query=query, ignore_unavailable=True)["hits"]["hits"]
+        hits = []
+        try:
+            with translated(settings, f"searching {name}"):
+                hits = client.search(index=name, query=query, ignore_unavailable=True)["hits"]["hits"]
+        except ElasticError as error:
+            if error.status != 503:  # the event may be the first of its stream, which has no shard for a moment
+                raise
         if hits and dict(hits[0]["_source"]) != event:
             return Finding("look", what, f"the event came as {dict(hits[0]['_source'])}", "what changes it on the way?")
         if hits and hits[0]["_id"] != event["event.id"]:
