@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 from tests.page.browsing import Visit, settled, until
+from tests.page.conftest import Shown
 from tests.page.test_browser import address, total, wait
+from tests.page.test_tail import fresh
 
 SAID = """((e) => [
     e.getAttribute('role') ?? e.tagName, e.getAttribute('aria-label') ?? e.innerText, e.getAttribute('aria-valuetext') ?? ''
@@ -176,3 +178,45 @@ def test_the_focus_can_always_be_seen(visit: Visit) -> None:
         if page.evaluate(OUTLINED) != [True, True]:
             unseen.append(focused(page))
     assert unseen == []
+
+
+def test_the_tail_is_held_read_and_followed(visit: Visit, shown: Shown) -> None:
+    page = visit.go("/tail")
+    wait(page, ".summary", "following")
+    fresh(shown, 5)
+    until(page, "document.querySelectorAll('.tail-box [data-event]').length === 5")
+    press(page, "Space")
+    wait(page, ".summary", "paused")
+    fresh(shown, 7)
+    wait(page, ".news", "7 new")
+    press(page, "k", "k")
+    assert "GET /orders/4" in focused(page)
+    press(page, "Enter")
+    wait(page, ".tail-box .details")
+    press(page, "End")
+    page.wait_for_selector(".news", state="detached")
+    until(page, "document.querySelectorAll('.tail-box [data-event]').length === 12")
+    press(page, "j", "c")
+    address(page, "/e/")
+
+
+def test_a_time_is_chosen_in_its_menu(visit: Visit) -> None:
+    page = visit.go("/search")
+    tab_to(page, "Time: Last 15 min")
+    press(page, "Enter")
+    tab_to(page, "INPUT")
+    page.keyboard.type("45m")
+    press(page, "Enter")
+    address(page, "last=45m")
+
+
+def test_a_panel_and_its_numbers_are_reached_with_tab(visit: Visit) -> None:
+    page = visit.go("/panels")
+    wait(page, ".catalogue a")
+    tab_to(page, "Latency per worker")
+    press(page, "Enter")
+    address(page, "/panels/latency")
+    wait(page, ".plot .line path")
+    tab_to(page, "Show as table")
+    press(page, "Enter")
+    wait(page, ".chart table th", "p95")
