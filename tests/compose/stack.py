@@ -59,3 +59,6 @@ def environment(service: Service) -> dict[str, str]:
         found |= env_file(ROOT / name)
     found |= service.get("environment", {})
     return found
+
+
+STACK_FOR_TESTS = stack(dict.fromkeys(re.findall(r"\$\{(\w+):\?", TEXT), "x"))
