@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent import futures
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,26 +149,59 @@ class Asker:
             listing = read_listing(self.directory)
             with self._opening:
                 cursor = self._database.cursor()
-            limit = _Limit(cursor, self._limit_seconds)
             look = Look(self, cursor, listing)
             try:
-                look.check_names(where)
-                return answer(look)
+                return self._stoppable(cursor, partial(self._checked, look, where, answer))
             except (duckdb.IOException, FileNotFoundError) as error:
                 gone, problem = read_listing(self.directory) != listing, error
                 if not gone and attempt > 1:
                     break
                 time.sleep(0.01 * attempt)
             except duckdb.InterruptException:
-                raise StoreError(limit.sentence() or "the question was interrupted") from None
+                raise StoreError("the question was interrupted") from None
             except duckdb.OutOfMemoryException as error:
                 raise StoreError(f"the answer needs more memory than it may take; ask for less time: {error}") from None
             except duckdb.Error as error:
                 raise StoreError(f"the store in {self.directory} cannot answer: {error}") from error
             finally:
-                limit.lift()
                 cursor.close()
         raise StoreError(f"a file of the store in {self.directory} cannot be read: {problem}")
+
+    @staticmethod
+    def _checked(look: Look, where: Node | None, answer: Callable[[Look], _T]) -> _T:
+        look.check_names(where)
+        return answer(look)
+
+    def _stoppable(self, cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T]) -> _T:
+        """Answer in a thread of its own: DuckDB does not look whether somebody has pressed Ctrl-C, or how late it is."""
+        if not self._limit_seconds and threading.current_thread() is not threading.main_thread():
+            return answer()
+        answered: futures.Future[_T] = futures.Future()
+
+        def work() -> None:
+            try:
+                answered.set_result(answer())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
+                answered.set_exception(error)
+
+        threading.Thread(target=work, name="logship-question", daemon=True).start()
+        try:
+            finished, _ = futures.wait([answered], self._limit_seconds or None)
+        except BaseException:
+            _interrupt(cursor, answered)
+            raise
+        if finished:
+            return answered.result()
+        _interrupt(cursor, answered)
+        took = f"the answer takes longer than {self._limit_seconds:g} s and was cancelled"
+        raise StoreError(f"{took}; ask for less time or fewer rows")
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]") -> None:
+    """Return when nothing runs on `cursor` any more: an answer may be several statements, and each is ended."""
+    while not answered.done():
+        cursor.interrupt()
+        futures.wait([answered], 0.05)
 
 
 def wanted_ids(where: Node | None) -> set[str] | None:
@@ -180,31 +215,3 @@ def wanted_ids(where: Node | None) -> set[str] | None:
             every = [wanted_ids(part) for part in parts]
             return None if None in every else {one for found in every if found for one in found}
     return None
-
-
-class _Limit:
-    """Interrupts whatever runs on `cursor` once `seconds` are over, until it is lifted; 0: never."""
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, seconds: float) -> None:
-        self._cursor, self._seconds, self._late = cursor, seconds, False
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="logship-limit", daemon=True) if seconds else None
-        if self._thread is not None:
-            self._thread.start()
-
-    def lift(self) -> None:
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def sentence(self) -> str:
-        """What to tell of it, empty if it was not this limit."""
-        told = f"the answer takes longer than {self._seconds:g} s and was cancelled; ask for less time or fewer rows"
-        return told if self._late else ""
-
-    def _watch(self) -> None:
-        if self._over.wait(self._seconds):
-            return
-        self._late = True
-        while not self._over.wait(0.05):  # an answer may be several statements, and it ends the one that runs
-            self._cursor.interrupt()

@@ -1,13 +1,18 @@
 """Answers, the same from the log and from Parquet."""
 
+import os
+import signal
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
 from logship.search.kql import parse
 from logship.search.query import Bucket, Page, Query, Record, Share, Source
+from logship.store.asking import Look
 from logship.store.files import read_listing
 from logship.store.reader import Reader
 from logship.store.store import Store
@@ -366,11 +371,38 @@ def test_a_segment_that_breaks_under_a_reader_is_named(store: Store, reader: Rea
         reader.count(Query())
 
 
+ENDLESS = "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b WHERE a.range % 7 + b.range = 3"
+
+
+def test_ctrl_c_ends_a_question_at_once(store: Store, reader: Reader) -> None:
+    store.append(events(1, 20))
+    running = threading.Event()
+
+    def ask(look: Look) -> list[Any]:
+        running.set()
+        return look.all(ENDLESS)
+
+    def press() -> None:
+        running.wait()
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    pressing = threading.Thread(target=press)
+    pressing.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            reader._asker.ask(None, ask)
+    finally:
+        pressing.join()
+        signal.signal(signal.SIGINT, before)
+    assert reader.count(Query()) == 20
+
+
 def test_a_question_may_take_so_long_and_no_longer(store: Store, directory: Path) -> None:
     store.append(events(1, 20))
     reader = Reader(directory, threads=1, limit_seconds=0.2)
-    endless = "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b WHERE a.range % 7 + b.range = 3"
     with pytest.raises(StoreError, match=r"takes longer than 0.2 s and was cancelled; ask for less time"):
-        reader._asker.ask(None, lambda look: look.all(endless))
+        reader._asker.ask(None, lambda look: look.all(ENDLESS))
     assert reader.count(Query()) == 20
     reader.close()
