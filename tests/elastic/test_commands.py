@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from tests.elastic.node import Server
 from tests.elastic.test_chunks import made
 from tests.elastic.test_replay import BEGAN_NS, LIFE, record
 from tests.elastic.test_setup import told
-from tests.proofs.scene import free_port
-from tests.proofs.sender import entry
+from tests.pipelines import agent
+from tests.proofs.scene import free_port, until
+from tests.proofs.sender import Sender, entry
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
 pytestmark = pytest.mark.timeout(300)
@@ -175,6 +177,25 @@ def test_what_fluent_bit_gave_up_is_shown_with_the_reason_and_sent_again(
     assert elastic.count(mapping.stream(namespace)) == 100
     assert [path.exists() for path in (rejected, refused, left)] == [False, True, True]
     assert typed("dead-letter", around / "empty").error is not None
+
+
+@agent.needed
+def test_what_the_real_one_gave_up_is_sent_again(around: Path, elastic: Server, namespace: str) -> None:
+    impatient = around / "impatient.yaml"
+    impatient.write_text(agent.CONFIG.read_text().replace("retry_limit: 3000", "retry_limit: 1"))
+    nowhere = {"FLB_TO_ELASTICSEARCH": agent.TAG, "ES_PORT": str(free_port()), "ES_USER": ""}
+    rejected = around / "storage/rejected"
+    with agent.Agent(around, nowhere, impatient) as fluent_bit:
+        fluent_bit.wait_ready()
+        with Sender(fluent_bit.port) as sender:
+            some = [entry(BEGAN_NS + one, {"event.id": f"{LIFE}-{one:012d}"}) for one in range(100)]
+            assert sender.send(agent.TAG, some) == sender.acknowledged()
+        until(lambda: any(path.stat().st_size for path in rejected.glob("*.flb")), fluent_bit.said)
+        time.sleep(0.5)
+    sent = typed("dead-letter", "storage", "--send", "--remove")
+    assert "given up by the output elasticsearch" in sent.out
+    assert elastic.count(mapping.stream(namespace)) == 100
+    assert list(rejected.glob("*.flb")) == []
 
 
 def test_the_doctor_follows_one_event_and_names_the_broken_hop(elastic: Server, namespace: str) -> None:
