@@ -69,7 +69,7 @@ def _of_dashboard(one: Dashboard) -> list[str]:
 def _columns(panel: Panel) -> str:
     said = []
     for one in columns_of(panel).values():
-        if one["operationType"] in ("math", "overall_sum") or one["label"].startswith("Part of"):
+        if one["operationType"] in ("math", "overall_sum", "overall_average") or one["label"].startswith("Part of"):
             continue
         params = one["params"]
         detail = params.get("formula") or one["sourceField"].replace("___records___", "events")

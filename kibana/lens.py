@@ -23,12 +23,14 @@ TABLE_SIZE: Final = 100
 WORDS: Final = {
     "events": "Events", "count": "Count", "sum": "In all", "min": "Least", "max": "Most", "p50": "Half (p50)",
     "p95": "p95", "p99": "p99", "share": "Share", "missing": "Not here", "slot": "Slot",
+    "imbalance": "Against even",
 }  # fmt: skip
 HEADS: Final = {
     NODE: "Worker", "http.route": "Route", "http.response.status_code": "Status", LIFE: "Life",
     "log.level": "Level", "log.logger": "Logger",
 }  # fmt: skip
 PERCENT: Final[Body] = {"id": "percent", "params": {"decimals": 1}}
+TIMES: Final[Body] = {"id": "number", "params": {"decimals": 2}}
 WHOLE: Final[Body] = {"id": "number", "params": {"decimals": 0}}
 TOLD_BY: Final[Mapping[Chart, str]] = {"parts": "as parts of all", "heat": "as a map of heat"}
 
@@ -116,6 +118,8 @@ def columns_of(panel: Panel) -> Body:
     if view.split == LIFE:
         # Whose life it was: a slot does not change in it, and the first events have none.
         metrics["slot"] = _measured("slot", "max", "logship.worker.slot")
+    if view.name == "shares":
+        metrics |= _against("imbalance", "overall_average", TIMES)
     if view.name == "stored":
         metrics |= _missing(view)
     if view.split is not None:
@@ -170,14 +174,16 @@ def _metric(view: View, metric: str) -> Body:
         case "sum" | "min" | "max":
             return {metric: _measured(metric, metric, view.number)}
         case "share":
-            whole = _computed(f"Part of {WORDS[metric]}", "overall_sum", ["shareX0"])
-            parts, formula = (
-                {"shareX0": _part(metric, "count", RECORDS), "shareX1": whole},
-                "count() / overall_sum(count())",
-            )
-            return _formula(metric, formula, _tree("divide", list(parts), formula), parts, PERCENT)
+            return _against(metric, "overall_sum", PERCENT)
         case _:
             return {metric: _measured(metric, "percentile", view.number, percentile=int(metric.removeprefix("p")))}
+
+
+def _against(name: str, operation: str, shown: Body) -> Body:
+    """The number of events against what all rows together say."""
+    whole = _computed(f"Part of {WORDS[name]}", operation, [f"{name}X0"])
+    parts, formula = {f"{name}X0": _part(name, "count", RECORDS), f"{name}X1": whole}, f"count() / {operation}(count())"
+    return _formula(name, formula, _tree("divide", list(parts), formula), parts, shown)
 
 
 def _missing(view: View) -> Body:
@@ -237,7 +243,7 @@ def _drawn(panel: Panel, columns: Body) -> Body:
     layer = {"layerId": LAYER, "layerType": "data"}
     if panel.chart == "table":
         splits = [name for name in (SPLIT, "slot", AND_SPLIT) if name in columns]
-        shown = [*splits, *panel.metrics, *(name for name in ("missing",) if name in columns)]
+        shown = [*splits, *panel.metrics, *(name for name in ("missing", "imbalance") if name in columns)]
         return {**layer, "columns": [{"columnId": name, "isTransposed": False} for name in shown]}
     if panel.chart == "heat":
         grid = {

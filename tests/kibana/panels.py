@@ -22,7 +22,7 @@ AGGREGATED = NUMBERS | {
     "constant_keyword",
 }
 # Computed in the browser from other columns, once these are there.
-COMPUTED = {"formula", "math", "overall_sum"}
+COMPUTED = {"formula", "math", "overall_sum", "overall_average"}
 METRICS = {"sum": "sum", "average": "avg", "min": "min", "max": "max", "unique_count": "cardinality"}
 RECORDS = "___records___"
 ACCESSORS = ("xAccessor", "splitAccessor", "yAccessor", "valueAccessor", "metricAccessor", "breakdownByAccessor")
@@ -197,8 +197,9 @@ def _compute(name: str, columns: Body, found: list[Row]) -> None:
         _compute(inner, columns, found)
         for _, values in found:
             values[name] = values[inner]
-    elif column["operationType"] == "overall_sum":
-        total = sum(values[column["references"][0]] or 0.0 for _, values in found)
+    elif column["operationType"].startswith("overall_"):
+        all_rows = [values[column["references"][0]] or 0.0 for _, values in found]
+        total = sum(all_rows) / (len(all_rows) if column["operationType"] == "overall_average" else 1)
         for _, values in found:
             values[name] = total
     else:

@@ -84,6 +84,9 @@ def compare(panel: Panel, shown: list[panels.Row], found: list[Any], layer: dict
     for keys, one in expected.items():
         for metric in panel.metrics:
             assert_equal(got[keys][metric], one, metric, keys)
+        if panel.view.name == "shares":
+            even = sum(other.events for other in expected.values()) / len(expected)
+            assert got[keys]["imbalance"] == pytest.approx(one.events / even)
         if panel.view.name == "stored":
             assert got[keys]["missing"] == one.max - one.min + 1 - one.count
 
