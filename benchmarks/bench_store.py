@@ -1,11 +1,12 @@
 """What the store takes and answers: ingest, acknowledgements under load, bytes, questions, memory.
 
-    python benchmarks/bench_store.py [--records 300000] [--keep DIR] [--alone]
+    python benchmarks/bench_store.py [--records 200000] [--keep DIR] [--alone]
 
 The same seeded records (events.py) go through `Store.append` - types made right, event ids stored once, durable on
 return - and into SQLite with FTS5 and one DuckDB file, in the same run (`--alone`: without those). Every part is a process of
 its own. Rates are records per second of wall time; CPU is what the kernel counts, per record, and is what to compare on a
-machine with neighbours. Questions: first in a new process, then the median of five."""
+machine with neighbours; "on a core" is without the time for which the appending thread was ready and had none. Questions:
+first in a new process, then the median of five."""
 
 import argparse
 import itertools
@@ -96,7 +97,7 @@ def ingest(name: str, events: Path, directory: Path, batch: int = BATCH) -> dict
 
 def calm(events: Path, directory: Path) -> dict[str, float]:
     """5,000 records a second on top of what is there, while another process asks without a pause."""
-    store, turns = Store(directory), list[float]()
+    store, turns, alone = Store(directory), list[float](), list[float]()
     asking = subprocess.Popen(
         [sys.executable, __file__, "--part", "client", "--keep", str(directory)], stdout=subprocess.PIPE, text=True
     )
@@ -112,9 +113,10 @@ def calm(events: Path, directory: Path) -> dict[str, float]:
             entries = [(time_ns + shift_ns, record) for time_ns, record in itertools.islice(fresh, CALM_BATCH)]
             due += CALM_BATCH / CALM_PER_SECOND
             time.sleep(max(0.0, due - time.perf_counter()))
-            began = time.perf_counter()
+            began, waited = time.perf_counter(), waited_seconds()
             store.append(entries)
             turns.append(time.perf_counter() - began)
+            alone.append(turns[-1] - (waited_seconds() - waited))
             records += CALM_BATCH
         cpu = time.process_time() - cpu
     finally:
@@ -122,7 +124,9 @@ def calm(events: Path, directory: Path) -> dict[str, float]:
         answered = int(asking.communicate()[0].split()[-1])
     store.close()
     turns.sort()
+    alone.sort()
     return {
+        "own_p99": alone[int(len(alone) * 0.99)] * 1e3,
         "p50": median(turns) * 1e3, "p99": turns[int(len(turns) * 0.99)] * 1e3, "longest": turns[-1] * 1e3,
         "questions": answered / CALM_SECONDS, "core": cpu / CALM_SECONDS, "rss": rss_mb(),
     }  # fmt: skip
@@ -154,17 +158,23 @@ def client(directory: Path) -> None:
 
 
 def questions(name: str, directory: Path) -> dict[str, Any]:
-    """Milliseconds of each question: (first, warm, rows)."""
+    """Milliseconds of each question: (first, warm, rows), and of CPU, both threads together, of a warm one."""
     source = others.READ[name](directory)
-    found = {}
+    found, used = {}, {}
     for number in QUESTIONS:
-        turns = []
+        turns, cpu = [], []
         for _ in range(6 if name == "logship" else 3):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), time.process_time()
             rows = others.ASK[name](source, number)
             turns.append((time.perf_counter() - began) * 1e3)
-        found[number] = (turns[0], median(turns[1:]), rows)
-    return {"questions": found, "rss": rss_mb()}
+            cpu.append((time.process_time() - before) * 1e3)
+        found[number], used[number] = (turns[0], median(turns[1:]), rows), median(cpu[1:])
+    return {"questions": found, "cpu": used, "rss": rss_mb()}
+
+
+def waited_seconds() -> float:
+    """How long this thread has been ready to run and had no core."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 def rss_mb() -> float:
@@ -196,16 +206,17 @@ def report(records: int, folder: Path, alone: bool) -> None:
     for number, question in QUESTIONS.items():
         times = [answers[name]["questions"][number] for name in names]
         cells = [f"{first:.0f} / {warm:.0f}" if held is not None else "-" for first, warm, held in times]
-        rows.append([f"{number} {question.sentence}", *cells, f"{times[0][2]:,}"])
-    rows.append(["peak MB", *(f"{answers[name]['rss']:.0f}" for name in names), ""])
-    table("Questions, milliseconds: first / warm", ["question", *names, "rows"], rows)
+        rows.append([f"{number} {question.sentence}", *cells, f"{answers['logship']['cpu'][number]:.0f}", f"{times[0][2]:,}"])
+    rows.append(["peak MB", *(f"{answers[name]['rss']:.0f}" for name in names), "", ""])
+    table("Questions, milliseconds: first / warm, and CPU of ours", ["question", *names, "CPU", "rows"], rows)
     own = part("--part", "calm", "--events", events, "--keep", folder / "logship")
     table(
         f"{CALM_PER_SECOND:,} records a second in batches of {CALM_BATCH}, a client asking all the time",
-        ["ack p50 ms", "p99", "longest", "questions a second", "cores", "MB"],
-        [[f"{own[key]:.1f}" for key in ("p50", "p99", "longest", "questions", "core", "rss")]],
+        ["ack p50 ms", "p99", "p99 on a core", "longest", "questions a second", "cores", "MB"],
+        [[f"{own[key]:.1f}" for key in ("p50", "p99", "own_p99", "longest", "questions", "core", "rss")]],
     )
     worst = max(warm for _, warm, _ in answers["logship"]["questions"].values()) / 1000
+    busy = max(answers["logship"]["cpu"].values()) / 1000
     memory = max(own["rss"], answers["logship"]["rss"])
     mine = taken["logship"]
     a_core = 1e6 / mine["append_us"]
@@ -214,7 +225,8 @@ def report(records: int, folder: Path, alone: bool) -> None:
         (a_core >= RATE_TARGET, f"{a_core:,.0f} records/s a core through append, target {RATE_TARGET:,}, aim {RATE_AIM:,}"),
         (mine["bytes"] <= BYTES_TARGET, f"{mine['bytes']:.1f} bytes a record, target {BYTES_TARGET}"),
         (own["p99"] <= ACK_TARGET_MS, f"ack p99 {own['p99']:.1f} ms at {CALM_PER_SECOND:,}/s, target {ACK_TARGET_MS}"),
-        (worst <= WORST_TARGET_S, f"worst warm question {worst:.2f} s, target {WORST_TARGET_S} at 5,000,000"),
+        (own["own_p99"] <= ACK_TARGET_MS, f"the same on a core {own['own_p99']:.1f} ms"),
+        (worst <= WORST_TARGET_S, f"worst warm question {worst:.2f} s, {busy:.2f} of CPU, target {WORST_TARGET_S} at 5,000,000"),
         (memory <= MEMORY_TARGET_MB, f"{memory:.0f} MB, target {MEMORY_TARGET_MB} (ingest at full speed: {mine['rss']:.0f})"),
     ):
         print(f"  {'met   ' if met else 'MISSED'} {what}")
@@ -222,7 +234,7 @@ def report(records: int, folder: Path, alone: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the store takes and answers.")
-    parser.add_argument("--records", type=int, default=300_000)
+    parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--keep", type=Path, help="a directory for the stores, which stay there")
     parser.add_argument("--alone", action="store_true", help="without SQLite and DuckDB")
     for hidden in ("--part", "--name", "--events"):
