@@ -52,7 +52,7 @@ def by_helper(settings: Settings, records: Iterator[Record]) -> int:
     """What people write without logship: no ids looked at, no answer kept, no waiting."""
     actions = ({"_op_type": "create", "_id": one["event.id"], "_source": one} for one in records)
     with connect(settings) as client:
-        client.transport.serializers.serializers["application/vnd.elasticsearch+x-ndjson"] = OrjsonSerializer()
+        client.transport.serializers.serializers["application/json"] = OrjsonSerializer()
         index = stream(settings.elastic_namespace)
         return sum(ok for ok, _ in streaming_bulk(client, actions, index=index, chunk_size=1000, raise_on_error=False))
 

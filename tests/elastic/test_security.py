@@ -12,7 +12,7 @@ from logship.elastic.client import connect
 from logship.errors import ElasticError
 from logship.settings import Settings, load
 from tests.elastic import server
-from tests.elastic.node import Node
+from tests.elastic.node import Node, Server
 from tests.pipelines import agent
 from tests.pipelines.agent import TAG, Agent, to_elastic
 from tests.proofs.scene import until
@@ -204,3 +204,8 @@ def test_users_and_keys_are_made_on_a_full_server(elastic: Node) -> None:
     assert elastic.ask("POST", "/_security/_authenticate", None, (access.SHIPPER, PASSWORD))[0] == 200
     assert elastic.ask("POST", f"/{mapping.PATTERN}/_search", {}, (access.SHIPPER, PASSWORD))[0] == 403
     assert elastic.ask("POST", f"/{mapping.PATTERN}/_search", {}, (access.READER, PASSWORD))[0] == 200
+    with connect(settings) as client:
+        key = access.make_api_key(client, settings, access.READER, f"test-{server.new_namespace()}")
+    reader = Server(elastic.url, ca_file=elastic.ca_file, api_key=key)
+    assert reader.ask("POST", f"/{mapping.PATTERN}/_search", {})[0] == 200
+    assert reader.ask("POST", f"/{mapping.stream('default')}/_doc", {"@timestamp": AT})[0] == 403
