@@ -57,9 +57,8 @@ def recover(directory: Path) -> Recovered:
     active = found.logs[-1] if found.logs and found.logs[-1] == found.next_log - 1 else found.next_log
     sync_directory(directory)
     rows = sum(segment.rows for segment in found.segments) + sum(counts.values())
-    sentence = (
-        f"the store in {directory} holds {rows} records in {len(found.segments)} segments and {len(found.logs)} logs"
-    )
+    held = f"holds {rows} records in {len(found.segments)} segments and {len(found.logs)} logs" if rows else "is empty"
+    sentence = f"the store in {directory} {held}"
     return Recovered(
         active=active,
         active_lines=counts.get(active, 0),

@@ -238,7 +238,7 @@ def test_the_first_line_is_what_the_store_holds_as_a_sentence(tmp_path: Path) ->
     one.put(1)
     status, said = one.stop()
     assert status == 0
-    assert "INFO" not in said
+    assert said.startswith(f"the store in {tmp_path / 'store'} is empty\n")
     again = Up(tmp_path)
     assert again.stop()[1].startswith(f"the store in {tmp_path / 'store'} holds 1 ")
 
