@@ -1,6 +1,6 @@
 """How long the page takes in Chromium on a large store, beside the questions it asks alone.
 
-python benchmarks/bench_page.py [--events 1000000]. The store is on disk, sealed; the page is served over loopback by a
+python benchmarks/bench_page.py [--events 1000000] [--dir KEPT]. The store is on disk, sealed; the page is served over loopback by a
 process of its own; each view is loaded anew in a fresh profile. Times are from the navigation to the moment when what is
 named is in the document."""
 
@@ -122,8 +122,11 @@ def main() -> None:
     with contextlib.ExitStack() as closing:
         directory = given.dir or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="logship-bench-page-")))
         began = time.perf_counter()
-        stored = fill(directory / "store", given.events)
-        print(f"{stored} events stored and sealed in {time.perf_counter() - began:.0f} s")
+        if (directory / "store").exists():
+            print(f"the store in {directory} as it is; its newest events are those of when it was made")
+        else:
+            stored = fill(directory / "store", given.events)
+            print(f"{stored} events stored and sealed in {time.perf_counter() - began:.0f} s")
         listener = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
         process: Any = multiprocessing.get_context("spawn").Process(target=serve, args=(str(directory / "store"), listener))
         process.start()

@@ -1,5 +1,5 @@
 // The one client of the interface: questions by name, errors with a sentence, answers kept on screen while new ones load.
-import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { asNs } from "./time.js";
 
 /** @typedef {import("./words.js").Event} Event */
@@ -87,7 +87,8 @@ export function useAnswer(key, question, keep = true) {
   );
   const latest = useRef(question);
   latest.current = question;
-  useEffect(() => {
+  // Before it is painted: a frame earlier than an effect.
+  useLayoutEffect(() => {
     if (key === null) {
       setState({ data: null, error: null, loading: false, key });
       return undefined;

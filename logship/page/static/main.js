@@ -168,10 +168,13 @@ export function trust(data) {
   return data.finding === "unknown" ? ["warn", "?", "tail unknown"] : ["good", "✓", "complete"];
 }
 
+/** The view that was asked for at first, by its name. @type {Record<string, any>} */
+const first = {};
+
 function View() {
   const { path } = usePlace();
   const { name, id } = route(path);
-  const [loaded, setLoaded] = useState(/** @type {Record<string, any>} */ ({}));
+  const [loaded, setLoaded] = useState(first);
   const [failed, setFailed] = useState("");
   useEffect(() => {
     if (loaded[name] || !VIEWS[name]) return;
@@ -304,6 +307,13 @@ addEventListener("click", (event) => {
   go(found.pathname + found.search);
 });
 
+// The first view comes along with the frame, so that its questions are put when the page is drawn for the first time.
+await VIEWS[route(here().path).name]?.().then(
+  (module) => {
+    first[route(here().path).name] = module.View;
+  },
+  () => {},
+);
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 root.textContent = "";
 render(html`<${Page} />`, root);
