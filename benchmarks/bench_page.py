@@ -1,8 +1,8 @@
 """How long the page takes in Chromium on a large store, beside the questions it asks alone.
 
-python benchmarks/bench_page.py [--events 1000000] [--dir KEPT]. The store is on disk, sealed; the page is served over loopback by a
-process of its own; each view is loaded anew in a fresh profile. Times are from the navigation to the moment when what is
-named is in the document."""
+python benchmarks/bench_page.py [--events 1000000] [--dir KEPT]. The store is on disk, sealed; the page is served over
+loopback by a process of its own; each view is loaded anew in a fresh profile. Times are from the navigation to the moment
+when what is named is in the document."""
 
 import argparse
 import asyncio
