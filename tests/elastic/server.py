@@ -3,6 +3,7 @@
 Tests beside each other (pytest-xdist) share it: the first process that needs it starts it, the last one ends it. A test that
 changes what all of them see, templates, or kills the node, is marked `alone` and has it for itself meanwhile."""
 
+import atexit
 import fcntl
 import os
 import pickle
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,10 +53,7 @@ def running() -> Server:
                 put_templates(_here.server)
             _tell(_here)
     if _here.server is None:
-        why = _here.not_here
-        if not beside_others():  # who is beside others leaves word for them, so that they do not look again
-            stop()
-        pytest.skip(why)
+        pytest.skip(_here.not_here)
     return _here.server
 
 
@@ -79,8 +78,6 @@ def stop() -> None:
             _tell(told)
         else:
             (_folder() / "told").unlink()
-            if not beside_others():
-                shutil.rmtree(_folder())
     _here = None
 
 
@@ -133,9 +130,12 @@ def beside_others() -> str:
     return os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
 
 
+@cache
 def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"logship-es-run-{beside_others() or os.getpid()}"
     folder.mkdir(exist_ok=True)
+    if not beside_others():
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
