@@ -10,6 +10,7 @@ import click
 from logship.cli.show import (
     Column,
     Form,
+    bar,
     duration,
     form_options,
     glyph,
@@ -53,12 +54,16 @@ def event_columns() -> tuple[Column, ...]:
     return (
         Column(f"Time ({zone_name()})", "@timestamp", moment_cell, style=lambda _: "dim"),
         Column("Service", "service.name", keep=3),
-        Column("Slot", "logship.worker.slot", right=True, keep=1, style=lambda _: "cyan"),
-        Column("Level", "log.level", keep=2),
-        Column("Status", "http.response.status_code", right=True, style=status_style),
-        Column("Took", "event.duration", duration, right=True, style=lambda ns: "yellow" if ns and ns >= 1e9 else ""),
+        Column("Slot", "logship.worker.slot", right=True, keep=1, style=lambda _: "cyan", least=2),
+        Column("Level", "log.level", keep=2, least=7),
+        Column("Status", "http.response.status_code", right=True, style=status_style, least=3),
+        Column("Took", "event.duration", duration, right=True, style=_slow, least=6),
         Column("Message", "message", wrap=True, style=lambda _: ""),
     )
+
+
+def _slow(ns: int | None) -> str:
+    return "yellow" if ns and ns >= 1e9 else ""
 
 
 def worker_columns(now_ns: int) -> tuple[Column, ...]:
@@ -237,17 +242,13 @@ def top(field: str, kql: str, limit: int, source: str | None, form: Form | None,
         Column("Share", "share", "{:.1%}".format, right=True),
     ]
     if sys.stdout.isatty():
-        columns.append(Column("", "bar", _bar, keep=1, style=lambda _: "cyan"))
+        columns.append(Column("", "bar", lambda part: bar(part, BAR_CELLS), keep=1, style=lambda _: "cyan"))
     if not show(rows, columns, form):
         talk(nothing_found(asked, query))
         return NOTHING
     if len(found) == limit and form is None:
         note(f"the first {limit}; --limit takes another number")
     return 0
-
-
-def _bar(part: float) -> str:
-    return glyph("█", "#") * max(1, round(part * BAR_CELLS))
 
 
 def _number(value: int) -> str:

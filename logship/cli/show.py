@@ -43,9 +43,8 @@ WRAPPED_CELLS, LEAST_CELLS = 28, 12
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: the heading, the name in the row, and how its value reads.
-
-    `keep`: 0 always; a terminal that is too narrow loses the column with the highest number first."""
+    """One column of a table: its heading, its name in the row, how its value reads.
+    `keep`: 0 always; a terminal too narrow loses the highest number first. `least`: cells on lines that come one by one."""
 
     head: str
     name: str
@@ -54,6 +53,7 @@ class Column:
     wrap: bool = False
     keep: int = 0
     style: Callable[[Any], str] | None = None
+    least: int = 0
 
 
 class Enough(Exception):
@@ -253,9 +253,8 @@ def shade(value: float | None, most: float, each: int) -> str:
     if value is None:
         return " " * each
     painted = paint(glyph("█", "#") * each, HEAT[_level(value, most, len(HEAT) - 1)])
-    if "\x1b" in painted:
-        return painted
-    return (glyph(SHADES, SIMPLE_SHADES)[_level(value, most, 4)] if value > 0 else glyph("·", " ")) * each
+    shaded = glyph(SHADES, SIMPLE_SHADES)[_level(value, most, 4)] if value > 0 else glyph("·", " ")
+    return painted if "\x1b" in painted else shaded * each
 
 
 def status_style(status: object) -> str:
@@ -307,12 +306,14 @@ def _json_line(row: Row) -> int:
 def _line(row: Row, columns: Sequence[Column]) -> int:
     """All cells on one line: tabs for programs, which may count columns; for eyes without the empty ones."""
     texts = [cell(row, column) for column in columns]
+    line = "\t".join(texts)
     if sys.stdout.isatty():
-        line = GAP.join(
-            paint(text, _style(row, column, text)) for text, column in zip(texts, columns, strict=True) if text
-        )
-    else:
-        line = "\t".join(texts)
+        told = [
+            (text, one, max(one.least, cells(text)))
+            for text, one in zip(texts, columns, strict=True)
+            if text or one.least
+        ]
+        line = GAP.join(paint(fit(text, room, one.right), _style(row, one, text)) for text, one, room in told)
     sys.stdout.write(line + "\n")
     return 1
 

@@ -296,3 +296,9 @@ def test_verify_names_a_supervisor_by_its_process(kept: Kept, tmp_path: Path) ->
     text = on_terminal(100, "verify", "--source", kept.at, state=tmp_path, NO_COLOR="1")
     assert "shop 4711" in text
     assert "In words" in text.splitlines()[0]
+
+
+def test_lines_that_come_one_by_one_stand_below_each_other(shop: Kept, tmp_path: Path) -> None:
+    text = on_terminal(100, "search", "--limit", "0", "--source", shop.at, state=tmp_path, NO_COLOR="1")
+    places = {line.index("event ") for line in text.splitlines() if "  shop  " in line}
+    assert len(places) == 1
