@@ -24,6 +24,7 @@ from logship.store.schema import as_stored, connect, quoted, to_store
 
 # Small row groups halve the memory of a needle search and cost 2 % of disk.
 ROW_GROUP_ROWS = 24_576
+SEAL_LOGS = 8
 MERGE_SEGMENTS = 10
 MERGE_LIMIT_ROWS = 2_000_000
 # Sealing goes first: merging waits while logs do, until there are so many segments that every question feels it.
@@ -118,9 +119,14 @@ class Keeper:
 
     def _seal_all(self, database: duckdb.DuckDBPyConnection) -> None:
         while (due := self._due()) and not self.stopping.is_set():
-            self._waiting_logs = len(due) - 1
-            self._seal(database, due[0])
-            self._sealed(due[0])
+            # Where sealing is behind, several logs become one segment: that waits for the disk once, not once for each.
+            logs = due[: max(1, min(SEAL_LOGS, len(due) // 2))]
+            self._waiting_logs = len(due) - len(logs)
+            if len(logs) == 1 or not self._seal_together(database, logs):
+                self._seal(database, due[0])
+                logs = due[:1]
+            for number in logs:
+                self._sealed(number)
             with self._done:
                 self._done.notify_all()
             self._merges.wake.set()
@@ -136,10 +142,19 @@ class Keeper:
         disk = shutil.disk_usage(self.directory)
         self.make_room(disk.free, min(FLOOR_BYTES, int(disk.total * FLOOR_SHARE)))
 
+    def _seal_together(self, database: duckdb.DuckDBPyConnection, numbers: list[int]) -> bool:
+        """Seal logs that follow each other; False, and nothing done, when one has a line that cannot be read."""
+        logs = [self.directory / log_name(number) for number in numbers]
+        lines = sum(map(count_lines, logs))
+        if self._publish(database, to_store(logs), numbers[0], numbers[-1], None, lines) is None:
+            return False
+        self._supersede(*logs)
+        return True
+
     def _seal(self, database: duckdb.DuckDBPyConnection, number: int) -> None:
         log = self.directory / log_name(number)
         lines = count_lines(log)
-        rows = self._publish(database, to_store(log), number, number)
+        rows = self._publish(database, to_store([log]), number, number) or 0
         if rows == lines:
             self._supersede(log)
         else:
@@ -165,9 +180,17 @@ class Keeper:
         return True
 
     def _publish(
-        self, database: duckdb.DuckDBPyConnection, select: str, first: int, last: int, known: ids.Ids | None = None
-    ) -> int:
-        """Write a segment for these logs; it is there as a whole or not at all. Returns its rows."""
+        self,
+        database: duckdb.DuckDBPyConnection,
+        select: str,
+        first: int,
+        last: int,
+        known: ids.Ids | None = None,
+        rows_wanted: int | None = None,
+    ) -> int | None:
+        """Write a segment for these logs and return its rows; it is there as a whole or not at all.
+
+        None, and it is not there, if they are not as many as are wanted."""
         temporary = self.directory / f"{first:08d}-{last:08d}.tmp"
         try:
             database.execute(
@@ -178,6 +201,9 @@ class Keeper:
                 'SELECT count(*), epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")) FROM read_parquet(?)',
                 [str(temporary)],
             ).fetchall()[0]
+            if rows_wanted is not None and rows != rows_wanted:
+                temporary.unlink()
+                return None
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             segment = Segment(first, last, rows, oldest_ns or 0, newest_ns or 0)

@@ -112,9 +112,9 @@ def as_stored(segments: Iterable[Path]) -> str:
     return f"SELECT * FROM read_parquet([{', '.join(map(quoted, segments))}], union_by_name = true)"
 
 
-def to_store(log: Path) -> str:
-    """Return a SELECT of a log as a segment holds it, in the order of arrival: its lines are nearly in that of time."""
-    return f"SELECT {_SHORTENED} FROM ({_lines([log])})"
+def to_store(logs: list[Path]) -> str:
+    """Return a SELECT of logs as a segment holds them, in the order of arrival: lines are nearly in that of time."""
+    return f"SELECT {_SHORTENED} FROM ({_lines(logs)})"
 
 
 def _lines(logs: Iterable[Path]) -> str:

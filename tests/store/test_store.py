@@ -16,7 +16,7 @@ from logship.errors import StoreError, StoreLocked
 from logship.search.query import Page, Query
 from logship.store import keeper as keeper_module
 from logship.store import store as store_module
-from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, read_listing
+from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, log_name, read_listing
 from logship.store.reader import Reader
 from logship.store.store import Appended, Store
 from tests.store.events import BEGIN_NS, OTHER, Entry, event, events
@@ -88,6 +88,35 @@ def test_a_full_log_is_sealed_in_the_background(store: Store, directory: Path, r
     assert [segment.rows for segment in found.segments] == [50]
     assert (found.segments[0].oldest_ns, found.segments[0].newest_ns) == (BEGIN_NS + 10**6, BEGIN_NS + 50 * 10**6)
     assert reader.count(Query()) == 50
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_logs_that_wait_are_sealed_together(
+    torn: bool, directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    real = keeper_module.Keeper._seal_all
+
+    def later(self: Any, database: Any) -> None:
+        if go_on.is_set():
+            real(self, database)
+
+    monkeypatch.setattr(keeper_module.Keeper, "_seal_all", later)
+    with Store(directory, roll_records=5) as store:
+        for number in range(8):
+            store.append(events(number * 5 + 1, number * 5 + 5))
+        if torn:
+            log = directory / log_name(1)
+            log.write_bytes(log.read_bytes().replace(b'"_n"', b"no json", 1))
+        go_on.set()
+        store.seal()
+        found = read_listing(directory).segments
+        # Half of what waits: 4 of 8, 2 of 4; but what cannot be read whole goes by itself.
+        spans = [(0, 0), (1, 1), (2, 4), (5, 5), (6, 6), (7, 7)] if torn else [(0, 3), (4, 5), (6, 6), (7, 7)]
+        assert [(one.first, one.last) for one in found] == spans
+        assert [one.rows for one in found] == [5 * (last - first + 1) - (torn and first == 1) for first, last in spans]
+        assert (directory / log_name(1)).with_suffix(".bad").exists() == torn
+    assert reader.count(Query()) == 40 - torn
 
 
 def test_an_idle_log_is_sealed_when_it_is_old(directory: Path) -> None:
@@ -260,7 +289,7 @@ def test_a_long_merge_holds_up_neither_sealing_nor_appending(
     merging, go_on = threading.Event(), threading.Event()
     real = keeper_module.Keeper._publish
 
-    def slow(self: Any, database: Any, select: str, first: int, last: int, *more: Any) -> int:
+    def slow(self: Any, database: Any, select: str, first: int, last: int, *more: Any) -> int | None:
         if first != last:
             merging.set()
             go_on.wait(20)
@@ -297,7 +326,7 @@ def test_a_dead_sealer_fails_append(directory: Path, monkeypatch: pytest.MonkeyP
 def test_sealing_that_fails_for_a_while_is_tried_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, failures = keeper_module.Keeper._publish, [OSError(28, "No space left on device")]
 
-    def full(*asked: Any) -> int:
+    def full(*asked: Any) -> int | None:
         if failures:
             raise failures.pop()
         return real(*asked)
