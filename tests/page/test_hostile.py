@@ -39,10 +39,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     one.close()
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    """One for all: each would read the certificates of the machine anew."""
+    with httpx.Client(timeout=30) as one:
+        yield one
+
+
 API = schemathesis.openapi.from_dict(document("0", NAMES))
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/api/tail"])  # which has no end
+@pytest.mark.timeout(1800)
 @settings(max_examples=300 if PROVE else 10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_the_document_allows_is_answered_as_it_says(served: Served, path: str, data: st.DataObject) -> None:
@@ -50,14 +58,17 @@ def test_whatever_the_document_allows_is_answered_as_it_says(served: Served, pat
     case.call_and_validate(base_url=served.url, checks=CHECKS, timeout=30)
 
 
+@pytest.mark.timeout(1800)
 @settings(max_examples=3000 if PROVE else 60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_text_in_any_parameter_is_answered_or_refused_with_a_sentence(served: Served, data: st.DataObject) -> None:
+def test_any_text_in_any_parameter_is_answered_or_refused_with_a_sentence(
+    served: Served, client: httpx.Client, data: st.DataObject
+) -> None:
     path = data.draw(st.sampled_from([one for one in NAMES if one != "/api/tail"]))
     value = st.sampled_from(HOSTILE) | st.text(max_size=40)
     given_ = {name: data.draw(value) for name in NAMES[path] if data.draw(st.booleans())}
     place = path.replace("{id}", quote(data.draw(value) or "x", safe=""))
-    answer = httpx.get(served.url + place, params=given_, timeout=30)
+    answer = client.get(served.url + place, params=given_)
     assert answer.status_code in {200, 400, 404}, (answer.status_code, answer.text)
     if answer.status_code != 200:
         assert set(answer.json()) <= {"error", "at", "expected"}
