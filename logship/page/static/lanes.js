@@ -207,8 +207,9 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, lives,
     <${Plot} label=${`Requests of ${words.visible(name)}`} span=${window} every=${window.every} height=${whole} speak=${speak} onPoint=${setSaid}
       onOpen=${(/** @type {any} */ span) => go(href("/search", { q: all(is(NODE, worker.node), REQUESTS), ...exactly(span) }))}
       draw=${(/** @type {number} */ width, /** @type {any} */ columns) => {
-        // The newest slice may end after the newest bar.
-        const middle = (/** @type {number} */ at) => Math.min(width, columns.x(firstSlice + (at + 0.5) * latency.step));
+        // The oldest slice may begin before the oldest bar, and the newest end after the newest.
+        const middle = (/** @type {number} */ at) =>
+          Math.max(0, Math.min(width, columns.x(firstSlice + (at + 0.5) * latency.step)));
         return html`
         ${charts.grid({ span: window, width, height: whole, x: columns.x, offset: ahead(window.since, zone) })}
         <path class="floor" d=${`M0 ${size.bars + 0.5}H${width}M0 ${top.lines + size.lines + 0.5}H${width}${size.flight ? `M0 ${top.flight + size.flight + 0.5}H${width}` : ""}`} />
