@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from tests.page.story import story
 ROUNDS = 5
 # What has to be there, by selector; all of them.
 VIEWS = {
-    "first list": ("/search?last=24h", [".row[data-event]"]),
-    "overview, 15 minutes": ("/?last=15m", [".lane .bars path", ".totals strong:not(:empty)", ".share"]),
-    "overview, all": ("/?last=24h", [".lane .bars path", ".totals strong:not(:empty)", ".share"]),
+    "first list": ("/search?{day}", [".row[data-event]"]),
+    "overview, 15 minutes": ("/?{quarter}", [".lane .bars path", ".totals strong:not(:empty)", ".share"]),
+    "overview, all": ("/?{day}", [".lane .bars path", ".totals strong:not(:empty)", ".share"]),
 }
 WATCH = """
 window.there = null;
@@ -70,12 +71,22 @@ def of_part(part: int, record: dict[str, Any]) -> dict[str, Any]:
     return record | {name: f"{part:02x}{record[name][2:]}" for name in ("event.id", "service.ephemeral_id")}
 
 
+def place(url: str, view: str) -> str:
+    """The address of a view whose window ends at the newest event: the store may be an old one."""
+    newest = httpx.get(f"{url}/api/search", params={"limit": 1}, timeout=60).json()["records"][0]["@timestamp"]
+    end = datetime.fromisoformat(newest[:19]).replace(tzinfo=UTC) + timedelta(seconds=1)
+    windows = {"day": timedelta(hours=24), "quarter": timedelta(minutes=15)}
+    moment = "%Y-%m-%dT%H:%M:%SZ"
+    said = {name: f"since={end - span:{moment}}&until={end:{moment}}" for name, span in windows.items()}
+    return url + VIEWS[view][0].format(**said)
+
+
 def questions(url: str, view: str) -> list[str]:
     """The questions that a view asks first, as its page sent them."""
-    path, selectors = VIEWS[view]
+    selectors = VIEWS[view][1]
     with browsing.chromium() as browser:
         visit = browsing.Visit(browser, url)
-        visit.page.goto(url + path)
+        visit.page.goto(place(url, view))
         for one in selectors:
             visit.page.wait_for_selector(one, state="attached")
         return sorted(one for one in visit.asked if "/api/" in one)
@@ -85,13 +96,13 @@ def page_ms(url: str, view: str) -> list[float]:
     """Milliseconds to what the view shows first, each time in a profile that has nothing in its cache."""
     import json
 
-    path, selectors = VIEWS[view]
+    there, selectors = place(url, view), VIEWS[view][1]
     times = []
     with browsing.chromium() as browser:
         for _ in range(ROUNDS):
             visit = browsing.Visit(browser, url)
             visit.page.add_init_script(WATCH % json.dumps(selectors))
-            visit.page.goto(url + path)
+            visit.page.goto(there)
             browsing.until(visit.page, "window.there !== null")
             times.append(float(visit.page.evaluate("window.there")))
             visit.close()
@@ -123,7 +134,7 @@ def main() -> None:
         directory = given.dir or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="logship-bench-page-")))
         began = time.perf_counter()
         if (directory / "store").exists():
-            print(f"the store in {directory} as it is; its newest events are those of when it was made")
+            print(f"the store in {directory} as it is")
         else:
             stored = fill(directory / "store", given.events)
             print(f"{stored} events stored and sealed in {time.perf_counter() - began:.0f} s")
