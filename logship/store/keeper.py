@@ -134,7 +134,7 @@ class Keeper:
     def _tidy(self, database: duckdb.DuckDBPyConnection) -> None:
         self._clear(time.monotonic())
         while not self.stopping.is_set() and self._merge_once(database):
-            pass
+            self._clear(time.monotonic())  # many merges in a row must not keep all that they replaced
         if time.monotonic() >= self._next_retention:
             self._next_retention = time.monotonic() + _RETENTION_EVERY_SECONDS
             self.retain(time.time_ns())

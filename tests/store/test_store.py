@@ -142,6 +142,25 @@ def test_ten_small_segments_become_one(directory: Path, reader: Reader) -> None:
     assert len(set(ids_in(reader))) == 50
 
 
+def test_many_merges_in_a_row_do_not_keep_all_that_they_replaced(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    def merge(self: Any, database: Any) -> bool:
+        kept.append(len(self._superseded))
+        replaced = directory / f"replaced-{len(kept)}"
+        replaced.touch()
+        self._supersede(replaced)
+        return len(kept) < 10
+
+    monkeypatch.setattr(keeper_module, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(keeper_module.Keeper, "_merge_once", merge)
+    with Store(directory):
+        wait_until(lambda: len(kept) >= 10)
+    assert set(kept[:10]) == {0}
+
+
 def test_a_second_writer_is_told_who_the_first_is(store: Store, directory: Path) -> None:
     with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
         Store(directory)
