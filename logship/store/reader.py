@@ -25,6 +25,8 @@ THREADS = 2
 SAME_ID_LIMIT = 10_000
 # Each step reads the chosen files again; their whole rows must fit in memory.
 ROWS_AT_ONCE = 10_000
+# Each file that is open needs some 2 MB; a page by greatest number may lie in a hundred of them.
+FILES_AT_ONCE = 16
 _BEATS = ["worker-heartbeat", "worker-closed", "worker-lost", "worker-ended"]
 _LIFE = '"service.ephemeral_id"'
 
@@ -264,10 +266,15 @@ def _records(look: Look, keys: list[_Key], names: tuple[str, ...]) -> dict[int, 
     for start in range(0, len(keys), ROWS_AT_ONCE):
         chosen = ", ".join(str(position) for _, position in keys[start : start + ROWS_AT_ONCE])
         # By its number a row is found without a look at the other columns of those around it.
-        rows = {look.path(segment): look.row_numbers(segment, chosen) for segment in segments}
-        relation = look.relation([], unsealed, {file: numbers for file, numbers in rows.items() if numbers})
-        for row in look.all(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({chosen})"):
-            found[row[0]] = record(row, names)
+        rows = [(look.path(segment), look.row_numbers(segment, chosen)) for segment in segments]
+        rows = [(file, numbers) for file, numbers in rows if numbers]
+        relations = [look.relation([], unsealed)] if unsealed else []
+        relations += [
+            look.relation([], [], dict(rows[at : at + FILES_AT_ONCE])) for at in range(0, len(rows), FILES_AT_ONCE)
+        ]
+        for relation in relations:
+            for row in look.all(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({chosen})"):
+                found[row[0]] = record(row, names)
     return found
 
 

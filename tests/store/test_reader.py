@@ -12,6 +12,7 @@ import pytest
 from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
 from logship.search.kql import parse
 from logship.search.query import Bucket, Page, Query, Record, Share, Source
+from logship.store import reader as reader_module
 from logship.store.asking import Look
 from logship.store.files import read_listing
 from logship.store.reader import Reader
@@ -160,6 +161,18 @@ def test_a_page_may_have_some_columns_only(source: Source) -> None:
     assert record == {
         "@timestamp": "2026-11-20T10:00:03.000000000Z", "labels": {"tenant": "acme"}, "numeric_labels": {"items": 1.5},
     }  # fmt: skip
+
+
+def test_a_page_may_lie_in_many_files(store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "FILES_AT_ONCE", 2)
+    for entry in shop():
+        store.append([entry])
+        if entry != shop()[-1]:
+            store.seal()
+    assert len(read_listing(store.directory).segments) > 1
+    greatest = reader.search(Query(), Page(20, greatest="event.duration")).records
+    assert numbers(greatest) == list(range(11, -1, -1))
+    assert all(one["http.route"] for one in greatest)
 
 
 def test_a_page_may_begin_with_the_greatest(source: Source) -> None:
