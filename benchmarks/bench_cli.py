@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from pathlib import Path
 from logship.store.store import Store
 
 CLAIM_SECONDS, TAIL_CLAIM_SECONDS = 0.7, 1.0
-TAILED, STARTING = 350, 50
+TAILED, STARTING, TAIL_DEADLINE_SECONDS = 350, 50, 120
 WORKER = """
 import logship, random, time
 logship.configure(service="tailed")
@@ -121,11 +122,16 @@ def tail() -> float:
                 assert reading.stdout is not None
                 worker = subprocess.Popen([PYTHON, "-c", WORKER.format(events=TAILED)], env=around)
                 late = []
+                ending = threading.Timer(TAIL_DEADLINE_SECONDS, reading.kill)
+                ending.start()
                 try:
                     while len(late) < TAILED:
-                        record = json.loads(reading.stdout.readline())
+                        if not (line := reading.stdout.readline()):
+                            raise SystemExit(f"tail: {TAILED - len(late)} of {TAILED} events were never seen")
+                        record = json.loads(line)
                         late.append((time.time_ns() - int(record["labels"]["at_ns"])) / 1e9)
                 finally:
+                    ending.cancel()
                     worker.wait()
                     reading.terminate()
                     up.terminate()
