@@ -15,7 +15,7 @@ from logship.errors import StoreError
 from logship.search import sql
 from logship.search.kql import And, Is, Node, Or, Text
 from logship.search.meaning import unknown_field, unknown_names
-from logship.search.query import Query
+from logship.search.query import Query, Record
 from logship.search.sql import Sql
 from logship.store import ids
 from logship.store.files import Listing, Segment, log_name, new_spill, read_listing
@@ -33,6 +33,7 @@ class Look:
     def __init__(self, asker: "Asker", cursor: duckdb.DuckDBPyConnection, listing: Listing) -> None:
         self._asker, self.cursor, self.listing = asker, cursor, listing
         self.directory = asker.directory
+        self.beats = asker.known_beats
 
     def all(self, text: str, *params: Any) -> list[Any]:
         """Return all rows of a statement."""
@@ -135,6 +136,8 @@ class Asker:
         self.directory, self.zone, self.clock_ns = directory, zone, clock_ns
         # Sidecars never change; of a segment that is gone nobody asks again.
         self.known_ids: dict[str, ids.Ids] = {}
+        # Heartbeats and last reports by incarnation and sequence.
+        self.known_beats: dict[tuple[str, int], Record] = {}
         self._limit_seconds = limit_seconds
         self._database = connect(memory_limit_bytes, threads, new_spill(directory))
         self._opening = threading.Lock()

@@ -25,6 +25,8 @@ THREADS = 2
 SAME_ID_LIMIT = 10_000
 # Each step reads the chosen files again; their whole rows must fit in memory.
 ROWS_AT_ONCE = 10_000
+# A beat is about 2 KB.
+KNOWN_BEATS = 4_000
 # Each file that is open needs some 2 MB; a page by greatest number may lie in a hundred of them.
 FILES_AT_ONCE = 16
 _BEATS = ["worker-heartbeat", "worker-closed", "worker-lost", "worker-ended"]
@@ -289,17 +291,14 @@ def _incarnations(look: Look, query: Query) -> list[Incarnation]:
         *condition.params,
     )
     names = {name for (name,) in chosen if name in held}
-    places = _Places(segments, sealed, names)
-    who = {}
-    for life, *rest in look.all(
-        f"""
-        SELECT {_LIFE}, {", ".join(f'arg_max("{name}", "event.sequence")' for name in _WHO)}
-        FROM ({look.relation(places.next({}))}) WHERE list_contains(?, {_LIFE}) GROUP BY 1
-        """,
-        sorted(names),
-    ):
-        who[life] = rest
     beats = _newest_beats(look, _Places(segments, sealed, names), names)
+    # A beat says whose it is, unless its process never claimed a slot.
+    who = {life: [beat.get(name) for name in _WHO] for life, beat in beats.items() if _WHO[1] in beat}
+    if others := names - who.keys():
+        near = look.relation(_Places(segments, sealed, others).next({}))
+        newest = ", ".join(f'arg_max("{name}", "event.sequence")' for name in _WHO)
+        text = f"SELECT {_LIFE}, {newest} FROM ({near}) WHERE list_contains(?, {_LIFE}) GROUP BY 1"
+        who |= {life: rest for life, *rest in look.all(text, sorted(others))}
     found = []
     for life in names:
         service, node, slot, generation, pid = who.get(life, (None,) * len(_WHO))
@@ -343,21 +342,28 @@ class _Places:
 
 def _newest_beats(look: Look, places: _Places, names: set[str]) -> dict[str, Record]:
     """The last event of each life, by sequence, that counts what was before."""
-    found: dict[str, Record] = {}
+    newest: dict[str, tuple[int, int]] = {}
     rows: str | None = look.relation([])
     while rows is not None:
+        # Where it is first, then that row alone: five times quicker than all columns of all of them.
         text = (
-            f'SELECT {select_row()} FROM ({rows}) WHERE list_contains(?, "event.action") AND list_contains(?, {_LIFE})'
-            f' QUALIFY row_number() OVER (PARTITION BY {_LIFE} ORDER BY "event.sequence" DESC) = 1'
+            f'SELECT {_LIFE}, max("event.sequence"), arg_max(_n, "event.sequence") FROM ({rows})'
+            f' WHERE list_contains(?, "event.action") AND list_contains(?, {_LIFE}) AND "event.sequence" IS NOT NULL GROUP BY 1'
         )
-        for row in look.all(text, _BEATS, sorted(names)):
-            beat = record(row)
-            life = beat["service.ephemeral_id"]
-            if life not in found or found[life]["event.sequence"] < beat["event.sequence"]:
-                found[life] = beat
-        segments = places.next({life: beat["event.sequence"] for life, beat in found.items()})
+        for life, sequence, position in look.all(text, _BEATS, sorted(names)):
+            newest[life] = max(newest.get(life, (-1, 0)), (sequence, position))
+        segments = places.next({life: sequence for life, (sequence, _) in newest.items()})
         rows = look.relation(segments, []) if segments else None
-    return found
+    # An event never changes, and most lives have ended: their last beats are read once.
+    known = look.beats
+    beats = {life: beat for life, (at, _) in newest.items() if (beat := known.get((life, at)))}
+    unread = {position: life for life, (_, position) in newest.items() if life not in beats}
+    read = _records(look, [(0, position) for position in unread], ())
+    beats |= {unread[position]: beat for position, beat in read.items()}
+    if len(known) > KNOWN_BEATS:
+        known.clear()
+    known |= {(life, newest[life][0]): beat for life, beat in beats.items()}
+    return {life: dict(beat) for life, beat in beats.items()}
 
 
 def _start(every_ns: int | None) -> str:
