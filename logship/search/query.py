@@ -1,7 +1,8 @@
 """A question, its answers, and `Source`: whoever can answer."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from logship.search.kql import Node, equal
 from logship.search.ranges import Ranges
@@ -177,4 +178,13 @@ class Source(Protocol):
 
     def oldest_ns(self) -> int | None:
         """Return the time of the oldest event, None when there is none."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A source that can give everything in one go, which is cheaper than page after page."""
+
+    def every(self, query: Query) -> Iterator[list[Record]]:
+        """Yield the records of `query` that are stored now, oldest first as a search gives them, some at a time."""
         ...

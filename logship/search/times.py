@@ -3,6 +3,7 @@
 import calendar
 import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from logship.errors import QuestionError
 
@@ -35,7 +36,12 @@ _MATH = re.compile(r"([+-])(\d+)([yMwdhHms])|/([yMwdhHms])")
 def rfc3339(ns: int) -> str:
     """Return `ns` as text in UTC with nine digits of a second and a Z."""
     seconds, rest = divmod(ns, SECOND_NS)
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(4096)  # the events of an answer share their seconds, and the calendar takes 4 us
+def _second(seconds: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def from_rfc3339(text: str, zone: tzinfo = UTC) -> int:

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent import futures
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,17 @@ from logship.search.meaning import unknown_field, unknown_names
 from logship.search.query import Query, Record
 from logship.search.sql import Sql
 from logship.store import ids
-from logship.store.files import Listing, Segment, log_name, new_spill, read_listing
-from logship.store.schema import connect, relation
+from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing
+from logship.store.schema import connect, record, relation, select_row
 
 _TRIES = 8
 _KNOWN_SEGMENTS = 1_000
+# A window is sorted by DuckDB and in memory as records: 10,000 of the usual size are 30 MB. Smaller ones would read each row
+# group, which is 24,576 rows, too often.
+WINDOW_ROWS = 10_000
+_BUCKETS = 4_096
+# Who writes them has these in memory as text as well.
+_PIECE_ROWS = 1_000
 
 _T = TypeVar("_T")
 
@@ -154,7 +161,7 @@ class Asker:
                 cursor = self._database.cursor()
             look = Look(self, cursor, listing)
             try:
-                return self._stoppable(cursor, partial(self._checked, look, where, answer))
+                return stoppable(cursor, partial(self._checked, look, where, answer), self._limit_seconds)
             except (duckdb.IOException, FileNotFoundError) as error:
                 gone, problem = read_listing(self.directory) != listing, error
                 if not gone and attempt > 1:
@@ -170,34 +177,51 @@ class Asker:
                 cursor.close()
         raise StoreError(f"a file of the store in {self.directory} cannot be read: {problem}")
 
+    def every(self, query: Query) -> Iterator[list[Record]]:
+        """Yield all that is stored now and fits, in the order of a search, oldest first, some at a time.
+
+        Each window of time is a question of its own: files may be sealed and merged between two. Memory is that of one."""
+        held = self.ask(query.where, _Held.of)
+        for window in _windows(self, held, query):
+            after: tuple[int, int] | None = None
+            while True:
+                records, after = self.ask(None, partial(_window, held, window, after))
+                for start in range(0, len(records), _PIECE_ROWS):
+                    yield records[start : start + _PIECE_ROWS]
+                if after is None:
+                    break
+
     @staticmethod
     def _checked(look: Look, where: Node | None, answer: Callable[[Look], _T]) -> _T:
         look.check_names(where)
         return answer(look)
 
-    def _stoppable(self, cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T]) -> _T:
-        """Answer in a thread of its own: DuckDB does not look whether somebody has pressed Ctrl-C, or how late it is."""
-        if not self._limit_seconds and threading.current_thread() is not threading.main_thread():
-            return answer()
-        answered: futures.Future[_T] = futures.Future()
 
-        def work() -> None:
-            try:
-                answered.set_result(answer())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
-                answered.set_exception(error)
+def stoppable(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], limit_seconds: float = 0) -> _T:
+    """Answer in a thread of its own: DuckDB does not look whether somebody has pressed Ctrl-C, or how late it is.
 
-        threading.Thread(target=work, name="logship-question", daemon=True).start()
+    StoreError when it takes longer than `limit_seconds`; 0: no limit."""
+    if not limit_seconds and threading.current_thread() is not threading.main_thread():
+        return answer()
+    answered: futures.Future[_T] = futures.Future()
+
+    def work() -> None:
         try:
-            finished, _ = futures.wait([answered], self._limit_seconds or None)
-        except BaseException:
-            _interrupt(cursor, answered)
-            raise
-        if finished:
-            return answered.result()
+            answered.set_result(answer())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
+            answered.set_exception(error)
+
+    threading.Thread(target=work, name="logship-question", daemon=True).start()
+    try:
+        finished, _ = futures.wait([answered], limit_seconds or None)
+    except BaseException:
         _interrupt(cursor, answered)
-        took = f"the answer takes longer than {self._limit_seconds:g} s and was cancelled"
-        raise StoreError(f"{took}; ask for less time or fewer rows")
+        raise
+    if finished:
+        return answered.result()
+    _interrupt(cursor, answered)
+    took = f"the answer takes longer than {limit_seconds:g} s and was cancelled"
+    raise StoreError(f"{took}; ask for less time or fewer rows")
 
 
 def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]") -> None:
@@ -205,6 +229,93 @@ def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]
     while not answered.done():
         cursor.interrupt()
         futures.wait([answered], 0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is stored at one moment: up to the position `last`; `logs`: first and last time of each that is unsealed."""
+
+    last: int
+    logs: Mapping[int, tuple[int, int]]
+
+    @classmethod
+    def of(cls, look: Look) -> "_Held":
+        times = look.all(
+            f"SELECT _n >> {POSITION_BITS}, epoch_ns(min(\"@timestamp\")), epoch_ns(max(\"@timestamp\")), max(_n)"  # noqa: S608
+            f" FROM ({look.relation([])}) GROUP BY 1"
+        )
+        sealed = max((one.last + 1 for one in look.listing.segments), default=0)
+        last = max([last for *_, last in times] + [(sealed << POSITION_BITS) - 1])
+        return cls(last, {log: (oldest_ns, newest_ns) for log, oldest_ns, newest_ns, _ in times})
+
+    def rows(self, look: Look, query: Query) -> Sql:
+        """What fits the query, from the files it may be in, as FROM and WHERE."""
+        logs = [
+            log
+            for log, (oldest_ns, newest_ns) in self.logs.items()
+            if log in look.listing.logs
+            and (query.since_ns is None or newest_ns >= query.since_ns)
+            and (query.until_ns is None or oldest_ns < query.until_ns)
+        ]
+        segments = [one for one in look.segments(query) if one.first <= log_of(self.last)]
+        condition = look.condition(query)
+        text = f'FROM ({look.relation(segments, logs)}) WHERE {condition.text} AND _n <= ? AND "@timestamp" IS NOT NULL'
+        return Sql(text, (*condition.params, self.last))
+
+
+def _windows(asker: Asker, held: _Held, query: Query) -> Iterator[Query]:
+    """The query cut into times that have at most WINDOW_ROWS events each, unless they have the same nanosecond."""
+    low_ns, high_ns, events = asker.ask(None, partial(_extent, held, query))
+    if events <= WINDOW_ROWS or low_ns == high_ns:
+        if events:
+            yield query
+        return
+    step_ns = (high_ns - low_ns) // _BUCKETS + 1
+    begin_ns, within = low_ns, 0
+    for bucket, count in [*asker.ask(None, partial(_buckets, held, query, low_ns, step_ns)), (_BUCKETS, 0)]:
+        bucket_ns = low_ns + bucket * step_ns
+        if within and (within + count > WINDOW_ROWS or not count):
+            yield replace(query, since_ns=begin_ns, until_ns=bucket_ns)
+            begin_ns, within = bucket_ns, 0
+        within += count
+        if within > WINDOW_ROWS:
+            end_ns = bucket_ns + step_ns
+            yield from _windows(asker, held, replace(query, since_ns=bucket_ns, until_ns=end_ns))
+            begin_ns, within = end_ns, 0
+
+
+def _extent(held: _Held, query: Query, look: Look) -> tuple[int, int, int]:
+    """First and last time, and how many."""
+    rows = held.rows(look, query)
+    select = 'SELECT epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")), count(*)'
+    low_ns, high_ns, events = look.all(f"{select} {rows.text}", *rows.params)[0]
+    return low_ns, high_ns, events
+
+
+def _buckets(held: _Held, query: Query, low_ns: int, step_ns: int, look: Look) -> list[tuple[int, int]]:
+    """How many are in each step from `low_ns` on, without empty ones."""
+    rows = held.rows(look, query)
+    # From 1678 to 2262 is more than 64 bits of nanoseconds.
+    bucket = f'((epoch_ns("@timestamp")::HUGEINT - {low_ns}) // {step_ns})::INTEGER'
+    return look.all(f"SELECT {bucket}, count(*) {rows.text} GROUP BY 1 ORDER BY 1", *rows.params)
+
+
+def _window(
+    held: _Held, query: Query, after: tuple[int, int] | None, look: Look
+) -> tuple[list[Record], tuple[int, int] | None]:
+    """The first records of a window after a time and position, and where the next begin."""
+    query = query if after is None else replace(query, since_ns=after[0])
+    rows = held.rows(look, query)
+    beyond, params = ("", ()) if after is None else (' AND (epoch_ns("@timestamp"), _n) > (?, ?)', after)
+    look.cursor.execute(
+        f'SELECT {select_row()} {rows.text}{beyond} ORDER BY "@timestamp", _n LIMIT {WINDOW_ROWS}',
+        [*rows.params, *params],
+    )
+    records: list[Record] = []
+    while some := look.cursor.fetchmany(_PIECE_ROWS):
+        records += map(record, some)
+        last = some[-1][1], some[-1][0]
+    return records, (last if len(records) == WINDOW_ROWS else None)
 
 
 def wanted_ids(where: Node | None) -> set[str] | None:

@@ -54,6 +54,7 @@ class Reader:
     ) -> None:
         self.directory = Path(directory)
         self._asker = Asker(self.directory, zone, clock_ns, memory_limit_bytes, threads, limit_seconds)
+        self.every = self._asker.every
         self._quiet: tuple[str, object] | None = None
 
     def close(self) -> None:

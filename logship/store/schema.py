@@ -127,11 +127,14 @@ def _lines(logs: Iterable[Path]) -> str:
 
 def record(row: tuple[Any, ...], names: Iterable[str] = ()) -> Record:
     """Return the record of one row of `select_row(names)`: what is absent is absent."""
-    found = {"@timestamp": rfc3339(row[1])}
-    found.update({name: value for name, value in zip(names or _NAMES, row[2:], strict=True) if value is not None})
+    # A loop is quicker here than a comprehension for `update`, and most columns of most rows are NULL.
+    found: Record = {"@timestamp": rfc3339(row[1])}
+    for name, value in zip(names or _NAMES, row[2:], strict=True):
+        if value is not None:
+            found[name] = value
     for name in _DATES:
         if name in found:
-            found[name] = rfc3339(found[name])  # type: ignore[arg-type]
+            found[name] = rfc3339(found[name])
     return found
 
 
