@@ -40,6 +40,8 @@ FINDING = (
 BACKLOG_BYTES = 2**20
 FREE_BYTES = 512 * 2**20
 GROWTH_SECONDS = 1.0
+# Somebody is there, and does not speak as we do.
+ACCESS = "check LOGSHIP_AGENT, for TLS LOGSHIP_AGENT_CA_FILE, and whether it asks for LOGSHIP_AGENT_SHARED_KEY"
 # Fluent Bit's own HTTP server, where it has one.
 FLUENT_BIT_PORT = 2020
 
@@ -143,8 +145,9 @@ def _state(settings: Settings) -> Iterator[Finding]:
     path = Path(settings.state_dir)
     there = next(one for one in (path, *path.parents) if one.exists())
     kind = file_system(there)
-    if not os.access(there, os.W_OK | os.X_OK):
-        yield Finding("wrong", "state directory", f"{there} cannot be written by this user",
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written by this user" if there.is_dir() else "is no directory"
+        yield Finding("wrong", "state directory", f"{there} {why}",
                       "set LOGSHIP_STATE_DIR to a directory that can; until then journals live in memory")  # fmt: skip
         return
     if kind in NETWORK_FILE_SYSTEMS:
@@ -155,9 +158,8 @@ def _state(settings: Settings) -> Iterator[Finding]:
     note = ", which a restart of the machine empties" if kind in ("tmpfs", "ramfs") else ""
     found = f"{path} on {kind or 'a file system of unknown kind'}{note}, {_size(free)} free"
     if free < FREE_BYTES:
-        yield Finding(
-            "look", "state directory", found, "make room: a full disk makes workers drop events, and count them"
-        )
+        advice = "make room: a full disk makes workers drop events, and count them"
+        yield Finding("look", "state directory", found, advice)
     else:
         yield Finding("good", "state directory", found)
 
@@ -173,7 +175,7 @@ def _agent(settings: Settings, send: bool) -> Iterator[Finding]:
         return
     except SourceError as error:
         advice = "start it: logship up, or Fluent Bit; until then events wait in the journals"
-        yield Finding("wrong", "agent", str(error), advice if "efused" in str(error) else "see LOGSHIP_AGENT_*")
+        yield Finding("wrong", "agent", str(error), advice if "efused" in str(error) else ACCESS)
         return
     with contextlib.closing(agent):
         if settings.agent_shared_key:
@@ -184,11 +186,16 @@ def _agent(settings: Settings, send: bool) -> Iterator[Finding]:
         else:
             yield Finding("good", "agent", f"{settings.agent} accepts connections")
         if send:
+            talk(f"sending one event to {settings.agent}")
             began = time.monotonic()
             # Fluent Bit gives a record without an id that of the one before it, and Elasticsearch keeps only one of them.
             event = {"event.id": f"doctor-{uuid.uuid4().hex}", "event.dataset": "logship.doctor", "log.level": "info",
                      "message": "logship doctor was here"}  # fmt: skip
-            agent.put([(time.time_ns(), event)])
+            try:
+                agent.put([(time.time_ns(), event)])
+            except SourceError as error:
+                yield Finding("wrong", "acknowledgement", str(error), "is it `logship up` or Fluent Bit's forward input?")
+                return
             took = duration((time.monotonic() - began) * 1e9)
             yield Finding("good", "acknowledgement", f"one event was acknowledged after {took}")
 
@@ -217,9 +224,8 @@ def _fluent_bit(settings: Settings) -> Iterator[Finding]:
         connection.close()
     if "fluent-bit" not in about:
         return
-    yield Finding(
-        "good", "Fluent Bit", f"version {about['fluent-bit'].get('version', '?')} on {host}:{FLUENT_BIT_PORT}"
-    )
+    version = about["fluent-bit"].get("version", "?")
+    yield Finding("good", "Fluent Bit", f"version {version} on {host}:{FLUENT_BIT_PORT}")
     if not any(name.startswith("forward") for name in told.get("input", {})):
         yield Finding("wrong", "Fluent Bit", "it has no forward input", "add one, see docs/fluent-bit.md")
     for name, counters in told.get("output", {}).items():
@@ -284,13 +290,18 @@ def _whole_way(settings: Settings, send: bool) -> Iterator[Finding]:
 
 def _asked(given: str | None, settings: Settings) -> Iterator[Finding]:
     """Whether questions are answered, what the workers of the last quarter of an hour lack, and what was lost."""
+    from logship.page.client import HttpSource
+
     try:
         source = open_source(given)
         oldest_ns = source.oldest_ns()
     except SourceError as error:
         yield Finding("look", "source", str(error), "without it events can be collected, and not asked here")
         return
-    where = given or settings.source or collector_url(settings) or settings.store_dir
+    url = "" if settings.source else collector_url(settings)
+    where = settings.source or (url if isinstance(source, HttpSource) else settings.store_dir)
+    if url and where != url:
+        yield Finding("look", "source", f"no collector answers at {url}; its store is read", "start it: logship up")
     if oldest_ns is None:
         yield Finding("look", "source", f"{where} answers, and holds nothing", "start your service with: logship run")
         return
@@ -308,17 +319,12 @@ def _workers(source: "Source", given: str | None) -> Iterator[Finding]:
     rows = workers(source, since_ns, now_ns)
     dropped = sum(row.dropped for row in rows)
     if dropped:
-        yield Finding(
-            "wrong",
-            "workers",
-            f"{dropped:,} events were dropped in the last 15 minutes",
-            "logship verify names reasons",
-        )
+        told = f"{dropped:,} events were dropped in the last 15 minutes"
+        yield Finding("wrong", "workers", told, "logship verify names reasons")
     lost = [row for row in rows if row.state == "lost"]
     if lost:
-        yield Finding(
-            "look", "workers", f"{', '.join(row.node for row in lost)} died", "logship inflight names its requests"
-        )
+        nodes = ", ".join(row.node for row in lost)
+        yield Finding("look", "workers", f"{nodes} died", "logship inflight names its requests")
     # uvicorn says a line when a worker starts: without it somebody has taken its loggers away.
     served = Query(parse("logship.server: uvicorn"), since_ns, now_ns)
     started = {one.id for one in source.incarnations(served) if one.first_ns > since_ns}
@@ -346,9 +352,7 @@ ACCOUNT = (
 
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=3), help="End after so long and report; otherwise until Ctrl-C.")
-@click.option(
-    "--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Uvicorn workers of the shop."
-)
+@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Of the shop, under uvicorn.")
 @click.option("--json", "form", flag_value="json", help="The report as one JSON object on stdout.")
 def demo(seconds: float | None, workers: int, form: Form | None) -> int:
     """A shop under several workers, its traffic, and a worker killed with -9: see what is left of it.
@@ -377,8 +381,7 @@ def _size(count: float) -> str:
 
 def _called() -> str:
     """The command as it was called: from a clone it is not on the PATH."""
-    command = Path(sys.argv[0])
-    found = shutil.which("logship")
+    command, found = Path(sys.argv[0]), shutil.which("logship")
     if command.name != "logship" or (found is not None and Path(found).samefile(command)):
         return "logship"
     return os.path.relpath(command)

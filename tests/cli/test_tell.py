@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from logship.wire.handshake import ServerHandshake
-from tests.cli.conftest import COMMAND, Logship, Up, environment
+from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
 
 Found = dict[str, list[dict[str, str]]]
 
@@ -198,3 +198,30 @@ def test_bash_is_told_commands_and_fields(tmp_path: Path) -> None:
         more = {"_LOGSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
         told = subprocess.run([*COMMAND], env=environment(tmp_path, **more), capture_output=True, text=True, timeout=60)
         assert f"plain,{found}" in told.stdout, told.stderr
+
+
+def test_a_state_directory_that_is_a_file_is_wrong(logship: Logship, tmp_path: Path) -> None:
+    (tmp_path / "program").touch(mode=0o700)
+    status, found = doctor(logship, LOGSHIP_STATE_DIR=str(tmp_path / "program"))
+    assert (status, found["state directory"][0]["mark"]) == (1, "wrong")
+    assert "is no directory" in found["state directory"][0]["found"]
+
+
+def test_a_collector_that_does_not_answer_is_not_said_to_answer(kept: Kept, logship: Logship) -> None:
+    kept.put(1)
+    _, found = doctor(logship, LOGSHIP_HTTP="127.0.0.1:9", LOGSHIP_STORE_DIR=kept.at)
+    assert [one["mark"] for one in found["source"]] == ["look", "good"]
+    assert "no collector answers at http://127.0.0.1:9" in found["source"][0]["found"]
+    assert found["source"][1]["found"].startswith(kept.at)
+
+
+def test_an_agent_that_does_not_acknowledge_is_told_as_such(logship: Logship) -> None:
+    def hang_up() -> None:
+        with server.accept()[0] as connection:
+            connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up).start()
+        status, found = doctor(logship, "--send", LOGSHIP_AGENT=f"127.0.0.1:{server.getsockname()[1]}")
+    assert (status, found["acknowledgement"][0]["mark"]) == (1, "wrong")
+    assert "forward input" in found["acknowledgement"][0]["advice"]
