@@ -347,7 +347,7 @@ def inflight(worker: str, source: str | None, form: Form | None, **window: Any) 
     from logship.forensics.inflight import inflight as report
 
     query = make_query(Window(**window))
-    now_ns, running = time.time_ns(), living_requests(source)
+    now_ns, running = time.time_ns(), living_requests(source, window["slot"])
     try:
         rows = report(open_source(source), query, running, now_ns, worker)
     except SourceError as error:
@@ -356,7 +356,7 @@ def inflight(worker: str, source: str | None, form: Form | None, **window: Any) 
         talk(f"{error}; showing what runs on this machine")
         rows = report(cast(Source, _Nobody()), query, running, now_ns, worker)
     if not show(map(plain, rows), request_columns(), form):
-        talk("nothing is in flight, and no request was lost with its worker")
+        talk(f"nothing{worker and f' of worker {worker}'} is in flight, and no request was lost with its worker")
         return NOTHING
     return 0
 

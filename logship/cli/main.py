@@ -4,6 +4,7 @@ Status: 0 found or done, 1 nothing found (verify: something is missing), 2 a que
 3 whom we ask cannot be reached, 4 verify cannot know, 70 a mistake of ours, 130 Ctrl-C."""
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -20,6 +21,8 @@ WRONG, UNREACHABLE, OUR_FAULT, INTERRUPTED = 2, 3, 70, 130
 # Which extra brings a package that a command asked for.
 EXTRA_OF = {"click": "cli", "rich": "cli", "elasticsearch": "elastic"}
 ELASTIC = "Elasticsearch"
+# What the disk says that stdout goes to.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 # By what they are for: where each one is, and what it does.
 COMMANDS = {
     "Collect": {
@@ -90,6 +93,11 @@ def status_of(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _enough()
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            return _mistake(error)
+        _enough()
+        return _say(f"stdout cannot be written: {error.strerror}", WRONG)
     except Exception as error:  # noqa: BLE001 - the last resort before a user would see a traceback
         return _mistake(error)
 
@@ -152,6 +160,8 @@ def _run(arguments: Sequence[str], typed: dict[str, str]) -> int:
     except click.ClickException as error:
         usage = error.ctx.get_usage() + "\n" if isinstance(error, click.UsageError) and error.ctx else ""
         sentence = error.format_message().rstrip(".")
+        if "extra argument" in sentence and "[KQL]" in usage:
+            sentence += "; a question of several words is one argument: quote it"
         return _say(sentence[:1].lower() + sentence[1:], error.exit_code, usage)
     except click.Abort:
         return INTERRUPTED

@@ -128,7 +128,8 @@ def make_query(window: Window, default_last: str | None = None) -> Query:
     if last:
         since_ns = (until_ns or now_ns) - span(last)
     if since_ns is not None and until_ns is not None and until_ns <= since_ns:
-        raise QuestionError(f"--until {window.until} is not after --since {window.since or window.last}")
+        began = f"--since {window.since or window.last} ({moment(since_ns)[:19]})"
+        raise QuestionError(f"--until {window.until} is {moment(until_ns)[:19]}, which is not after {began}")
     slot = equal("logship.worker.slot", window.slot) if window.slot is not None else None
     return Query(every(parse(window.kql), slot), since_ns, until_ns)
 
@@ -244,8 +245,8 @@ def length_ns(record: Record) -> int:
     return value if isinstance(value, int) and value > 0 and "http.request.method" in record else 0
 
 
-def living_requests(given: str | None) -> list[dict[str, Any]]:
-    """What the workers of this machine are answering now, as cells for `forensics.inflight`; none of another machine."""
+def living_requests(given: str | None, slot: int | None = None) -> list[dict[str, Any]]:
+    """What the workers here (or only that of `slot`) answer now, as cells for `forensics.inflight`; none elsewhere."""
     from logship.event.build import Worker
     from logship.state import inflight
     from logship.state.adopt import survey
@@ -270,7 +271,7 @@ def living_requests(given: str | None) -> list[dict[str, Any]]:
         found, _ = survey(Path(settings.state_dir))
     except OSError:
         return []  # the state of another user
-    living = [one for one in found if one.owner]
+    living = [one for one in found if one.owner and slot in (None, one.snapshot.slot)]
     return [asdict(cell) | worker(one.snapshot) for one in living for cell in inflight.read(one.directory)]
 
 

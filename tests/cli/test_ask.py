@@ -7,6 +7,7 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -142,7 +143,28 @@ def test_inflight_names_requests_that_died_with_their_worker(kept: Kept, logship
     assert told.returncode == 0
     row = json.loads(told.stdout)
     assert (row["state"], row["id"], row["what"], row["age_ns"]) == ("lost", "abc", "GET /slow", 1_234_000_000)
-    assert logship("inflight", "4", "--source", kept.at).returncode == 1
+    nobody = logship("inflight", "4", "--source", kept.at)
+    assert (nobody.returncode, nobody.stderr.startswith("nothing of worker 4 is in flight")) == (1, True)
+
+
+def test_inflight_of_a_slot_names_what_runs_in_that_slot_alone(tmp_path: Path, kept: Kept, logship: Logship) -> None:
+    code = (
+        "import asyncio, logship\n"
+        "async def app(scope, receive, send): print(flush=True); await asyncio.sleep(600)\n"
+        "logship.configure(agent='127.0.0.1:9', service='shop')\n"
+        "scope = {'type': 'http', 'method': 'GET', 'path': '/slow', 'headers': [], 'http_version': '1.1'}\n"
+        "asyncio.run(logship.RequestLog(app)(scope, None, None))"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code], env=environment(tmp_path), stdout=subprocess.PIPE)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"\n"
+        (row,) = lines(logship("inflight", "--slot", "0", "--source", kept.at).stdout)
+        assert (row[0], row[-1]) == ("running", "GET /slow")
+        assert logship("inflight", "--slot", "1", "--source", kept.at).stdout == ""
+    finally:
+        worker.kill()
+        worker.communicate()
 
 
 def test_times_are_those_of_the_person_and_utc_on_demand(kept: Kept, logship: Logship) -> None:

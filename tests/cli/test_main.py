@@ -59,6 +59,8 @@ def test_help_is_quick_because_it_loads_what_it_needs_and_no_more(tmp_path: Path
         (("search", "--since", "soon"), "error: 'soon' is no time"),
         (("search", "--since", "1h", "--last", "1h"), "error: --last and --since both say where to begin"),
         (("search", "--since", "2026-01-02", "--until", "2026-01-01"), "is not after"),
+        (("search", "--since", "2020-01-02 10:00", "--until", "2020-01-01 09:00"), "--until 2020-01-01 09:00 is 2020-01-01 09"),
+        (("search", "card", "declined"), "unexpected extra argument (declined); a question of several words is one"),
         (("up", "--forward", "here"), "error: --forward (LOGSHIP_FORWARD) takes HOST:PORT, such as 127.0.0.1:24224"),
         (("up", "--http", "8080"), "error: --http (LOGSHIP_HTTP) takes HOST:PORT, such as 127.0.0.1:24280"),
         (("up", "--forward", "off", "--http", "off"), "there is nothing to do"),
@@ -143,6 +145,19 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     )
     os.close(writing)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+def test_a_full_disk_behind_stdout_is_no_mistake_of_ours(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "logship", "settings"],
+            env=environment(tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (told.returncode, told.stderr) == (2, "error: stdout cannot be written: No space left on device\n")
 
 
 def test_settings_tells_value_and_origin_and_no_secret(logship: Logship) -> None:
