@@ -187,7 +187,8 @@ class Doors:
         return PlainTextResponse("ok\n")
 
     async def shell(self, request: Request) -> Response:
-        return HTMLResponse(shell(request.url.path, request.query_params), headers={"content-security-policy": POLICY})
+        page = shell(request.url.path, request.query_params, time.time_ns())
+        return HTMLResponse(page, headers={"content-security-policy": POLICY})
 
     async def plain(self, request: Request) -> Response:
         given = dict(request.query_params)

@@ -5,9 +5,10 @@ The shell holds no data and no code: `static/main.js` asks the interface. Withou
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -28,20 +29,21 @@ POLICY = (
 )
 # The name of a file changes with its content, so that a browser never has to ask whether it is still the same.
 FOREVER = "private, max-age=31536000, immutable"
-# What every view needs, and what each view adds: named in the head, so that nothing waits for what imports it.
-FRAME = (
-    "main html charts api parts url time words keys kql vendor/preact vendor/hooks vendor/htm"
-).split()  # fmt: skip
+# The module of each view, by the first part of its address.
 VIEWS = {
-    "": "overview lanes verdict",
-    "search": "search box list",
-    "tail": "tail box list",
-    "r": "request list",
-    "w": "worker lanes overview verdict",
-    "e": "event request list",
+    "": "overview",
+    "search": "search",
+    "tail": "tail",
+    "r": "request",
+    "w": "worker",
+    "e": "event",
     "account": "account",
-    "panels": "panels list",
+    "panels": "panels",
 }
+# Times as the page writes them into addresses; others are left to the page.
+_EXACT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
+_LAST = re.compile(r"(\d{1,4})([smhd])", re.ASCII)
+SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # The addresses of views, as routes.
 PLACES = ("/", "/search", "/tail", "/account", "/panels", "/panels/{name}", "/r/{id:path}", "/w/{id:path}", "/e/{id:path}")
 
@@ -57,20 +59,97 @@ class Asset:
 
     type: str
     body: bytes
-    packed: bytes
+
+    @property
+    def packed(self) -> bytes:
+        return _packed(self.body)
+
+
+@cache
+def _packed(body: bytes) -> bytes:
+    """Packed when it is first asked for: all together would keep the first visitor waiting."""
+    return gzip.compress(body, 9, mtime=0)
 
 
 @cache
 def assets() -> tuple[str, Mapping[str, Asset]]:
-    """Return the hash of all files of the page together, and the files by their path. Read once a process."""
-    found: dict[str, Asset] = {}
-    whole = hashlib.sha256()
-    for path in sorted(STATIC.rglob("*")):
-        if path.suffix in TYPES and path.is_file():
-            name, body = path.relative_to(STATIC).as_posix(), path.read_bytes()
-            whole.update(f"{name} {len(body)} ".encode() + body)
-            found[name] = Asset(TYPES[path.suffix], body, gzip.compress(body, 9, mtime=0))
+    """Return the hash of all files of the page together, and the files by their path. Read once a process.
+
+    Beside the files as they are: `first/VIEW.js`, all that a view needs when it is the first, and `then/VIEW.js`, what
+    the frame around every view has not brought."""
+    files = [path for path in sorted(STATIC.rglob("*")) if path.suffix in TYPES]
+    texts = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in files}
+    frame = needed("main")
+    for view in VIEWS.values():
+        rest = [name for name in needed(view) if name not in frame]
+        texts[f"first/{view}.js"] = joined([*frame[:-1], *rest, "main"])
+        texts[f"then/{view}.js"] = joined(rest)
+    found = {name: Asset(TYPES[Path(name).suffix], body) for name, body in texts.items()}
+    whole = hashlib.sha256(b"".join(f"{name} {len(body)} ".encode() + body for name, body in texts.items()))
     return whole.hexdigest()[:16], found
+
+
+# The forms of import and export that the modules of the page have; tests say when there is another.
+IMPORT = re.compile(r'^import ?(?:\{([^}]*)\}|\* as (\w+)|(\w+)) ?from ?"([^"]+)";', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+EXPORTS = re.compile(r"\bexport ?\{([^}]*)\};?")
+DEFAULT = re.compile(r"\bexport default(?= function\()")
+AS = re.compile(r"([\w$]+) as (\w+)")
+LAZY = re.compile(r'(?<==> )import\("\./(\w+)\.js"\)')
+
+
+@cache
+def _module(name: str) -> str:
+    return (STATIC / f"{name}.js").read_text(encoding="utf-8")
+
+
+def _imported(name: str, source: str) -> str:
+    return (Path(name).parent / source).as_posix().removesuffix(".js")
+
+
+def needed(name: str) -> list[str]:
+    """Return the modules that a module of the page needs and the module itself, each behind what it needs itself."""
+    found: dict[str, None] = {}
+
+    def visit(one: str) -> None:
+        if one not in found:
+            for match in IMPORT.finditer(_module(one)):
+                visit(_imported(one, match[4]))
+            found[one] = None
+
+    visit(name)
+    return list(found)
+
+
+def joined(names: Iterable[str]) -> bytes:
+    """Return modules as one: each a function that is called once in a page, however many files bring it."""
+    return "\n".join(["const modules = (globalThis.logship ??= {});", *map(_as_function, names)]).encode()
+
+
+@cache
+def _as_function(name: str) -> str:
+    given: list[str] = []
+
+    def taken(match: re.Match[str]) -> str:
+        some, whole, default, source = match.groups()
+        names = whole or (f"{{ default: {default} }}" if default else "{" + AS.sub(r"\1: \2", some) + "}")
+        return f'const {names} = modules["{_imported(name, source)}"];'
+
+    def offered(match: re.Match[str]) -> str:
+        given.append(AS.sub(r"\2: \1", match[1]))
+        return ""
+
+    def named(match: re.Match[str]) -> str:
+        given.append(match[1])
+        return ""
+
+    lazy = r'modules["\1"] ? Promise.resolve(modules["\1"]) : import("../then/\1.js").then(() => modules["\1"])'
+    text = EXPORT.sub(named, EXPORTS.sub(offered, IMPORT.sub(taken, LAZY.sub(lazy, _module(name)))))
+    if DEFAULT.search(text):
+        text, given = DEFAULT.sub("const whole =", text), [*given, "default: whole"]
+    if name == "main":  # It waits for the first view, as only the outermost level of a module may.
+        return f"{{\n{text}}}"
+    return f'modules["{name}"] ??= (() => {{\n{text}\nreturn {{ {", ".join(given)} }};\n}})();'
 
 
 def asset(version: str, name: str, encodings: str) -> tuple[bytes, dict[str, str]] | None:
@@ -93,19 +172,45 @@ def address(name: str) -> str:
     return f"/static/{assets()[0]}/{name}"
 
 
-def shell(path: str, given: Mapping[str, str]) -> str:
-    """Return the page for every view: a head that names what the view at `path` loads, and a way on without JavaScript."""
+def shell(path: str, given: Mapping[str, str], now_ns: int) -> str:
+    """Return the page for every view: a head that names the file of the view at `path`, and a way on without JavaScript.
+
+    A search is asked for in the head, so that its list is on its way while the browser still reads the page's files."""
     first, _, rest = path.removeprefix("/").partition("/")
-    modules = [*FRAME, *VIEWS.get(first, "").split()]
-    load = "".join(f'<link rel="modulepreload" href="{address(name)}.js">' for name in modules)
     plain = "/plain?" + urlencode(_plain(first, rest, given))
     return (
-        f"{_head('logship')}{load}"
+        f"{_head('logship', _asked_ahead(given, now_ns // 10**6) if first == 'search' else '')}"
         f'<noscript><meta http-equiv="refresh" content="0; url={escape(plain)}"></noscript>'
-        f'<script type="module" src="{address("main.js")}"></script></head>'
+        f'<script type="module" src="{address(f"first/{VIEWS[first]}.js")}"></script></head>'
         f'<body><div id="app"><p class="waiting">Loading… <a href="{escape(plain)}">The page without JavaScript</a></p>'
         "</div></body></html>"
     )
+
+
+def _asked_ahead(given: Mapping[str, str], now_ms: int) -> str:
+    """The first question of a search, letter by letter as `static/search.js` puts it; "" where it would have to guess."""
+    since, until = given.get("since", ""), given.get("until", "")
+    last = _LAST.fullmatch(given.get("last") or "15m")
+    try:
+        if _EXACT.fullmatch(since) and _EXACT.fullmatch(until):
+            begin_ms, end_ms = _ms(since), _ms(until)
+        elif not since and not until and last:
+            begin_ms, end_ms = now_ms - int(last[1]) * SPAN_MS[last[2]], now_ms
+        else:
+            return ""
+    except ValueError:  # the 31st of February
+        return ""
+    if begin_ms >= end_ms:
+        return ""
+    names = {"q": given["q"]} if given.get("q") else {}
+    order = "oldest" if given.get("order") == "oldest" else "newest"
+    names |= {"since_ns": f"{begin_ms}000000", "until_ns": f"{end_ms}000000", "limit": "100", "order": order}
+    asked = "/api/search?" + urlencode(names, safe="*").replace("~", "%7E")
+    return f'<meta name="now" content="{now_ms}"><link rel="preload" as="fetch" crossorigin="anonymous" href="{escape(asked)}">'
+
+
+def _ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def _plain(first: str, rest: str, given: Mapping[str, str]) -> dict[str, str]:
@@ -117,9 +222,9 @@ def _plain(first: str, rest: str, given: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _head(title: str) -> str:
+def _head(title: str, first: str = "") -> str:
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{first}<title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         f'<link rel="icon" href="{address("icon.svg")}"><link rel="stylesheet" href="{address("style.css")}">'
     )

@@ -4,46 +4,96 @@ import gzip
 import json
 import re
 import subprocess
+from html import unescape
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
-from logship.page.html import FRAME, STATIC, VIEWS, address, asset, assets
+from logship.page.html import IMPORT, STATIC, VIEWS, address, asset, assets, needed, shell
 from tests.page import browsing
 from tests.page.conftest import Served
 
 FIRST_LOAD_LIMIT_BYTES = 60_000
-IMPORT = re.compile(r'(?:from\s*|import\()\s*"(\./[^"]+)"')
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", VIEWS.values())
 def test_what_a_view_loads_first_is_small(view: str) -> None:
-    names = ["style.css", *(f"{name}.js" for name in (*FRAME, *VIEWS[view].split()))]
-    size = sum(len(assets()[1][name].packed) for name in names)
-    print(f"/{view}: {size} bytes in {len(names)} files")
+    size = sum(len(assets()[1][name].packed) for name in ("style.css", f"first/{view}.js"))
+    print(f"{view}: {size} bytes in 2 files")
     assert size <= FIRST_LOAD_LIMIT_BYTES
 
 
-def imported(name: str, lazy: bool = False) -> set[str]:
-    """The modules that `name` imports, and what these import; without those that are loaded when they are needed."""
-    text = (STATIC / name).read_text(encoding="utf-8")
-    found = set()
-    for match in IMPORT.finditer(text):
-        if lazy or not match[0].startswith("import("):
-            found.add((STATIC / name).parent.joinpath(match[1]).resolve().relative_to(STATIC).as_posix())
-    return found
+@pytest.mark.parametrize("view", VIEWS.values())
+def test_a_view_comes_as_one_file_with_all_it_needs_once(view: str) -> None:
+    first, then = (assets()[1][f"{part}/{view}.js"].body.decode() for part in ("first", "then"))
+    brought = re.findall(r'^modules\["([\w/]+)"\] \?\?=', first, re.MULTILINE)
+    assert len(brought) == len(set(brought))
+    assert re.findall(r"^\s*(?:import|export)\b.*", first + then, re.MULTILINE) == []
+    assert set(brought) == {*needed("main"), *needed(view)} - {"main"}
+    later = re.findall(r'^modules\["([\w/]+)"\] \?\?=', then, re.MULTILINE)
+    assert (later[-1], set(later) & set(needed("main"))) == (view, set())
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_head_names_exactly_what_the_view_imports(view: str) -> None:
-    names = {f"{name}.js" for name in (*FRAME, *VIEWS[view].split())}
-    entry = {"main.js", f"{VIEWS[view].split()[0]}.js"}
-    reached, todo = set(entry), set(entry)
-    while todo:
-        todo = {other for name in todo for other in imported(name)} - reached
-        reached |= todo
-    assert names == reached
+def test_every_import_of_the_page_has_a_form_that_can_be_joined() -> None:
+    for path in STATIC.rglob("*.js"):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(STATIC).with_suffix("").as_posix()
+        said = set(re.findall(r'(?:^|\})\s*(?:import\b[^;(]*?)?from\s*"(\.[^"]+)"', text, re.MULTILINE))
+        assert {one.removesuffix(".js") for one in said} == {one.removesuffix(".js") for *_, one in IMPORT.findall(text)}, name
+
+
+@pytest.mark.parametrize(
+    ("asked", "question"),
+    [
+        ("", "since_ns=1795275000000000000&until_ns=1795275900000000000&limit=100&order=newest"),
+        ("?last=1h&order=oldest", "since_ns=1795272300000000000&until_ns=1795275900000000000&limit=100&order=oldest"),
+        (
+            "?q=a*+~%22b%22&since=2026-11-21T15:30:00Z&until=2026-11-21T15:30:00.250Z",
+            "q=a*+%7E%22b%22&since_ns=1795275000000000000&until_ns=1795275000250000000&limit=100&order=newest",
+        ),
+    ],
+)
+def test_a_search_is_asked_for_by_the_head_of_the_page(asked: str, question: str) -> None:
+    given = dict(parse_qsl(asked.removeprefix("?")))
+    head = unescape(shell("/search", given, 1795275900_000 * 10**6))
+    assert f'<link rel="preload" as="fetch" crossorigin="anonymous" href="/api/search?{question}">' in head
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"last": "1h30m"},
+        {"last": "x"},
+        {"since": "now"},
+        {"since": "2026-11-21T15:30:00Z"},
+        {"since": "2026-13-41T99:30:00Z", "until": "2026-11-21T15:30:00Z"},
+    ],
+)
+def test_a_search_whose_time_only_the_page_understands_is_left_to_it(given: dict[str, str]) -> None:
+    assert "preload" not in shell("/search", given, 1795275900_000 * 10**6)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "",
+        "?last=24h",
+        "?q=message:*a~b%26c*&order=oldest",
+        "?since=2026-11-21T15:30:00Z&until=2026-11-21T15:30:00.250Z",
+        "?q=:",
+    ],
+)
+def test_what_the_head_asked_is_not_asked_again(served: Served, chromium: Any, asked: str) -> None:
+    visit = browsing.Visit(chromium, served.url)
+    questions = list[str]()
+    visit.page.on("request", lambda request: questions.append(request.url))
+    visit.go(f"/search{asked}")
+    browsing.settled(visit.page)
+    assert len([one for one in questions if "/api/search" in one]) == 1
+    assert visit.complaints == []
+    visit.close()
 
 
 def test_files_are_kept_for_as_long_as_they_are_the_same(served: Served) -> None:
@@ -83,7 +133,9 @@ def test_the_shell_has_no_code_and_allows_none(served: Served, path: str) -> Non
     assert "set-cookie" not in answer.headers
     assert re.findall(r"<script(?![^>]*\bsrc=)", answer.text) == []
     assert re.findall(r"\son\w+=|style=|javascript:", answer.text) == []
-    assert all(link.startswith(("/static/", "/plain")) for link in re.findall(r'(?:src|href)="([^"]*)"', answer.text))
+    assert all(
+        link.startswith(("/static/", "/plain", "/api/search?")) for link in re.findall(r'(?:src|href)="([^"]*)"', answer.text)
+    )
 
 
 def test_what_was_taken_from_elsewhere_has_its_version_and_its_licence() -> None:

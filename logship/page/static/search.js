@@ -6,7 +6,7 @@ import { address, ask, idle, series, tally, useAnswer, useAsk, within } from "./
 import { Box, fields as known } from "./box.js";
 import { Chart, CLASSES, Legend, Nothing, Notice, Begin, Problem, Text, useTitle } from "./parts.js";
 import { filter, List } from "./list.js";
-import { go, here, href, patch, usePlace, windowOf, zoneOf } from "./url.js";
+import { go, here, href, patch, present, usePlace, windowOf, zoneOf } from "./url.js";
 import { ahead } from "./parts.js";
 import { range } from "./time.js";
 import { all, literal } from "./kql.js";
@@ -14,6 +14,8 @@ import * as words from "./words.js";
 
 const PAGE = 100;
 const ROWS_MOST = 3000;
+// More than fit on most screens: these are painted before the others are made.
+const ROWS_FIRST = 40;
 const HISTOGRAM_PX = 88;
 /** @type {Record<string, {field: string, words: string}>} */
 const SPLITS = {
@@ -29,8 +31,14 @@ export function View() {
     by = SPLITS[params.by] ? params.by : "status";
   const [asked, setAsked] = useState(0);
   // The window is fixed when the question is put: the list stays as it is while somebody reads it.
-  const window = useMemo(() => windowOf(params, Date.now()), [q, params.last, params.since, params.until, asked]);
-  const span = useMemo(() => ({ since: window.since, until: window.live ? Date.now() : window.until }), [window]);
+  const window = useMemo(() => windowOf(params, present()), [q, params.last, params.since, params.until, asked]);
+  const span = useMemo(
+    () =>
+      window.live
+        ? { since: window.now - window.span, until: window.now }
+        : { since: window.since, until: window.until },
+    [window],
+  );
   useTitle(q ? `${q} – Search` : "Search");
   const bars = useAnswer(`bars ${q} ${by} ${span.since} ${span.until}`, async (signal) =>
     series(await tally(q, span, window.every, SPLITS[by].field, signal), span, window.every),
@@ -147,6 +155,7 @@ function stacked(found, by) {
 function Found({ q, span, window, order, chosen, choose, total }) {
   const [pages, setPages] = useState(/** @type {{records: any[], next: string | null}[]} */ ([]));
   const [more, setMore] = useState(false);
+  const [whole, setWhole] = useState(false);
   const first = useAsk("search", { q, ...within(span), limit: PAGE, order });
   const last = pages.length ? pages[pages.length - 1] : first.data;
   const events = useMemo(
@@ -166,6 +175,9 @@ function Found({ q, span, window, order, chosen, choose, total }) {
   };
   const end = useRef(/** @type {any} */ (null));
   useEffect(() => {
+    if (events.length) setWhole(true);
+  }, [events.length > 0]);
+  useEffect(() => {
     if (!end.current || events.length >= ROWS_MOST) return undefined;
     const seen = new IntersectionObserver(
       (entries) => {
@@ -175,7 +187,7 @@ function Found({ q, span, window, order, chosen, choose, total }) {
     );
     seen.observe(end.current);
     return () => seen.disconnect();
-  }, [last?.next, more]);
+  }, [last?.next, more, whole]);
   if (first.error && first.error.status === 400) return html`<div class="found"></div>`;
   if (first.error && !first.data) return html`<div class="found"><${Problem} error=${first.error} /></div>`;
   if (!first.data)
@@ -184,8 +196,8 @@ function Found({ q, span, window, order, chosen, choose, total }) {
     return html`<div class="found"><${Nothing} what=${q ? "Nothing matches" : "Nothing happened"} window=${{ ...window, ...span }}>${q ? html`<p>or <a href=${href("/search", { ...here().params, q: null })}>take the question away</a>.</p>` : html`<${Begin} />`}</${Nothing}></div>`;
   return html`<div class="found"><p class="summary" role="status">${words.count(events.length)} of ${total === null ? "…" : words.count(total)} shown, <button type="button" class="quiet" aria-label=${`${order} first; turn round`} onClick=${() => patch({ order: order === "newest" ? "oldest" : null })}>${order} first ⇅</button>
       <a class="pill" href=${href("/tail", { q })}>Follow</a></p>
-    <${List} events=${events} chosen=${chosen} onChoose=${choose} label="Events" delta=${order === "newest"} />
-    ${last?.next ? html`<p class="end" ref=${end}>${events.length >= ROWS_MOST ? html`<${Notice}>${words.count(ROWS_MOST)} lines are enough to read. Narrow the time to go on, or export all.</${Notice}>` : ""}<button type="button" onClick=${load} disabled=${more}>${more ? "Loading…" : "More"}</button></p>` : html`<p class="end soft">That is all.</p>`}</div>`;
+    <${List} events=${whole ? events : events.slice(0, ROWS_FIRST)} chosen=${chosen} onChoose=${choose} label="Events" delta=${order === "newest"} />
+    ${!whole ? null : last?.next ? html`<p class="end" ref=${end}>${events.length >= ROWS_MOST ? html`<${Notice}>${words.count(ROWS_MOST)} lines are enough to read. Narrow the time to go on, or export all.</${Notice}>` : ""}<button type="button" onClick=${load} disabled=${more}>${more ? "Loading…" : "More"}</button></p>` : html`<p class="end soft">That is all.</p>`}</div>`;
 }
 
 /** The fields of what was found: values with their share, numbers as a histogram. @param {any} given */

@@ -106,6 +106,16 @@ export function windowOf(params, now, bars = 90) {
   return { since: end - Math.ceil(span / every) * every, until: end, live: true, span, every, now };
 }
 
+// When the page was made: its first question was put as of then, by the head of the page.
+let made = Number(document.querySelector("meta[name=now]")?.getAttribute("content") ?? 0);
+
+/** The present; for whoever asks first, the moment the page was made. @returns {number} ms */
+export function present() {
+  const now = made || Date.now();
+  made = 0;
+  return now;
+}
+
 /** The parameters that ask for exactly this window. @param {{since: number, until: number}} span */
 export const exactly = (span) => ({
   since: rfc(Math.floor(span.since)),
