@@ -22,6 +22,7 @@ from logship.cli.show import (
     form_options,
     glyph,
     lines_over_time,
+    note,
     paint,
     plain,
     show,
@@ -257,6 +258,8 @@ def view(
     if isinstance(found, Rows):
         ordered = found.records if one.greatest or one.needs_id else found.records[::-1]
         show(ordered, [_column(field) for field in one.columns], form)
+        if found.next is not None:
+            note(f"the {'first' if one.greatest or one.needs_id else 'newest'} {limit}; --limit takes another number")
         return 0
     _above(one, since_ns, until_ns, every)
     starts = range(since_ns // every * every, until_ns, every)
@@ -273,10 +276,9 @@ def _above(one: views.View, since_ns: int, until_ns: int, every: int) -> None:
     orders = ", heights by order of magnitude" if one.unit == "nanoseconds" else ""
     steps = f", in steps of {wide}{orders}" if one.over_time else ""
     write(paint(one.title, "bold"))
-    write(paint(fit(one.sentence, width()), "dim"))
-    write(
-        paint(fit(f"{moment(since_ns)[:19]} to {moment(until_ns)[:19]} {zone_name(until_ns)}{steps}", width()), "dim")
-    )
+    for said in (one.sentence, f"{moment(since_ns)[:19]} to {moment(until_ns)[:19]} {zone_name(until_ns)}{steps}"):
+        for line in textwrap.wrap(said, width()):
+            write(paint(line, "dim"))
 
 
 def _over_time(one: views.View, found: Sequence[Bucket | Stat], starts: range, limit: int, *, heat: bool) -> list[str]:

@@ -302,3 +302,14 @@ def test_lines_that_come_one_by_one_stand_below_each_other(shop: Kept, tmp_path:
     text = on_terminal(100, "search", "--limit", "0", "--source", shop.at, state=tmp_path, NO_COLOR="1")
     places = {line.index("event ") for line in text.splitlines() if "  shop  " in line}
     assert len(places) == 1
+
+
+def test_a_view_of_events_says_that_there_are_more(shop: Kept, logship: Logship) -> None:
+    asked = ("view", "worker", "--source", shop.at, "--limit")
+    assert logship(*asked, "1").stderr == "the newest 1; --limit takes another number\n"
+    assert logship(*asked, "1000").stderr == ""
+
+
+def test_what_a_view_shows_is_read_to_its_end_on_a_narrow_terminal(shop: Kept, tmp_path: Path) -> None:
+    drawn = on_terminal(40, "view", "errors", "--source", shop.at, state=tmp_path, NO_COLOR="1")
+    assert "with a status of\n500 or more, or an exception.\n" in drawn
