@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Send
 
 from logship import __version__
 from logship.errors import QuestionError, SourceError
@@ -164,9 +165,11 @@ class Doors:
             if form == "csv":
                 yield table.head()
             page = first
-            # A failure breaks the connection off: the client sees that the end is missing.
-            while page is not None and not self._around.stopping():
+            # A failure breaks the connection off, as the end of the collector does: the client sees that the end is missing.
+            while page is not None:
                 yield page
+                if self._around.stopping():
+                    raise SourceError("the collector was stopped in the middle of an export")
                 page = await self._in_thread(some)
 
         return self._streaming(text(), media, {"content-disposition": f'attachment; filename="logship.{form}"'})
@@ -214,7 +217,7 @@ class Doors:
             finally:
                 self._streams -= 1
 
-        return StreamingResponse(counted(), media_type=media, headers=headers)
+        return _Streaming(counted(), media_type=media, headers=headers)
 
     async def _in_thread(self, task: Callable[[], T]) -> T:
         if self._asking is None:
@@ -222,6 +225,16 @@ class Doors:
         if self._asking.statistics().tasks_waiting >= WAITING:
             raise SourceError(f"{AT_A_TIME} questions are being answered and {WAITING} wait; ask again in a moment")
         return await anyio.to_thread.run_sync(task, limiter=self._asking)
+
+
+class _Streaming(StreamingResponse):
+    """Without the end of its body when the source fails: the server then breaks the connection off."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except SourceError as error:
+            _logger.warning("an answer was broken off: %s", error)
 
 
 def as_events(rows: Rows) -> bytes:

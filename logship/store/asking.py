@@ -241,7 +241,7 @@ class _Held:
     @classmethod
     def of(cls, look: Look) -> "_Held":
         times = look.all(
-            f"SELECT _n >> {POSITION_BITS}, epoch_ns(min(\"@timestamp\")), epoch_ns(max(\"@timestamp\")), max(_n)"  # noqa: S608
+            f'SELECT _n >> {POSITION_BITS}, epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")), max(_n)'  # noqa: S608
             f" FROM ({look.relation([])}) GROUP BY 1"
         )
         sealed = max((one.last + 1 for one in look.listing.segments), default=0)

@@ -1,6 +1,7 @@
 """What was exported can be imported: NDJSON, CSV and Parquet out, NDJSON, Parquet and stores in, each event once."""
 
 import csv
+import http.client
 import io
 import json
 import subprocess
@@ -169,6 +170,39 @@ def test_a_reader_that_has_seen_enough_ends_an_export_quietly(store: Path, tmp_p
     assert len(told.stdout.splitlines()) == 1
     assert "Traceback" not in told.stderr
     assert "error" not in told.stderr
+
+
+def damage(segment: Path, column: str) -> None:
+    """Put zeros where the values of a column are."""
+    database = duckdb.connect()
+    name, chunk = column, "coalesce(dictionary_page_offset, data_page_offset), total_compressed_size"
+    found = f"SELECT {chunk} FROM parquet_metadata('{segment}') WHERE path_in_schema = '{name}'"
+    with segment.open("r+b") as file:
+        for at, size in database.execute(found).fetchall():
+            file.seek(at)
+            file.write(bytes(size))
+    database.close()
+
+
+def test_an_export_that_breaks_off_is_seen(logship: Logship, tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as one:
+        for start in range(1, 27_000, 9_000):
+            one.append([event(number) for number in range(start, start + 9_000)])
+            one.seal()
+    collector = Up(tmp_path)
+    damage(max((tmp_path / "store").glob("*.parquet")), "message")
+    with (
+        urllib.request.urlopen(f"{collector.http}/api/export") as answer,
+        pytest.raises(http.client.IncompleteRead) as broken,
+    ):
+        answer.read()
+    assert 9_000 <= broken.value.partial.count(b"\n") < 27_000
+    told = logship("export", "-o", str(tmp_path / "all.csv"), "--source", str(tmp_path / "store"))
+    assert (told.returncode, told.stdout) == (3, "")
+    assert "cannot answer" in told.stderr or "cannot be read" in told.stderr
+    assert not (tmp_path / "all.csv").exists()
+    said = collector.stop()[1]
+    assert "Traceback" not in said, said
 
 
 PEAK = """
