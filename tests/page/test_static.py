@@ -96,6 +96,17 @@ def test_what_the_head_asked_is_not_asked_again(served: Served, chromium: Any, a
     visit.close()
 
 
+def test_the_list_is_there_before_its_bars_are_asked_for(served: Served, chromium: Any) -> None:
+    visit = browsing.Visit(chromium, served.url)
+    visit.go("/search")
+    visit.page.wait_for_selector(".row[data-event]")
+    browsing.settled(visit.page)
+    code = "name => performance.getEntriesByType('resource').find(one => one.name.includes(`/api/${name}`))?.%s"
+    listed, barred = (visit.page.evaluate(code % at, name) for at, name in (("responseEnd", "search"), ("startTime", "tally")))
+    assert 0 < listed <= barred
+    visit.close()
+
+
 def test_files_are_kept_for_as_long_as_they_are_the_same(served: Served) -> None:
     page = httpx.get(served.url, timeout=20)
     assert page.headers["cache-control"] == "no-store"

@@ -47,6 +47,11 @@ export async function idle() {
   await new Promise((done) => {
     setTimeout(done, HEAD_START_MS);
   });
+  await answers();
+}
+
+/** Resolves when all that was asked before is answered: questions that are answered together wait for one another. */
+export async function answers() {
   while (busy)
     await new Promise((done) => {
       waiting.push(() => done(undefined));

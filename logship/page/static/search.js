@@ -2,7 +2,7 @@
 import { html } from "./html.js";
 import { useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { address, ask, idle, series, tally, useAnswer, useAsk, within } from "./api.js";
+import { address, answers, ask, idle, series, tally, useAnswer, useAsk, within } from "./api.js";
 import { Box, fields as known } from "./box.js";
 import { Chart, CLASSES, Legend, Nothing, Notice, Begin, Problem, Text, useTitle } from "./parts.js";
 import { filter, List } from "./list.js";
@@ -40,9 +40,11 @@ export function View() {
     [window],
   );
   useTitle(q ? `${q} – Search` : "Search");
-  const bars = useAnswer(`bars ${q} ${by} ${span.since} ${span.until}`, async (signal) =>
-    series(await tally(q, span, window.every, SPLITS[by].field, signal), span, window.every),
-  );
+  const bars = useAnswer(`bars ${q} ${by} ${span.since} ${span.until}`, async (signal) => {
+    await answers(); // the list first
+    signal.throwIfAborted();
+    return series(await tally(q, span, window.every, SPLITS[by].field, signal), span, window.every);
+  });
   const chosen = useMemo(
     () => (params.cols ? params.cols.split(",").map(decodeURIComponent).filter(Boolean) : []),
     [params.cols],
