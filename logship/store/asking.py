@@ -23,6 +23,8 @@ from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_o
 from logship.store.schema import connect, record, relation, select_row
 
 _TRIES = 8
+# A log that is read takes 32 MB or more for each thread, so that two questions may be too many.
+_TRIES_WHEN_SHORT = 40
 _KNOWN_SEGMENTS = 1_000
 # A window is sorted by DuckDB and in memory as records: 10,000 of the usual size are 30 MB. Smaller ones would read each row
 # group, which is 24,576 rows, too often.
@@ -146,18 +148,50 @@ class Asker:
         # Heartbeats and last reports by incarnation and sequence.
         self.known_beats: dict[tuple[str, int], Record] = {}
         self._limit_seconds = limit_seconds
+        self._threads = self._used_threads = threads
         self._database = connect(memory_limit_bytes, threads, new_spill(directory))
         self._opening = threading.Lock()
+        self._begun = self._running = 0
+        self._one_by_one = threading.Lock()
 
     def close(self) -> None:
         with self._opening:
             self._database.close()
 
     def ask(self, where: Node | None, answer: Callable[[Look], _T]) -> _T:
-        """Ask on a cursor of this call. A file that was merged away since the listing means: list again."""
+        """Ask on a cursor of this call. A file that was merged away since the listing means: list again.
+
+        Memory that others have meanwhile means: once more, after those who wait for the same."""
+        if (answered := self._unless_short(where, answer)) is not None:
+            return answered[0]
+        with self._one_by_one:
+            for attempt in range(_TRIES_WHEN_SHORT):
+                time.sleep(0.02 * attempt)
+                if (answered := self._unless_short(where, answer)) is not None:
+                    return answered[0]
+        raise StoreError("too many questions are asked at once for the memory they may take; ask again in a moment")
+
+    def _unless_short(self, where: Node | None, answer: Callable[[Look], _T]) -> tuple[_T] | None:
+        """The answer, None when there was no memory for it beside others."""
+        with self._opening:
+            self._begun += 1
+            mine, alone = self._begun, not self._running
+            self._running += 1
+        try:
+            return (self._ask(where, answer),)
+        except duckdb.OutOfMemoryException as error:
+            if alone and self._begun == mine:
+                raise StoreError(f"the answer needs more memory than it may take; ask for less time: {error}") from None
+        finally:
+            with self._opening:
+                self._running -= 1
+        return None
+
+    def _ask(self, where: Node | None, answer: Callable[[Look], _T]) -> _T:
         for attempt in range(_TRIES):
             listing = read_listing(self.directory)
             with self._opening:
+                self._use_threads(1 if len(listing.logs) > 1 else self._threads)
                 cursor = self._database.cursor()
             look = Look(self, cursor, listing)
             try:
@@ -169,13 +203,20 @@ class Asker:
                 time.sleep(0.01 * attempt)
             except duckdb.InterruptException:
                 raise StoreError("the question was interrupted") from None
-            except duckdb.OutOfMemoryException as error:
-                raise StoreError(f"the answer needs more memory than it may take; ask for less time: {error}") from None
+            except duckdb.OutOfMemoryException:
+                raise
             except duckdb.Error as error:
                 raise StoreError(f"the store in {self.directory} cannot answer: {error}") from error
             finally:
                 cursor.close()
         raise StoreError(f"a file of the store in {self.directory} cannot be read: {problem}")
+
+    def _use_threads(self, threads: int) -> None:
+        # Each that reads logs takes 32 MB, and keeps them when it goes on to another log: with five unsealed logs two
+        # threads took more than 170, and one takes 40.
+        if threads != self._used_threads:
+            self._database.execute(f"SET threads = {threads}")
+            self._used_threads = threads
 
     def every(self, query: Query) -> Iterator[list[Record]]:
         """Yield all that is stored now and fits, in the order of a search, oldest first, some at a time.

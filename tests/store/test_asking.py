@@ -2,13 +2,14 @@
 
 import tempfile
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logship.errors import KqlError
+from logship.errors import KqlError, StoreError
 from logship.page import streams
 from logship.search.kql import parse
 from logship.search.query import Page, Query, Record, Streams
@@ -115,3 +116,19 @@ def test_only_a_source_that_can_is_asked_for_everything(store: Store, reader: Re
     pages = list(streams.pages(ByPages(), Query(), 10))  # type: ignore[arg-type]
     assert [len(page) for page in pages] == [10, 10, 9]
     assert [one for page in pages for one in page] == everything
+
+
+def test_questions_that_have_no_memory_beside_each_other_are_answered_one_by_one(store: Store, directory: Path) -> None:
+    store.append(events(1, 19))
+    reader = Reader(directory, threads=1, memory_limit_bytes=72 * 2**20)
+    with futures.ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(reader.count, [Query()] * 60)) == {19}
+    reader.close()
+
+
+def test_a_question_that_has_no_memory_by_itself_says_so(store: Store, directory: Path) -> None:
+    store.append(events(1, 19))
+    reader = Reader(directory, threads=1, memory_limit_bytes=16 * 2**20)
+    with pytest.raises(StoreError, match="needs more memory than it may take; ask for less time"):
+        reader.count(Query())
+    reader.close()
