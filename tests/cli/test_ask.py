@@ -4,16 +4,28 @@ import csv
 import json
 import os
 import pty
+import random
 import select
 import signal
 import subprocess
 import sys
 import time
+from concurrent import futures
 from pathlib import Path
 
 import pytest
 
+from logship.cli import ask
+from logship.search.kql import parse
+from logship.search.query import Query
+from logship.store import keeper
+from logship.store.reader import Reader
+from logship.store.store import Store
 from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
+from tests.collector.far_end import event
+from tests.conftest import PROVE
+
+TAILED = 150_000 if PROVE else 2_000
 
 
 def lines(text: str) -> list[list[str]]:
@@ -107,6 +119,45 @@ def test_tail_shows_what_arrives_from_now_on(up: Up, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
     process.stdout.close()
+
+
+def test_a_tail_shows_each_event_once_while_logs_are_rolled_sealed_and_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(keeper, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(ask, "TAIL_SECONDS", 0.01)
+    monkeypatch.setattr(ask, "PAGE_ROWS", 50)
+    monkeypatch.setattr(ask, "RETRY_SECONDS", 0.1)
+
+    def write() -> None:
+        chance, number = random.Random(20261121), 0
+        while number < TAILED:
+            some = range(number + 1, min(number + chance.choice((1, 1, 2, 9, 70)), TAILED) + 1)
+            labels = ({"even": "no" if one % 2 else "yes"} for one in some)
+            store.append([(time.time_ns(), event(one, labels=held)) for one, held in zip(some, labels, strict=True)])
+            number = some[-1]
+            time.sleep(chance.random() * 0.02)
+
+    def follow(kql: str) -> list[int]:
+        seen: list[int] = []
+        query = Query(parse(kql))
+        # Asked while the store is empty, so that it is all of them.
+        for records in ask._arriving(reader, query, "-1"):
+            seen += [record["event.sequence"] for record in records]
+            if (seen and seen[-1] >= TAILED) or time.monotonic() > ends:
+                break
+        return seen
+
+    ends = time.monotonic() + (1800 if PROVE else 120)
+    with Store(tmp_path / "store", roll_records=20) as store, futures.ThreadPoolExecutor(3) as pool:
+        reader = Reader(tmp_path / "store")
+        writing = pool.submit(write)
+        all_of_them, half = pool.submit(follow, "message: *"), pool.submit(follow, "labels.even: yes")
+        assert all_of_them.result() == list(range(1, TAILED + 1))
+        assert half.result() == list(range(2, TAILED + 1, 2))
+        writing.result()
+        reader.close()
 
 
 def test_workers_lists_them(kept: Kept, logship: Logship) -> None:
