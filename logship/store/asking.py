@@ -162,36 +162,42 @@ class Asker:
         """Ask on a cursor of this call. A file that was merged away since the listing means: list again.
 
         Memory that others have meanwhile means: once more, after those who wait for the same."""
-        if (answered := self._unless_short(where, answer)) is not None:
-            return answered[0]
+        try:
+            return self._ask(where, answer, self._threads)
+        except duckdb.OutOfMemoryException as error:
+            problem: duckdb.Error = error
         with self._one_by_one:
+            short_alone = 0
             for attempt in range(_TRIES_WHEN_SHORT):
                 time.sleep(0.02 * attempt)
-                if (answered := self._unless_short(where, answer)) is not None:
-                    return answered[0]
+                alone, begun = self._running == 0, self._begun
+                try:
+                    return self._ask(where, answer, 1)
+                except duckdb.OutOfMemoryException as error:
+                    problem = error
+                # Once proves nothing: what the one before had is given back a moment later.
+                short_alone += alone and self._begun == begun + 1
+                if short_alone == 3:
+                    raise StoreError(
+                        f"the answer needs more memory than it may take; ask for less time: {problem}"
+                    ) from None
         raise StoreError("too many questions are asked at once for the memory they may take; ask again in a moment")
 
-    def _unless_short(self, where: Node | None, answer: Callable[[Look], _T]) -> tuple[_T] | None:
-        """The answer, None when there was no memory for it beside others."""
+    def _ask(self, where: Node | None, answer: Callable[[Look], _T], threads: int) -> _T:
         with self._opening:
             self._begun += 1
-            mine, alone = self._begun, not self._running
             self._running += 1
         try:
-            return (self._ask(where, answer),)
-        except duckdb.OutOfMemoryException as error:
-            if alone and self._begun == mine:
-                raise StoreError(f"the answer needs more memory than it may take; ask for less time: {error}") from None
+            return self._answered(where, answer, threads)
         finally:
             with self._opening:
                 self._running -= 1
-        return None
 
-    def _ask(self, where: Node | None, answer: Callable[[Look], _T]) -> _T:
+    def _answered(self, where: Node | None, answer: Callable[[Look], _T], threads: int) -> _T:
         for attempt in range(_TRIES):
             listing = read_listing(self.directory)
             with self._opening:
-                self._use_threads(1 if len(listing.logs) > 1 else self._threads)
+                self._use_threads(1 if len(listing.logs) > 1 else threads)
                 cursor = self._database.cursor()
             look = Look(self, cursor, listing)
             try:
