@@ -53,6 +53,8 @@ function Time() {
   const window = useWindow();
   const zone = zoneOf(params);
   const [open, setOpen] = useState(false);
+  // The form is a new one whenever it was shut. The event comes late: one that somebody already types into must stay.
+  const [shut, setShut] = useState(0);
   const box = useRef(/** @type {any} */ (null));
   const close = () => {
     setOpen(false);
@@ -87,7 +89,12 @@ function Time() {
     patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
   return html`<div class="time">
     <button type="button" class="icon" aria-label="Earlier" aria-keyshortcuts="[" onClick=${() => moved(-0.5)}>‹</button>
-    <details class="menu" ref=${box} open=${open} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)} onKeyDown=${(
+    <details class="menu" ref=${box} open=${open} onToggle=${(
+      /** @type {any} */ event,
+    ) => {
+      setOpen(event.target.open);
+      if (!event.target.open) setShut(shut + 1);
+    }} onKeyDown=${(
       /** @type {any} */ event,
     ) => {
       if (event.key === "Escape" && open) {
@@ -96,7 +103,7 @@ function Time() {
       }
     }}>
       <summary aria-label=${`Time: ${label}`}><span class="ellipsis">${label}</span></summary>
-      <form class="pop" onSubmit=${submit} key=${open ? "open" : "shut"}>
+      <form class="pop" onSubmit=${submit} key=${shut}>
         <div class="pills">${SPANS.map((last) => html`<a class=${`pill ${!params.since && (params.last ?? "15m") === last ? "on" : ""}`} href=${href(here().path, { ...params, last, since: null, until: null })} onClick=${close}>${last}</a>`)}</div>
         <label>Last <input name="last" placeholder="90s, 45m, 3h" autocomplete="off" /></label>
         <p class="soft">or from and to, in ${zoneWords(window.since, zone)}</p>
