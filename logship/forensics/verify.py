@@ -15,6 +15,7 @@ from logship.search.ranges import Ranges, holes, size, within
 from logship.search.times import from_rfc3339, rfc3339
 
 Finding: TypeAlias = Literal["complete", "missing", "duplicated", "unknown"]
+QUIET = "; it serves nothing, so it has no heartbeat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _sentence(verdict: Verdict, life: Incarnation, open_gaps: bool) -> str:
     if verdict.state == "silent":
         parts.append(f"what came after {rfc3339(life.last_ns)} is not known, no end was recorded")
     if not parts:
-        parts.append(f"all {verdict.stored} events are stored")
+        parts.append(f"all {verdict.stored} events are stored" + QUIET * (verdict.state == "quiet"))
     if verdict.not_judged:
         parts.append(f"{verdict.not_judged} may be older than this store and are not judged")
     return "; ".join(parts)

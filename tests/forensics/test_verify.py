@@ -108,6 +108,19 @@ def test_a_cut_tail_is_unknown(store: Store, source: Reader) -> None:
     assert "no end was recorded" in verdict.sentence
 
 
+def test_a_supervisor_that_has_nothing_to_say_is_complete(store: Store, source: Reader) -> None:
+    def nameless(number: int) -> Entry:
+        time_ns, record = worker_event(number, "supervisor-message")
+        return time_ns, {name: held for name, held in record.items() if not name.startswith(("logship.worker", "service.node"))}
+
+    verdict = judge(store, source, [nameless(1), nameless(2)])
+    assert (verdict.finding, verdict.state) == ("complete", "quiet")
+    assert verdict.sentence == "all 2 events are stored; it serves nothing, so it has no heartbeat"
+    store.append([nameless(4)])
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.missing) == ("missing", 1)
+
+
 def test_without_any_beat_gaps_are_missing_and_the_tail_is_unknown(store: Store, source: Reader) -> None:
     verdict = judge(store, source, requests([1, 2, 5]))
     assert (verdict.finding, verdict.missing, verdict.judged_to) == ("missing", 2, 5)
