@@ -155,6 +155,7 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
     Version 1 pages: other readers do not all know what DuckDB writes for version 2."""
     import zstandard
 
+    from logship.store.asking import stoppable
     from logship.store.keeper import MEMORY_LIMIT_BYTES, ROW_GROUP_ROWS
     from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect
 
@@ -167,11 +168,12 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
         spool.flush()
         database = connect(MEMORY_LIMIT_BYTES, 1)
         try:
-            database.execute(
+            copy = (
                 f"COPY (SELECT * FROM read_json({_sql_text(spool.name)}, format = 'newline_delimited',"  # noqa: S608
                 f" compression = 'zstd', maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {struct_text}))"
                 f" TO {_sql_text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
             )
+            stoppable(database, lambda: database.execute(copy))
         finally:
             database.close()
 
@@ -211,6 +213,8 @@ def import_(files: tuple[str, ...], to: str | None) -> int:
                 new, old = sink.put([(ns, record) for ns, record, _ in entries])
                 stored, known = stored + new, known + old
                 progress.add(len(entries))
+        if isinstance(sink, _Own):
+            sink.seal()
     finally:
         sink.close()
     progress.end()
@@ -249,9 +253,12 @@ class _Own:
             talk(f"{became.dead} fit nowhere and lie in the dead-letter file of the store")
         return became.stored, became.duplicates
 
-    def close(self) -> None:
+    def seal(self) -> None:
+        """Spare who asks the logs; what an import that was broken off leaves, the next writer seals."""
         with contextlib.suppress(LogshipError):
             self._store.seal()
+
+    def close(self) -> None:
         self._store.close()
 
 
@@ -303,6 +310,7 @@ def _store(directory: Path) -> Iterator[dict[str, Any]]:
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
     import duckdb
 
+    from logship.store.asking import stoppable
     from logship.store.schema import connect
 
     database = connect(512 * 2**20, 1)
@@ -312,8 +320,9 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
         names = [column[0] for column in columns if column[0] != "_n"]
         # Python's datetime has no nanoseconds, so times travel as numbers.
         read = ", ".join(_read_column(column[0], column[1]) for column in columns if column[0] != "_n")
-        rows = database.execute(f"SELECT {read} FROM {found}")  # noqa: S608 - quoted names of the file's own columns
-        while some := rows.fetchmany(BATCH_RECORDS):
+        select = f"SELECT {read} FROM {found}"  # noqa: S608 - quoted names of the file's own columns
+        rows = stoppable(database, lambda: database.execute(select))
+        while some := stoppable(database, lambda: rows.fetchmany(BATCH_RECORDS)):
             for row in some:
                 yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
     except duckdb.Error as error:

@@ -258,22 +258,23 @@ def stoppable(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], limit
         except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
             answered.set_exception(error)
 
-    threading.Thread(target=work, name="logship-question", daemon=True).start()
+    thread = threading.Thread(target=work, name="logship-question", daemon=True)
     try:
+        thread.start()  # waits until it runs, and may be left by Ctrl-C as well
         finished, _ = futures.wait([answered], limit_seconds or None)
     except BaseException:
-        _interrupt(cursor, answered)
+        _interrupt(cursor, answered, thread)
         raise
     if finished:
         return answered.result()
-    _interrupt(cursor, answered)
+    _interrupt(cursor, answered, thread)
     took = f"the answer takes longer than {limit_seconds:g} s and was cancelled"
     raise StoreError(f"{took}; ask for less time or fewer rows")
 
 
-def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]") -> None:
+def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]", thread: threading.Thread) -> None:
     """Return when nothing runs on `cursor` any more: an answer may be several statements, and each is ended."""
-    while not answered.done():
+    while not answered.done() and thread.is_alive():
         cursor.interrupt()
         futures.wait([answered], 0.05)
 

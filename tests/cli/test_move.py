@@ -4,8 +4,10 @@ import csv
 import http.client
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -203,6 +205,27 @@ def test_an_export_that_breaks_off_is_seen(logship: Logship, tmp_path: Path) -> 
     assert not (tmp_path / "all.csv").exists()
     said = collector.stop()[1]
     assert "Traceback" not in said, said
+
+
+@pytest.mark.parametrize(
+    "words", [("export", "-o", "all.parquet", "--source", "store"), ("import", "store", "--to", "to")]
+)
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing_half(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with Store(tmp_path / "store") as one:
+        for start in range(1, 40_000, 4_000):
+            one.append([event(number) for number in range(start, start + 4_000)])
+        one.seal()
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    begun = ".*.zst" if words[0] == "export" else "to/*.ndjson"
+    while not list(tmp_path.glob(begun)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert "Traceback" not in process.communicate(timeout=60)[1]
+    assert process.returncode in (130, -signal.SIGINT)  # to a shell these are the same
+    assert {path.name for path in tmp_path.iterdir()} <= {"store", "to"}
 
 
 PEAK = """
