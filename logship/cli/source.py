@@ -146,11 +146,11 @@ def open_source(given: str | None, limit_seconds: float = 0) -> Source:
     url = collector_url(settings)
     if url and listens(*host_and_port(url.removeprefix("http://"), "http")):
         return _remote(url, settings)
-    store = Path(settings.store_dir)
+    nobody, store = f"no collector listens at {url}" if url else "there is no collector", Path(settings.store_dir)
     if store.is_dir():
+        click.echo(f"{nobody}; this is what lies in its store {store}", err=True)
         return _local(store, limit_seconds)
-    nobody = f"no collector listens at {url} and" if url else ""
-    raise SourceError(f"{nobody} there is no store in {store}; start a collector with: logship up".strip())
+    raise SourceError(f"{nobody} and no store in {store}; start a collector with: logship up")
 
 
 def collector_url(settings: Settings) -> str:

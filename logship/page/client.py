@@ -115,8 +115,11 @@ class HttpSource:
                 raise KqlError(told["expected"], told["at"], str(parameters.get("q", "")))
             raise QuestionError(sentence)
         if status == 401:
-            raise SourceError(f"{self.url} asks for its token; set LOGSHIP_TOKEN")
-        raise SourceError(f"{self.url} answers {status}: {sentence or 'without a reason'}")
+            refused = "refuses this token; LOGSHIP_TOKEN must be the one that it was started with"
+            asks = "asks for its token; set LOGSHIP_TOKEN"
+            raise SourceError(f"{self.url} {refused if 'authorization' in self._headers else asks}")
+        told_so = sentence or f"nothing about /api/{name}; is it a logship collector?"
+        raise SourceError(f"{self.url} answers {status}: {told_so}")
 
     def _get(self, path: str) -> tuple[int, bytes]:
         connection = self._connection()

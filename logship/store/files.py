@@ -124,6 +124,8 @@ def read_listing(directory: Path) -> Listing:
         except (FileNotFoundError, NotADirectoryError):
             names = []
         now = listing(names)
+        if directory.is_file():
+            raise StoreMissing(f"{directory} is a file, and a store is a directory; take it into one with: logship import")
         if LOCK not in names and not now.segments and not now.logs:
             raise StoreMissing(f"there is no store in {directory}; start `logship up`, or name another with --source")
         if now.whole:

@@ -48,6 +48,6 @@ def test_no_store_is_a_named_error_with_the_next_step(name: str, tmp_path: Path)
     (tmp_path / "file").write_text("")
     (tmp_path / "file").rename(tmp_path.parent / "file")
     directory = tmp_path if name == "." else tmp_path.parent / name
-    with pytest.raises(StoreMissing, match="logship up") as caught:
+    with pytest.raises(StoreMissing, match="logship import" if name == "file" else "logship up") as caught:
         read_listing(directory)
     assert isinstance(caught.value, SourceError)
