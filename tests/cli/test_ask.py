@@ -25,7 +25,7 @@ from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
 from tests.collector.far_end import event
 from tests.conftest import PROVE
 
-TAILED = 150_000 if PROVE else 2_000
+TAILED = 20_000 if PROVE else 2_000
 
 
 def lines(text: str) -> list[list[str]]:
@@ -121,6 +121,7 @@ def test_tail_shows_what_arrives_from_now_on(up: Up, tmp_path: Path) -> None:
     process.stdout.close()
 
 
+@pytest.mark.timeout(1900 if PROVE else 180)
 def test_a_tail_shows_each_event_once_while_logs_are_rolled_sealed_and_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
