@@ -132,15 +132,22 @@ def _write_text(pages: Iterable[list[Record]], heads: list[str], to: BinaryIO) -
 
 
 def _write_file(pages: Iterable[list[Record]], heads: list[str], path: Path, form: Format) -> int:
-    """The whole file or none: it has its name when it is complete."""
+    """The whole file or none: it has its name when it is complete. A device or a pipe is written as it is."""
+    path = path.resolve()  # what a link leads to, not the link
     unfinished = path.with_name(f".{path.name}.part")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            if form == "parquet":
+                raise QuestionError(f"{path} is no file, and Parquet needs one; give --format ndjson or csv")
+            with path.open("wb") as device:
+                return _write_text(pages, heads, device)
         if form == "parquet":
             left_out = 0
             _write_parquet(pages, unfinished)
         else:
             with unfinished.open("wb") as file:
                 left_out = _write_text(pages, heads, file)
+        unfinished.chmod(0o600)  # as private as the store
         unfinished.replace(path)
     except OSError as error:
         raise QuestionError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -4,6 +4,7 @@ import csv
 import http.client
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -164,6 +165,26 @@ def test_what_makes_no_sense_is_status_2(
     told = logship(*arguments, *more)
     assert told.returncode == 2
     assert sentence in told.stderr
+
+
+def test_a_file_is_private_and_written_where_a_link_leads(logship: Logship, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.ndjson").symlink_to(tmp_path / "there.ndjson")
+    assert logship("export", "-o", str(tmp_path / "link.ndjson"), "--source", str(store)).returncode == 0
+    assert (tmp_path / "link.ndjson").is_symlink()
+    assert (tmp_path / "there.ndjson").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_is_written_and_stays_a_pipe(logship: Logship, store: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        told = logship("export", "-o", str(pipe), "--format", "ndjson", "--source", str(store))
+        assert reader.stdout is not None
+        lines = reader.stdout.read().splitlines()
+    assert (told.returncode, len(lines)) == (0, len(records(store)))
+    assert pipe.is_fifo()
+    told = logship("export", "-o", str(pipe), "--format", "parquet", "--source", str(store))
+    assert (told.returncode, "Parquet needs one" in told.stderr) == (2, True)
 
 
 def test_a_reader_that_has_seen_enough_ends_an_export_quietly(store: Path, tmp_path: Path) -> None:
