@@ -25,8 +25,7 @@ THREADS = 2
 SAME_ID_LIMIT = 10_000
 # Each step reads the chosen files again; their whole rows must fit in memory.
 ROWS_AT_ONCE = 10_000
-# A beat is about 2 KB.
-KNOWN_BEATS = 4_000
+KNOWN_BEATS = 4_000  # of about 2 KB
 # Each file that is open needs some 2 MB; a page by greatest number may lie in a hundred of them.
 FILES_AT_ONCE = 16
 _BEATS = ["worker-heartbeat", "worker-closed", "worker-lost", "worker-ended"]
