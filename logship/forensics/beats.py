@@ -20,11 +20,7 @@ def number(beat: Record | None, field: str) -> int | None:
 
 
 def state(life: Incarnation, now_ns: int) -> str:
-    """Return how a life stands: alive, closed, lost, ended (without a word), or silent: not heard of, no end known.
-
-    A process that serves nothing, as a supervisor, has no heartbeat; it is quiet when it has nothing to say."""
+    """Return how a life stands: alive, closed, lost, ended (without a word), or silent: not heard of, no end known."""
     if life.ended:
         return life.ended.removeprefix("worker-")
-    if now_ns - life.last_ns <= ALIVE_NS:
-        return "alive"
-    return "silent" if life.node or life.last_beat else "quiet"
+    return "alive" if now_ns - life.last_ns <= ALIVE_NS else "silent"

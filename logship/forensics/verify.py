@@ -15,7 +15,7 @@ from logship.search.ranges import Ranges, holes, size, within
 from logship.search.times import from_rfc3339, rfc3339
 
 Finding: TypeAlias = Literal["complete", "missing", "duplicated", "unknown"]
-QUIET = "; it serves nothing, so it has no heartbeat"
+QUIET = "; a supervisor has no heartbeat, and is heard of when it has something to say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ def _judge(source: Source, life: Incarnation, oldest_ns: int, now_ns: int) -> Ve
     begins = 1 if life.first_ns - oldest_ns > ALIVE_NS else first
     counted_to = number(life.last_beat, "event.sequence") or 0
     how = state(life, now_ns)
+    if how == "silent" and not life.node and _supervises(source, life):
+        how = "quiet"
     lost = dropped(life.last_beat)
     # Numbers after the newest counters may be dropped ones that the next heartbeat of a living worker tells of.
     judged_to = max(counted_to, begins - 1) if how == "alive" else max(counted_to, last)
@@ -90,6 +92,11 @@ def _judge(source: Source, life: Incarnation, oldest_ns: int, now_ns: int) -> Ve
         not_judged=begins - 1, after_acknowledgement=min(missing, _taken(life, lost, counted_to, gaps)) if begins == 1 else 0,
     )  # fmt: skip
     return replace(verdict, sentence=_sentence(verdict, life, open_gaps))
+
+
+def _supervises(source: Source, life: Incarnation) -> bool:
+    own = (kql.equal("service.ephemeral_id", life.id), kql.equal("logship.worker.role", "supervisor"))
+    return source.count(Query(kql.every(*own))) > 0
 
 
 def _taken(life: Incarnation, lost: dict[str, int], counted_to: int, gaps: Ranges) -> int:

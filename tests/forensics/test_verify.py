@@ -111,12 +111,17 @@ def test_a_cut_tail_is_unknown(store: Store, source: Reader) -> None:
 def test_a_supervisor_that_has_nothing_to_say_is_complete(store: Store, source: Reader) -> None:
     def nameless(number: int) -> Entry:
         time_ns, record = worker_event(number, "supervisor-message")
-        return time_ns, {name: held for name, held in record.items() if not name.startswith(("logship.worker", "service.node"))}
+        kept = {name: held for name, held in record.items() if not name.startswith(("logship.worker", "service.node"))}
+        return time_ns, kept | role
 
-    verdict = judge(store, source, [nameless(1), nameless(2)])
+    role: dict[str, object] = {}
+    assert judge(store, source, [nameless(1), nameless(2)]).finding == "unknown", "a script may have died"
+    role = {"logship.worker.role": "supervisor"}
+    store.append([nameless(3)])
+    (verdict,) = verify(source, Query(), LATER)
     assert (verdict.finding, verdict.state) == ("complete", "quiet")
-    assert verdict.sentence == "all 2 events are stored; it serves nothing, so it has no heartbeat"
-    store.append([nameless(4)])
+    assert verdict.sentence.startswith("all 3 events are stored; a supervisor has no heartbeat")
+    store.append([nameless(5)])
     (verdict,) = verify(source, Query(), LATER)
     assert (verdict.finding, verdict.missing) == ("missing", 1)
 
