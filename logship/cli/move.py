@@ -164,7 +164,7 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
 
     from logship.store.asking import stoppable
     from logship.store.keeper import MEMORY_LIMIT_BYTES, ROW_GROUP_ROWS
-    from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect
+    from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect, quoted
 
     columns = {name: kind for name, kind in COLUMNS.items() if name != POSITION}
     struct_text = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items()) + "}"
@@ -176,17 +176,13 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
         database = connect(MEMORY_LIMIT_BYTES, 1)
         try:
             copy = (
-                f"COPY (SELECT * FROM read_json({_sql_text(spool.name)}, format = 'newline_delimited',"  # noqa: S608
+                f"COPY (SELECT * FROM read_json({quoted(spool.name)}, format = 'newline_delimited',"  # noqa: S608
                 f" compression = 'zstd', maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {struct_text}))"
-                f" TO {_sql_text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+                f" TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
             )
             stoppable(database, lambda: database.execute(copy))
         finally:
             database.close()
-
-
-def _sql_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Sink(Protocol):
@@ -318,11 +314,11 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
     import duckdb
 
     from logship.store.asking import stoppable
-    from logship.store.schema import connect
+    from logship.store.schema import connect, quoted
 
     database = connect(512 * 2**20, 1)
     try:
-        found = f"read_parquet({_sql_text(str(path))})"
+        found = f"read_parquet({quoted(path)})"
         columns = database.execute(f"DESCRIBE SELECT * FROM {found}").fetchall()  # noqa: S608
         names = [column[0] for column in columns if column[0] != "_n"]
         # Python's datetime has no nanoseconds, so times travel as numbers.

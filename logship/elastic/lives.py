@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from logship.search import dsl
-from logship.search.query import Incarnation, Record
+from logship.search.query import BEAT_ACTIONS, LIFE_NAMES, Incarnation, Record
 from logship.search.ranges import Ranges
 
 Body = dict[str, Any]
@@ -15,8 +15,6 @@ Ask = Callable[[Body], Body]
 
 LIFE: Final = "service.ephemeral_id"
 SEQUENCE: Final = "event.sequence"
-BEATS: Final = ("worker-heartbeat", "worker-closed", "worker-lost", "worker-ended")
-WHO: Final = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
 LIVES_AT_ONCE: Final = 100
 THOUSAND: Final = 1000
 PAGE: Final = 5000
@@ -51,12 +49,12 @@ def _told(ask: Ask, names: list[str]) -> list[Body]:
     inner = {
         "first": hit("@timestamp", "asc"),
         "last": hit("@timestamp", "desc"),
-        "newest": hit(SEQUENCE, "desc", list(WHO)),
+        "newest": hit(SEQUENCE, "desc", list(LIFE_NAMES)),
         "claimed": {
             "filter": {"exists": {"field": "logship.worker.slot"}},
-            "aggs": {"hit": hit(SEQUENCE, "desc", list(WHO))},
+            "aggs": {"hit": hit(SEQUENCE, "desc", list(LIFE_NAMES))},
         },
-        "beat": {"filter": {"terms": {"event.action": list(BEATS)}}, "aggs": {"hit": hit(SEQUENCE, "desc", True)}},
+        "beat": {"filter": {"terms": {"event.action": list(BEAT_ACTIONS)}}, "aggs": {"hit": hit(SEQUENCE, "desc", True)}},
     }
     lives = {"terms": {"field": LIFE, "size": len(names)}, "aggs": inner}
     told = ask({"size": 0, "query": {"terms": {LIFE: names}}, "aggs": {"lives": lives}})
@@ -81,7 +79,7 @@ def _life(ask: Ask, bucket: Body, as_record: Callable[[Body], Record]) -> Incarn
         last_ns=int(_hit(bucket["last"])["sort"][0]),
         stored=stored,
         last_beat=beat,
-        ended=None if action == BEATS[0] else action,
+        ended=None if action == BEAT_ACTIONS[0] else action,
         duplicates=rows - sum(high - low + 1 for low, high in stored),
     )
 

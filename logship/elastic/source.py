@@ -24,7 +24,7 @@ from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search import dsl
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal, existing
-from logship.search.meaning import KIND_OF, MAPS, Target, targets, unknown_field, unknown_names
+from logship.search.meaning import KIND_OF, MAPS, Target, columns_of, targets, unknown_field, unknown_names
 from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
 from logship.search.times import from_rfc3339, rfc3339
 from logship.settings import Settings
@@ -69,7 +69,7 @@ class ElasticSource:
         if page.greatest:
             where = {"bool": {"filter": [where, {"exists": {"field": page.greatest}}]}}
         body: Body = {"query": where, "sort": [*first, {"event.id": way}], "track_total_hits": False}
-        chosen = ["@timestamp", *_columns(page)] if page.columns else []
+        chosen = ["@timestamp", *columns_of(page.columns)] if page.columns else []
         if chosen:
             body["_source"] = chosen
         records: list[Record] = []
@@ -316,15 +316,6 @@ def _asks_for_labels(where: Node | None) -> bool:
         case And(parts) | Or(parts):
             return any(map(_asks_for_labels, parts))
     return False
-
-
-def _columns(page: Page) -> list[str]:
-    names = dict.fromkeys(page.columns)
-    for name in page.columns:
-        if name not in KIND_OF and name not in MAPS:
-            del names[name]
-            names |= dict.fromkeys(MAPS)
-    return [name for name in names if name != "@timestamp"] or ["message"]
 
 
 def _text(key: Mapping[str, Any], prefix: str) -> str:

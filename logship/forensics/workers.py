@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from logship.forensics.beats import dropped, number, state
 from logship.search import kql
 from logship.search.query import Incarnation, Query, Source
+from logship.search.views import FAILED, SERVED
 
 # A host has tens of workers; a store that collects from many has thousands of nodes.
 NODES_LIMIT = 10_000
-REQUESTS = 'event.dataset: "logship.request" and not event.action: "ws-open"'
-ERRORS = "http.response.status_code >= 500 or event.outcome: failure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,8 @@ def workers(source: Source, since_ns: int, until_ns: int) -> list[WorkerRow]:
     for life in source.incarnations(span):
         if life.node:
             nodes[life.node].append(life)
-    times = {stat.key: stat for stat in source.stats(_within(span, REQUESTS), "event.duration", "service.node.name")}
-    failed = source.top(_within(span, f"({REQUESTS}) and ({ERRORS})"), "service.node.name", NODES_LIMIT)
+    times = {stat.key: stat for stat in source.stats(_within(span, SERVED), "event.duration", "service.node.name")}
+    failed = source.top(_within(span, f"{SERVED} and {FAILED}"), "service.node.name", NODES_LIMIT)
     wrong = {node.value: node.events for node in failed}
     total = sum(stat.count for stat in times.values())
     rows = []

@@ -10,7 +10,7 @@ import difflib
 import ipaddress
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -158,6 +158,15 @@ def targets(name: Value) -> tuple[Target, ...]:
     whole = like_regex(name.parts)
     found = tuple(Target(field, kind) for field, kind in KIND_OF.items() if whole.fullmatch(field))
     return found if found and name.parts[0] else found + _labels("", (_label_key(name.parts[0]), *name.parts[1:]))
+
+
+def columns_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the fields that hold these, the time left out; a label is in one of two maps."""
+    held = dict.fromkeys(names)
+    for name in [one for one in held if one not in KIND_OF and one not in MAPS]:
+        del held[name]
+        held |= dict.fromkeys(MAPS)
+    return tuple(name for name in held if name != "@timestamp") or ("message",)
 
 
 def unknown_names(node: Node | None) -> Iterator[Text]:

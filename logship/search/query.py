@@ -12,6 +12,9 @@ Record: TypeAlias = dict[str, Any]
 
 # What tells one worker from others, the first that an event has.
 WORKER_NAMES = ("service.node.name", "service.ephemeral_id", "service.name")
+# What a life says of itself in each of its events, and the events that count those before them; only the first goes on.
+LIFE_NAMES = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
+BEAT_ACTIONS = ("worker-heartbeat", "worker-closed", "worker-lost", "worker-ended")
 NO_KEY = ""  # the key of rows that have no such field, in tallies and stats
 
 

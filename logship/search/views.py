@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 
 from logship.event.fields import DROP_REASONS
 from logship.search import kql
-from logship.search.query import Bucket, Page, Query, Rows, Share, Source, Stat
+from logship.search.query import BEAT_ACTIONS, Bucket, Page, Query, Rows, Share, Source, Stat
 
 Shape: TypeAlias = Literal["rows", "counts", "values", "numbers"]
 Answer: TypeAlias = Rows | list[Bucket] | list[Share] | list[Stat]
 
 SERVED = 'event.dataset: "logship.request" and not event.action: "ws-open"'
 FAILED = "(http.response.status_code >= 500 or event.outcome: failure)"
-BEATS = 'event.action: ("worker-heartbeat" or "worker-closed" or "worker-lost" or "worker-ended")'
+BEATS = "event.action: (" + " or ".join(f'"{action}"' for action in BEAT_ACTIONS) + ")"
 NODE, LIFE, ROUTE = "service.node.name", "service.ephemeral_id", "http.route"
 STATUS, DURATION = "http.response.status_code", "event.duration"
 TOLD_OF_REQUEST = (

@@ -10,8 +10,21 @@ from typing import Any
 
 from logship.errors import QuestionError
 from logship.search import kql, sql
-from logship.search.meaning import KIND_OF, MAPS, unknown_field, unknown_names
-from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
+from logship.search.meaning import KIND_OF, columns_of, unknown_field, unknown_names
+from logship.search.query import (
+    BEAT_ACTIONS,
+    LIFE_NAMES,
+    Bucket,
+    FieldCount,
+    Incarnation,
+    Page,
+    Query,
+    Record,
+    Rows,
+    Share,
+    Stat,
+    around,
+)
 from logship.search.ranges import size
 from logship.search.sql import Sql, Value
 from logship.store import ids
@@ -28,7 +41,6 @@ ROWS_AT_ONCE = 10_000
 KNOWN_BEATS = 4_000  # of about 2 KB
 # Each file that is open needs some 2 MB; a page by greatest number may lie in a hundred of them.
 FILES_AT_ONCE = 16
-_BEATS = ["worker-heartbeat", "worker-closed", "worker-lost", "worker-ended"]
 _LIFE = '"service.ephemeral_id"'
 
 _Key = tuple[int | float, int]  # nanoseconds or the number that is ordered by, position
@@ -61,7 +73,7 @@ class Reader:
         self._asker.close()
 
     def search(self, query: Query, page: Page) -> Rows:
-        order, names = _Order.of(page), _columns(page)
+        order, names = _Order.of(page), columns_of(page.columns) if page.columns else ()
 
         def answer(look: Look) -> Rows:
             keys = _keys(look, look.condition(query), order, query)
@@ -293,28 +305,25 @@ def _incarnations(look: Look, query: Query) -> list[Incarnation]:
     names = {name for (name,) in chosen if name in held}
     beats = _newest_beats(look, _Places(segments, sealed, names), names)
     # A beat says whose it is, unless its process never claimed a slot.
-    who = {life: [beat.get(name) for name in _WHO] for life, beat in beats.items() if _WHO[1] in beat}
+    who = {life: [beat.get(name) for name in LIFE_NAMES] for life, beat in beats.items() if LIFE_NAMES[1] in beat}
     if others := names - who.keys():
         near = look.relation(_Places(segments, sealed, others).next({}))
-        newest = ", ".join(f'arg_max("{name}", "event.sequence")' for name in _WHO)
+        newest = ", ".join(f'arg_max("{name}", "event.sequence")' for name in LIFE_NAMES)
         text = f"SELECT {_LIFE}, {newest} FROM ({near}) WHERE list_contains(?, {_LIFE}) GROUP BY 1"
         who |= {life: rest for life, *rest in look.all(text, sorted(others))}
     found = []
     for life in names:
-        service, node, slot, generation, pid = who.get(life, (None,) * len(_WHO))
+        service, node, slot, generation, pid = who.get(life, (None,) * len(LIFE_NAMES))
         beat, stored = beats.get(life), held[life]
         action = beat["event.action"] if beat else None
         found.append(
             Incarnation(
                 id=life, service=service or "", node=node or "", slot=slot, generation=generation, pid=pid,
                 first_ns=stored.first_ns, last_ns=stored.last_ns, stored=stored.ranges, last_beat=beat,
-                ended=None if action == _BEATS[0] else action, duplicates=stored.rows - size(stored.ranges),
+                ended=None if action == BEAT_ACTIONS[0] else action, duplicates=stored.rows - size(stored.ranges),
             )
         )  # fmt: skip
     return sorted(found, key=lambda life: (life.first_ns, life.id))
-
-
-_WHO = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
 
 
 class _Places:
@@ -350,7 +359,7 @@ def _newest_beats(look: Look, places: _Places, names: set[str]) -> dict[str, Rec
             f'SELECT {_LIFE}, max("event.sequence"), arg_max(_n, "event.sequence") FROM ({rows})'
             f' WHERE list_contains(?, "event.action") AND list_contains(?, {_LIFE}) AND "event.sequence" IS NOT NULL GROUP BY 1'
         )
-        for life, sequence, position in look.all(text, _BEATS, sorted(names)):
+        for life, sequence, position in look.all(text, list(BEAT_ACTIONS), sorted(names)):
             newest[life] = max(newest.get(life, (-1, 0)), (sequence, position))
         segments = places.next({life: sequence for life, (sequence, _) in newest.items()})
         rows = look.relation(segments, []) if segments else None
@@ -372,16 +381,6 @@ def _start(every_ns: int | None) -> str:
     if every_ns < 1:
         raise QuestionError(f"buckets of {every_ns} ns are impossible; write 1s, 1m or 1h")
     return f'(epoch_ns("@timestamp") // {int(every_ns)} * {int(every_ns)})'
-
-
-def _columns(page: Page) -> tuple[str, ...]:
-    """The columns of a page, none for all; a label is in the two maps."""
-    names = dict.fromkeys(page.columns)
-    for name in page.columns:
-        if name not in KIND_OF and name not in MAPS:
-            del names[name]
-            names |= dict.fromkeys(MAPS)
-    return tuple(name for name in names if name != "@timestamp") or (("message",) if page.columns else ())
 
 
 def _key(text: str) -> _Key:
