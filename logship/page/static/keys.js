@@ -40,6 +40,12 @@ const KEYS = [
   ],
 ];
 
+/** Whether a key is meant for us: nobody took it, it is no shortcut of the browser, and no dialog is open. @param {KeyboardEvent} event */
+export function isCommand(event) {
+  const shortcut = event.ctrlKey || event.metaKey || event.altKey;
+  return !event.defaultPrevented && !shortcut && !document.querySelector("dialog[open]");
+}
+
 /** @param {{close: () => void}} given */
 export function Keys({ close }) {
   const box = useRef(/** @type {any} */ (null));

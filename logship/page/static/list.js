@@ -4,6 +4,7 @@ import { Component } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { Copy, requestAddress, Status, Text, When, workerAddress } from "./parts.js";
 import { go, here, href, patch, usePlace, zoneOf } from "./url.js";
+import { isCommand } from "./keys.js";
 import { is, narrowed } from "./kql.js";
 import { msOf, nsBetween, stamp, zoneWords } from "./time.js";
 import * as words from "./words.js";
@@ -155,15 +156,7 @@ export function useListKeys(box, ids, stop, setFocused, events) {
   useEffect(() => {
     const key = (/** @type {KeyboardEvent} */ event) => {
       const target = /** @type {HTMLElement} */ (event.target);
-      if (
-        event.defaultPrevented ||
-        event.ctrlKey ||
-        event.metaKey ||
-        event.altKey ||
-        target.matches("input, textarea, select, [role=slider]") ||
-        document.querySelector("dialog[open]")
-      )
-        return;
+      if (!isCommand(event) || target.matches("input, textarea, select, [role=slider]")) return;
       const now = ids.indexOf(stop),
         inside = box.current?.contains(target);
       if (event.key === "j" || event.key === "k") {

@@ -8,7 +8,7 @@ import { copy, Notice } from "./parts.js";
 import { exactly, go, here, href, patch, permanent, toggleLive, usePlace, useWindow, windowOf, zoneOf } from "./url.js";
 import { fromInput, range, spanOf, spanWords, toInput, zoneWords } from "./time.js";
 import * as words from "./words.js";
-import { Keys } from "./keys.js";
+import { isCommand, Keys } from "./keys.js";
 
 // A view is loaded when somebody goes there; the server names the first one in the page's head.
 /** @type {Record<string, () => Promise<any>>} */
@@ -225,14 +225,7 @@ function useKeys(setHelp, setToast) {
   useEffect(() => {
     const key = (/** @type {KeyboardEvent} */ event) => {
       const target = /** @type {HTMLElement} */ (event.target);
-      if (
-        event.defaultPrevented ||
-        event.ctrlKey ||
-        event.metaKey ||
-        event.altKey ||
-        document.querySelector("dialog[open]")
-      )
-        return;
+      if (!isCommand(event)) return;
       const typing = target.matches("input, textarea, select, [contenteditable]");
       if (typing) {
         if (event.key === "Escape") {

@@ -5,6 +5,7 @@ import { Component } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { address } from "./api.js";
 import { Box } from "./box.js";
+import { isCommand } from "./keys.js";
 import { Row } from "./list.js";
 import { Notice, useTitle } from "./parts.js";
 import { go, here, href, patch, usePlace, zoneOf } from "./url.js";
@@ -187,15 +188,7 @@ export function View() {
   useEffect(() => {
     const key = (/** @type {KeyboardEvent} */ event) => {
       const target = /** @type {HTMLElement} */ (event.target);
-      if (
-        event.defaultPrevented ||
-        event.ctrlKey ||
-        event.metaKey ||
-        event.altKey ||
-        target.matches("input, textarea, select, button, summary, a") ||
-        document.querySelector("dialog[open]")
-      )
-        return;
+      if (!isCommand(event) || target.matches("input, textarea, select, button, summary, a")) return;
       if (event.key === " ") {
         event.preventDefault();
         pause();
