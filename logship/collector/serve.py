@@ -15,6 +15,7 @@ from logship.errors import SettingsError
 from logship.settings import Settings, host_and_port
 from logship.store.store import Appended, Store
 from logship.wire.entries import Entries, Limits
+from logship.wire.handshake import distinct_hostname
 
 # Half frames of all senders together; beyond it the largest is given up, so that the others can go on.
 HALF_FRAME_BYTES = 64 * 2**20
@@ -130,4 +131,4 @@ def terms(settings: Settings) -> Terms:
         users = {settings.collector_user: settings.collector_password}
         if not settings.collector_shared_key:
             raise SettingsError("collector_user needs collector_shared_key: the handshake begins with the key")
-    return Terms(Limits(), settings.collector_shared_key, users, socket.gethostname())
+    return Terms(Limits(), settings.collector_shared_key, users, distinct_hostname(socket.gethostname()))

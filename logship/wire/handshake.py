@@ -6,7 +6,12 @@
 
 hex is sha512 of the parts end to end. Nonce and salts are raw bytes to Fluent Bit (under a text head) and to fluentd
 (under a bin head); both are read here. Ours are 16 ASCII characters under a text head, because Fluent Bit closes the
-connection on a bin in a PING, and because every client can read them. Source: Forward Protocol v1, fw_prot.c."""
+connection on a bin in a PING, and because every client can read them. Source: Forward Protocol v1, fw_prot.c.
+
+PING and PONG hold the same hash of the same parts; only the host name in it tells the two sides apart. An agent that
+does not know the key could therefore return a client's own name and digest. So each side uses a host name of its own
+(`distinct_hostname`), and a client refuses a PONG with its own name, as fluentd does. The handshake neither encrypts
+nor prevents an agent from relaying it to the real one: use tls:// where others can listen or take the address."""
 
 import binascii
 import hashlib
@@ -57,6 +62,11 @@ def new_salt() -> bytes:
     return binascii.b2a_base64(os.urandom(12), newline=False)
 
 
+def distinct_hostname(hostname: str) -> str:
+    """Return `hostname` with 32 random bits, so that two sides on one machine never have the same name."""
+    return f"{hostname}-{os.urandom(4).hex()}"
+
+
 def parse_hello(data: bytes) -> Hello | None:
     """Return the agent's HELO, or None while it is not all here. WireError if `data` is, or becomes, anything else."""
     message, rest = _message(data, b"HELO")
@@ -79,9 +89,11 @@ def ping(hello: Hello, credentials: Credentials, hostname: str, salt: bytes) -> 
     return b"\x96" + b"".join(map(_text, (b"PING", host, salt, proof, user, password)))
 
 
-def check_pong(data: bytes, hello: Hello, credentials: Credentials, salt: bytes) -> bool:
-    """Return whether the agent's PONG is all here and in order. HandshakeRefused if it says no, or if the agent itself
-    does not know the shared key; WireError if `data` is no PONG."""
+def check_pong(data: bytes, hello: Hello, credentials: Credentials, salt: bytes, hostname: str) -> bool:
+    """Return whether the agent's PONG is complete and proves that the agent knows the shared key.
+
+    `salt` and `hostname`: those of our PING. HandshakeRefused if the agent refuses us, if its digest is wrong, or if it
+    returned our own host name; WireError if `data` is not a PONG."""
     message, rest = _message(data, b"PONG")
     if message is None:
         return False
@@ -93,10 +105,15 @@ def check_pong(data: bytes, hello: Hello, credentials: Credentials, salt: bytes)
     host, proof = message[3:5] if len(message) >= 5 else (b"", b"")
     if not isinstance(host, bytes) or not isinstance(proof, bytes):
         raise WireError("the agent's PONG holds no host name and digest")
+    if host == hostname.encode():
+        raise HandshakeRefused(
+            "the agent returned our own host name and digest instead of proving that it knows the shared key; "
+            "check which process listens at LOGSHIP_AGENT"
+        )
     if not hmac.compare_digest(proof, _digest(salt, host, hello.nonce, credentials.key.encode())):
         raise HandshakeRefused(
             "the agent accepted us but does not know the shared key itself; "
-            "check LOGSHIP_AGENT_SHARED_KEY and who listens at LOGSHIP_AGENT"
+            "check LOGSHIP_AGENT_SHARED_KEY and which process listens at LOGSHIP_AGENT"
         )
     return True
 
@@ -107,7 +124,7 @@ class ClientHandshake:
     def __init__(self, credentials: Credentials, hostname: str) -> None:
         self.done = False
         self._credentials = credentials
-        self._hostname = hostname
+        self._hostname = distinct_hostname(hostname)
         self._salt = new_salt()
         self._hello: Hello | None = None
         self._held = b""
@@ -118,7 +135,7 @@ class ClientHandshake:
             raise ValueError("the handshake is done; what comes now are acknowledgements")
         self._held += data
         if self._hello is not None:
-            self.done = check_pong(self._held, self._hello, self._credentials, self._salt)
+            self.done = check_pong(self._held, self._hello, self._credentials, self._salt, self._hostname)
             return b""
         self._hello = parse_hello(self._held)
         if self._hello is None:

@@ -67,6 +67,36 @@ def test_an_agent_that_does_not_know_the_key_itself_is_refused() -> None:
     assert not client.done
 
 
+def returned(sent: bytes, hostname: object = None) -> bytes:
+    """A PONG with the host name and digest of a PING: what an agent without the key can send."""
+    _, own_name, _, digest, *_ = msgpack.unpackb(sent)
+    pong: bytes = msgpack.packb(["PONG", True, "", own_name if hostname is None else hostname, digest])
+    return pong
+
+
+@pytest.mark.parametrize("changed", [None, "", "worker", "WORKER"])
+def test_an_agent_that_returns_our_own_digest_is_refused(changed: str | None) -> None:
+    server, client = ServerHandshake("key", {}, "agent"), ClientHandshake(Credentials("key"), "worker")
+    with pytest.raises(HandshakeRefused):
+        client.feed(returned(client.feed(server.greeting), changed))
+    assert not client.done
+
+
+@pytest.mark.parametrize("rest", [[], [""], ["", "agent"], ["", "agent", ""]])
+def test_a_pong_without_a_digest_proves_nothing(rest: list[str]) -> None:
+    server, client = ServerHandshake("key", {}, "agent"), ClientHandshake(Credentials("key"), "worker")
+    client.feed(server.greeting)
+    with pytest.raises(WireError):
+        client.feed(msgpack.packb(["PONG", True, *rest]))
+    assert not client.done
+
+
+def test_a_client_and_an_agent_on_one_machine_accept_each_other() -> None:
+    server, client = ServerHandshake("key", {}, "shop-1"), ClientHandshake(Credentials("key"), "shop-1")
+    client.feed(server.feed(client.feed(server.greeting)))
+    assert client.done
+
+
 def test_frames_behind_the_ping_are_kept() -> None:
     server, client = ServerHandshake("key", {}, "agent"), ClientHandshake(Credentials("key"), "worker")
     server.feed(client.feed(server.greeting) + b"frames")
@@ -117,7 +147,7 @@ def test_a_ping_with_a_raw_salt_is_read_and_answered(use_bin_type: bool) -> None
 @pytest.mark.parametrize("reason", ["user/password mismatch", b"\xff", 5])
 def test_a_short_pong_that_refuses_is_read(reason: object) -> None:
     with pytest.raises(HandshakeRefused, match="refused"):
-        check_pong(msgpack.packb(["PONG", False, reason]), Hello(NONCE, b""), Credentials("key"), b"salt")
+        check_pong(msgpack.packb(["PONG", False, reason]), Hello(NONCE, b""), Credentials("key"), b"salt", "worker")
 
 
 def test_without_users_nobody_is_asked_for_a_password() -> None:

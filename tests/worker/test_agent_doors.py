@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from logship.errors import SettingsError
@@ -46,6 +47,28 @@ def test_with_a_wrong_key_or_user_nothing_leaves_and_the_reason_names_the_settin
     sender.log("one")
     sender.until(lambda: sender.agent.reconnects > 2, a_step_seconds=0.05)
     assert "LOGSHIP_AGENT_SHARED_KEY" in sender.agent.trouble
+    assert (far.got, sender.pending) == ([], 1)
+
+
+class Reflecting(ServerHandshake):
+    """An agent that does not know the key and returns the client's own host name and digest."""
+
+    def __init__(self) -> None:
+        super().__init__("another key", {}, "far")
+
+    def feed(self, data: bytes) -> bytes:
+        self.done = True
+        _, hostname, _, digest, *_ = msgpack.unpackb(data)
+        pong: bytes = msgpack.packb(["PONG", True, "", hostname, digest])
+        return pong
+
+
+def test_an_agent_that_returns_our_own_digest_gets_no_event(sending: Make) -> None:
+    far = FarAgent(handshake=Reflecting)
+    sender = sending(far, agent_shared_key="the key")
+    sender.log("one")
+    sender.until(lambda: sender.agent.reconnects > 2, a_step_seconds=0.05)
+    assert "our own host name and digest" in sender.agent.trouble
     assert (far.got, sender.pending) == ([], 1)
 
 
