@@ -82,7 +82,7 @@ class Journal:
                 locks.release(making / "lock")
             raise
         self.cells = self.identity.cells
-        self.limit_segments = max(2, limit_bytes // segment.SIZE_BYTES)
+        self.limit(limit_bytes)
         self._lock = threading.RLock()
         self._acquire = self._lock.acquire
         self._release = self._lock.release
@@ -101,6 +101,10 @@ class Journal:
             making.rename(self.directory)
             locks.renamed(making / "lock", self.directory / "lock")
             self._current.path = self.directory / segment.file_name(1)
+
+    def limit(self, limit_bytes: int) -> None:
+        """Set how much the journal may hold from now on. What it holds already stays."""
+        self.limit_segments = max(2, limit_bytes // segment.SIZE_BYTES)
 
     # The request path.
 

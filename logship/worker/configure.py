@@ -17,7 +17,7 @@ from logship.errors import StateUnusable
 from logship.event.build import Worker
 from logship.settings import Settings, load, no_color
 from logship.state import home
-from logship.state.identity import Cell, Facts
+from logship.state.identity import Facts
 from logship.state.journal import Journal
 from logship.wire.address import parse_address
 from logship.worker import hooks, logs
@@ -28,6 +28,18 @@ from logship.worker.line import Heartbeat, Line, SlotWatch
 from logship.worker.shipper import Chore, Console, Outlet, Shipper, Sink, json_line, pretty_line
 
 TERMINATED_SECONDS = 0.5
+# Settings that the shipping thread was made with: when one of them changes, it is made again.
+OF_THE_SHIPPER = (
+    "agent",
+    "agent_shared_key",
+    "agent_user",
+    "agent_password",
+    "agent_ca_file",
+    "ack_timeout_seconds",
+    "heartbeat_seconds",
+    "console",
+    "mute_access",
+)
 
 _logger = logging.getLogger("logship")
 _settings: Settings | None = None
@@ -38,8 +50,10 @@ _guard = threading.Lock()
 def configure(**arguments: object) -> Settings:
     """Take hold of this process's logging and return the settings in force: arguments > `LOGSHIP_*` > defaults.
 
-    Idempotent: a second call with other arguments changes the line that is there. SettingsError names the nearest
-    setting when one is unknown. It opens nothing: the journal is made with the first event, in the process that logs it."""
+    May be called again at any time: all settings of the last call hold for events and requests that come later, and
+    what that call does not give falls back to `LOGSHIP_*` and defaults. Only the journal's place (`state_dir`) and the
+    slot that a serving worker has claimed (`workers`) stay. SettingsError names the nearest setting when one is unknown.
+    It opens nothing: the journal is made with the first event, in the process that logs it."""
     global _settings
     settings = load(arguments)
     if settings.agent not in {"stdout", "console", "off"} and not settings.agent.startswith("file:"):
@@ -210,10 +224,10 @@ class Off:
 
 
 def _apply(line: Line, settings: Settings) -> None:
-    """Another configure call in a process that has logged already: the journal stays, what it says and where it goes changes."""
-    other_agent = line.settings.agent != settings.agent
+    """Apply another `configure` call in a process that has logged already. The journal stays; everything else changes."""
+    before = line.settings
     line.change(settings)
-    if other_agent or line.journal.cells[Cell.ACKNOWLEDGED] == 0:
+    if any(getattr(before, name) != getattr(settings, name) for name in OF_THE_SHIPPER):
         if line.shipper is not None:
             line.shipper.end()
         state = line.journal.directory.parent.parent if line.journal.directory is not None else None

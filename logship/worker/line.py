@@ -80,6 +80,8 @@ class Line:
         self._serving_lock = threading.Lock()
         self.heads: dict[Any, Any] = {}
         self.clients: dict[Any, tuple[bytes, int]] = {}
+        # RequestLog's: what the settings mean for each request. None: they have changed, and it is made again.
+        self.plan: Any = None
         self._share(worker)
 
     def _share(self, worker: build.Worker) -> None:
@@ -138,6 +140,7 @@ class Line:
     def change(self, settings: Settings) -> None:
         """Carry other settings from now on; what was journalled stays as it was."""
         self.settings = settings
+        self.journal.limit(settings.journal_limit_bytes)
         self.redactor = Redactor(settings.redact_names)
         instance = settings.instance or self.worker.instance
         facts = self.journal.identity.facts
@@ -160,6 +163,7 @@ class Line:
                 instance=instance,
             )
         )
+        self.plan = None
 
     def play(self, part: str) -> None:
         """Carry another role from now on."""

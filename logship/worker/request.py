@@ -16,6 +16,7 @@ from logship.event.account import MESSAGE_KEY, NUMBER_KEYS, REQUEST_ID_KEYS, TEX
 from logship.event.entry import HEAD_START, MAP16
 from logship.event.entry import head as entry_head
 from logship.event.failure import error_fields
+from logship.settings import Settings
 from logship.state.identity import Cell
 from logship.state.inflight import CELL
 from logship.worker import hooks
@@ -51,7 +52,7 @@ _write_cell = CELL.pack_into
 
 
 class Plan:
-    """What the settings mean for each request, worked out once a line."""
+    """What the settings mean for each request. Made with the first request after `configure`, and never changed."""
 
     __slots__ = (
         "allowed",
@@ -62,13 +63,14 @@ class Plan:
         "paths",
         "prefixes",
         "samples",
+        "settings",
         "slow_ns",
         "wanted",
     )
 
-    def __init__(self, line: Line) -> None:
-        settings = line.settings
+    def __init__(self, line: Line, settings: Settings) -> None:
         self.line = line
+        self.settings = settings
         self.id_header = settings.request_id_header.lower().encode("latin-1")
         self.headers = frozenset(name.lower().encode("latin-1") for name in settings.allow_headers)
         self.allowed = bool(settings.allow_headers or settings.allow_query or settings.allow_cookies)
@@ -82,12 +84,8 @@ class Plan:
         self.paths: dict[str, account.Path] = {}
 
 
-_plan: Plan | None = None
-
-
 def _plan_now(scope: Scope | None) -> Plan | None:
     """The plan for this process's line, serving from now on; None if logship is not configured. Never raises."""
-    global _plan
     try:
         line = lines.current()
         if line is None:
@@ -95,11 +93,13 @@ def _plan_now(scope: Scope | None) -> Plan | None:
         if line.serving is None:
             line.serve(hooks.serving(scope))
             hooks.watch_loop(line)
-        if _plan is None or _plan.line is not line:
-            _random.seed()
-            _ids.clear()
-            _plan = Plan(line)
-        return _plan
+        _random.seed()
+        _ids.clear()
+        while True:
+            settings = line.settings
+            plan = line.plan = Plan(line, settings)
+            if line.settings is settings:  # else another thread has called `configure` in the meantime
+                return plan
     except Exception as error:
         hooks.complain(error)
         return None
@@ -134,8 +134,9 @@ class RequestLog:
         kind = scope["type"]
         if MARK in scope:
             return await self.app(scope, receive, send)
-        plan = _plan
-        if plan is None or plan.line is not lines._line:
+        current_line = lines._line
+        plan = None if current_line is None else current_line.plan
+        if plan is None:
             plan = _plan_now(scope if kind != "lifespan" else None)
             if plan is None:
                 return await self.app(scope, receive, send)
@@ -317,7 +318,7 @@ def _kept(plan: Plan, probe: bool, status: int, failure: BaseException | None, s
     if probe:
         plan.line.journal.cells[Cell.PROBES] += 1
         return False
-    if plan.samples and not slow and _random.random() >= plan.line.settings.sample_ratio:
+    if plan.samples and not slow and _random.random() >= plan.settings.sample_ratio:
         plan.line.journal.cells[Cell.SAMPLED_OUT] += 1
         return False
     return True
@@ -336,7 +337,7 @@ def _extra(
         with contextlib.suppress(Exception):
             setattr(failure, ACCOUNTED, True)
     if plan.allowed:
-        settings = line.settings
+        settings = plan.settings
         query = account.allowed_query(
             scope.get("query_string", b""), dict.fromkeys(settings.allow_query), line.redactor
         )
@@ -350,7 +351,7 @@ def _extra(
 
 def _allowed_values(plan: Plan, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     redactor = plan.line.redactor
-    cookies = plan.line.settings.allow_cookies
+    cookies = plan.settings.allow_cookies
     labels = {}
     for name, value in headers:
         if name in plan.headers:
