@@ -25,7 +25,9 @@ from logship.worker import line as lines
 from logship.worker.agent import ForwardAgent
 from logship.worker.feed import Feed, Orphans, OwnFeed, Refused
 from logship.worker.line import Heartbeat, Line, SlotWatch
-from logship.worker.shipper import Chore, Console, Outlet, Shipper, Sink, json_line, pretty_line
+from logship.worker.render import json_line, pretty_line
+from logship.worker.shipper import Chore, Outlet, Shipper
+from logship.worker.sinks import Console, Sink
 
 TERMINATED_SECONDS = 0.5
 # Settings that the shipping thread was made with: when one of them changes, it is made again.

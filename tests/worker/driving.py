@@ -11,7 +11,7 @@ import structlog
 
 import logship
 from logship.state import segment
-from logship.worker import configure, line, logs, shipper
+from logship.worker import configure, line, logs, render
 
 Message = MutableMapping[str, Any]
 Event = dict[str, Any]
@@ -35,7 +35,7 @@ class Desk:
         directory = self.line().journal.directory
         assert directory is not None
         parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
-        return [shipper.unpack(record)[1] for records in parts for record in records]
+        return [render.unpack(record)[1] for records in parts for record in records]
 
     def requests(self) -> list[Event]:
         """The request and websocket events."""

@@ -1,5 +1,6 @@
 """In the agent's place: JSON lines on stdout or in a file, pretty lines on a terminal, and nobody who reads them."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import orjson
 import pytest
 
 from logship.event import entry
+from logship.worker import sinks
 from logship.worker.line import Line
-from logship.worker.shipper import json_line, pretty_line
+from logship.worker.render import json_line, pretty_line
 from tests.worker.lines import ROOT, log, run, the_shipper
 from tests.worker.serving import until
 
@@ -179,3 +181,116 @@ def test_a_console_that_is_closed_does_not_keep_a_worker_from_starting(tmp_path:
         tmp_path,
     )
     assert b"one" in out.read_bytes()
+
+
+# A file that is rotated, deleted, or in a directory that comes and goes.
+
+
+def messages(*paths: Path) -> list[str]:
+    return [orjson.loads(text)["message"] for path in paths for text in path.read_bytes().splitlines()]
+
+
+def test_a_rotated_file_is_left_and_no_line_is_lost(a_line: Make, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    line = a_line(f"file:{path}")
+    for number in range(60):
+        log(line, f"event {number}")
+        if number % 3 == 2:
+            assert the_shipper(line).flush(20)
+        if number % 10 == 9:  # as logrotate does, in the middle of what is being written
+            path.rename(tmp_path / f"out.jsonl.{number}")
+    log(line, "last")
+    assert the_shipper(line).flush(20)
+    assert "last" in messages(path)
+    rotated = [tmp_path / f"out.jsonl.{number}" for number in range(9, 60, 10)]
+    assert messages(*rotated, path) == [*(f"event {number}" for number in range(60)), "last"]
+
+
+def test_a_deleted_file_is_made_again(a_line: Make, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    line = a_line(f"file:{path}")
+    log(line, "before")
+    assert the_shipper(line).flush(20)
+    path.unlink()
+    log(line, "after")
+    assert the_shipper(line).flush(20)
+    assert messages(path) == ["after"]
+
+
+def test_a_file_that_is_deleted_while_it_is_written_costs_no_line(
+    a_line: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.jsonl"
+    line = a_line(f"file:{path}")
+    log(line, "before")
+    assert the_shipper(line).flush(20)
+    write, deletions = sinks.Pipe.write, iter([path.unlink])
+
+    def deleted_before(pipe: sinks.Pipe, data: memoryview) -> int:
+        for delete in deletions:  # after the path was looked at, before the bytes are in the file
+            delete()
+        return write(pipe, data)
+
+    monkeypatch.setattr(sinks.Pipe, "write", deleted_before)
+    log(line, "one")
+    assert the_shipper(line).flush(20)
+    assert messages(path) == ["one"]
+
+
+def test_while_the_directory_is_away_events_stay_in_the_journal_and_it_is_said_once(
+    a_line: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, away = tmp_path / "logs", tmp_path / "away"
+    folder.mkdir()
+    path = folder / "out.jsonl"
+    line = a_line(f"file:{path}")
+    log(line, "before")
+    assert the_shipper(line).flush(20)
+    folder.rename(away)
+    log(line, "meanwhile")
+    until(lambda: the_shipper(line).outlet.trouble, "the trouble")
+    assert not the_shipper(line).flush(0.1)
+    assert line.journal.pending_events() == 1
+    folder.mkdir()
+    assert the_shipper(line).flush(20)
+    assert (messages(away / "out.jsonl"), messages(path)) == (["before"], ["meanwhile"])
+    until(lambda: len(caplog.records) == 2, "both sentences")
+    first, second = [record.message for record in caplog.records]
+    assert f"cannot be written to {path} (No such file or directory)" in first
+    assert f"written to {path} again" in second
+
+
+def test_a_line_that_a_full_disk_cut_is_written_again_whole(
+    a_line: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.jsonl"
+    line = a_line(f"file:{path}")
+    write, times = os.write, iter(range(100))
+
+    def nearly_full(descriptor: int, data: bytes) -> int:
+        if not path.exists() or os.fstat(descriptor).st_ino != path.stat().st_ino:
+            return write(descriptor, data)
+        match next(times):
+            case 0:
+                return write(descriptor, data[:20])
+            case 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", nearly_full)
+    log(line, "one", "two")
+    assert the_shipper(line).flush(20)
+    whole = [orjson.loads(text)["message"] for text in path.read_bytes().splitlines() if text.endswith(b"}")]
+    assert whole == ["one", "two"]
+
+
+def test_a_fifo_that_nobody_reads_yet_does_not_hold_up_the_thread(a_line: Make, tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    line = a_line(f"file:{path}")
+    log(line, "one")
+    until(lambda: the_shipper(line).outlet.trouble, "the trouble")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert the_shipper(line).flush(20)
+    assert orjson.loads(os.read(reader, 65536))["message"] == "one"
+    os.close(reader)

@@ -1,0 +1,56 @@
+"""One event as text: a line of JSON, or a line for a person at a terminal."""
+
+import time
+from typing import Any
+
+import orjson
+import ormsgpack
+
+from logship.event import build
+from logship.worker.logs import SERVER_LOGGERS
+
+
+def unpack(record: bytes) -> tuple[int, dict[str, Any]]:
+    """(time in ns, fields) of one entry."""
+    time_ns, fields = ormsgpack.unpackb(record, ext_hook=_event_time, option=ormsgpack.OPT_NON_STR_KEYS)
+    return time_ns, fields
+
+
+def _event_time(tag: int, data: bytes) -> int:
+    return int.from_bytes(data[:4], "big") * 1_000_000_000 + int.from_bytes(data[4:8], "big")
+
+
+def json_line(record: bytes) -> bytes:
+    """One event as a line of JSON, `@timestamp` first."""
+    time_ns, fields = unpack(record)
+    return orjson.dumps({"@timestamp": build.time_text(time_ns), **fields}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+_COLORS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
+
+
+def pretty_line(record: bytes, color: bool) -> bytes:
+    """One event for a person: local time, level, worker, message, the application's own fields, the stack trace."""
+    time_ns, fields = unpack(record)
+    if fields.get("event.action") == "worker-heartbeat" or fields.get("log.logger") in SERVER_LOGGERS:
+        return b""  # the server's own lines are on stderr already
+    clock = time.strftime("%H:%M:%S", time.localtime(time_ns // 1_000_000_000))
+    level = str(fields.get("log.level", "info"))
+    slot = fields.get("logship.worker.slot")
+    own = {**(fields.get("labels") or {}), **(fields.get("numeric_labels") or {})}
+    words = _printable("".join(f"  {name}={value}" for name, value in own.items()))
+    shown, worker = f"{level:<8}", f"w{slot}" if slot is not None else "--"
+    if color:
+        shown, words = f"\x1b[{_COLORS.get(level, '0')}m{shown}\x1b[0m", f"\x1b[2m{words}\x1b[0m" if words else ""
+    message = _printable(str(fields.get("message", "")))
+    line = f"{clock}.{time_ns // 1_000_000 % 1000:03d} {shown} {worker:<3} {message}{words}\n"
+    stack = str(fields.get("error.stack_trace", "")).splitlines()
+    if fields.get("event.dataset") == build.REQUEST:
+        stack = stack[-1:]  # the server has shown the rest
+    line += "".join(f"    {_printable(part)}\n" for part in stack)
+    return line.encode("utf-8", "replace")
+
+
+def _printable(text: str) -> str:
+    """`text` without control characters, which could rewrite a terminal."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
