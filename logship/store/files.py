@@ -168,10 +168,15 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
+def private(path: str | Path, flags: int) -> int:
+    """Open for `open(..., opener=private)`: a file that this makes is of its user alone."""
+    return os.open(path, flags, 0o600)
+
+
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name, then give it its own."""
+    """Write a whole file under a temporary name, then give it its own. Only its user may read it, whatever the umask."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
+    with open(temporary, "wb", opener=private) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

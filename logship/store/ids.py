@@ -1,11 +1,12 @@
 """Which events of ours a store holds: ranges of sequences for each incarnation, and how many rows they have.
 
-A segment's `.ids` file is the JSON object {incarnation: [rows, [[low, high], ...], first ns, last ns]}. It is written
-before its segment gets its name, holds what the segment holds, and is made again from it when it is missing or cannot be
-read.
+A segment's `.ids` file has two lines: `<crc32 of all that follows it> <size and checksum of the segment, or ->`, then the
+JSON object {incarnation: [rows, [[low, high], ...], first ns, last ns]}. It is written before its segment gets its name,
+holds what the segment holds, and is made again from it when it is missing or its checksum is wrong.
 """
 
 import bisect
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import orjson
 from logship.event.entry import parse_event_id
 from logship.search.ranges import Ranges, union
 from logship.store.files import Segment, write_durably
+from logship.store.sums import Sum
 
 # Beyond this a number is no sequence of ours, and DuckDB could not count with it.
 SEQUENCE_LIMIT = 10**18
@@ -78,24 +80,43 @@ def merge(many: Iterable[Ids]) -> Ids:
     }
 
 
-def write(directory: Path, segment: Segment, ids: Ids) -> None:
-    """Make the `.ids` file of `segment`."""
-    write_durably(
-        directory / segment.ids_name,
-        orjson.dumps({name: [held.rows, held.ranges, held.first_ns, held.last_ns] for name, held in ids.items()}),
-    )
+def write(directory: Path, segment: Segment, ids: Ids, segment_sum: Sum | None = None) -> None:
+    """Make the `.ids` file of `segment`; without `segment_sum` the segment's own pages are not protected."""
+    held = orjson.dumps({name: [held.rows, held.ranges, held.first_ns, held.last_ns] for name, held in ids.items()})
+    rest = b"%s\n%s\n" % (str(segment_sum or "-").encode(), held)
+    write_durably(directory / segment.ids_name, b"%08x %s" % (zlib.crc32(rest), rest))
 
 
 def read(directory: Path, segment: Segment) -> Ids | None:
-    """Return what the `.ids` file says, None if there is none that can be read."""
+    """Return what the `.ids` file says, None if there is none that is as it was written."""
+    found = _read(directory, segment)
+    if found is None:
+        return None
     try:
-        found = orjson.loads((directory / segment.ids_name).read_bytes())
         return {
             name: Held(rows, tuple((low, high) for low, high in ranges), first_ns, last_ns)
-            for name, (rows, ranges, first_ns, last_ns) in found.items()
+            for name, (rows, ranges, first_ns, last_ns) in orjson.loads(found[1]).items()
         }
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         return None
+
+
+def read_segment_sum(directory: Path, segment: Segment) -> Sum | None:
+    """Return what the segment's file must be, None if that is not known."""
+    found = _read(directory, segment)
+    return Sum.parse(found[0].decode("ascii", "replace")) if found else None
+
+
+def _read(directory: Path, segment: Segment) -> tuple[bytes, bytes] | None:
+    """The two parts that the checksum covers: the segment's own, and the JSON."""
+    try:
+        crc32, _, rest = (directory / segment.ids_name).read_bytes().partition(b" ")
+    except OSError:
+        return None
+    if crc32 != b"%08x" % zlib.crc32(rest):
+        return None
+    segment_sum, _, held = rest.partition(b"\n")
+    return segment_sum, held
 
 
 def rebuild(connection: duckdb.DuckDBPyConnection, rows: str) -> Ids:

@@ -13,6 +13,7 @@ from logship.store import ids
 from logship.store.files import Listing, Segment, listing, log_name, new_spill, remove_left_spills, sync_directory
 from logship.store.ids import Ids
 from logship.store.schema import as_stored, connect
+from logship.store.sums import Sum
 
 _MAGIC = b"PAR1"
 _MEMORY_LIMIT_BYTES = 256 * 2**20
@@ -130,7 +131,7 @@ def _rebuilt(directory: Path, segment: Segment) -> Ids:
         return {}
     finally:
         connection.close()
-    ids.write(directory, segment, known)
+    ids.write(directory, segment, known, Sum.of(directory / segment.name))
     return known
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from logship.store import ids
 from logship.store.files import Segment
 from logship.store.ids import Fresh, Held, Seen
+from logship.store.sums import Sum
 from tests.store.events import LIFE, OTHER
 
 SEGMENT = Segment(0, 0, 3, 1, 2)
@@ -82,6 +83,21 @@ def test_an_ids_file_holds_what_was_written(tmp_path: Path) -> None:
     known = {LIFE: Held(3, ((1, 2), (5, 5)), 10, 20)}
     ids.write(tmp_path, SEGMENT, known)
     assert ids.read(tmp_path, SEGMENT) == known
+
+
+def test_an_ids_file_with_any_flipped_bit_counts_as_none(tmp_path: Path) -> None:
+    known = {LIFE: Held(2000, ((1, 2000),), 10, 20)}
+    ids.write(tmp_path, SEGMENT, known, Sum(1234, 5678))
+    path = tmp_path / SEGMENT.ids_name
+    written = path.read_bytes()
+    for bit in range(len(written) * 8):
+        flipped = bytearray(written)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert ids.read(tmp_path, SEGMENT) is None
+        assert ids.read_segment_sum(tmp_path, SEGMENT) is None
+    path.write_bytes(written)
+    assert (ids.read(tmp_path, SEGMENT), ids.read_segment_sum(tmp_path, SEGMENT)) == (known, Sum(1234, 5678))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 1}', b'{"a": [1, 2]}', b'{"a": [1, []]}'])
