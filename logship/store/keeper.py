@@ -18,9 +18,19 @@ from pathlib import Path
 
 import duckdb
 
+from logship.errors import StoreError, StoreMissing
 from logship.store import ids
-from logship.store.files import Segment, log_name, new_spill, read_listing, remove_left_spills, sync_directory
+from logship.store.files import (
+    Segment,
+    log_name,
+    new_spill,
+    private,
+    read_listing,
+    remove_left_spills,
+    sync_directory,
+)
 from logship.store.schema import as_stored, connect, quoted, to_store
+from logship.store.sums import Sum
 
 # Small row groups halve the memory of a needle search and cost 2 % of disk.
 ROW_GROUP_ROWS = 24_576
@@ -60,15 +70,21 @@ class Retention:
 class Keeper:
     """Seals what `due` names, oldest first. Answers wait for nothing here: logs can be read until they are sealed.
 
-    `due`: called about every second, returns the full logs; `sealed` is told of each. `failed`: why the last try did
-    not work, or None."""
+    `due`: called about every second, returns the full logs; `sealed` is told of each. `in_place`: whether `directory` is
+    still the one that was opened. `failed`: why the last try did not work, or None."""
 
     def __init__(
-        self, directory: Path, due: Callable[[], list[int]], sealed: Callable[[int], None], retention: Retention
+        self,
+        directory: Path,
+        due: Callable[[], list[int]],
+        sealed: Callable[[int], None],
+        retention: Retention,
+        in_place: Callable[[], bool] = lambda: True,
     ) -> None:
         self.failed: BaseException | None = None
         self.directory, self.stopping = directory, threading.Event()
         self._due, self._sealed, self._retention = due, sealed, retention
+        self.in_place = in_place
         self._done = threading.Condition()
         self._waiting_logs = 0
         self._next_retention = 0.0
@@ -193,9 +209,11 @@ class Keeper:
         None, and it is not there, if they are not as many as are wanted."""
         temporary = self.directory / f"{first:08d}-{last:08d}.tmp"
         try:
+            # DuckDB would make it readable for others; without USE_TMP_FILE it writes into the file that is there.
+            os.close(private(temporary, os.O_CREAT | os.O_WRONLY))
             database.execute(
-                f"COPY ({select}) TO {quoted(temporary)}"
-                f" (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+                f"COPY ({select}) TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2,"
+                f" ROW_GROUP_SIZE {ROW_GROUP_ROWS}, USE_TMP_FILE false)"
             )
             rows, oldest_ns, newest_ns = database.execute(
                 'SELECT count(*), epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")) FROM read_parquet(?)',
@@ -207,9 +225,8 @@ class Keeper:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             segment = Segment(first, last, rows, oldest_ns or 0, newest_ns or 0)
-            ids.write(
-                self.directory, segment, ids.rebuild(database, as_stored([temporary])) if known is None else known
-            )
+            held = ids.rebuild(database, as_stored([temporary])) if known is None else known
+            ids.write(self.directory, segment, held, Sum.of(temporary))
             temporary.rename(self.directory / segment.name)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -295,8 +312,8 @@ class _Worker(threading.Thread):
                 self.wake.wait(self._pause_seconds())
                 self.wake.clear()
                 self._try()
-        except BaseException as bug:
-            error = bug
+        except BaseException as ended:
+            error = ended
             raise
         finally:
             if self._database is not None:
@@ -307,19 +324,25 @@ class _Worker(threading.Thread):
         return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1] if self._failures else _TICK_SECONDS
 
     def _try(self) -> None:
+        """Work once. No exception ends the thread: it is logged, and the work is tried again after a pause."""
         try:
+            if not self._keeper.in_place():  # what is in its place is not ours to seal, merge or delete
+                raise StoreMissing(f"{self._keeper.directory} was removed, moved or unmounted")
             self._database = self._database or connect(MEMORY_LIMIT_BYTES, 1, new_spill(self._keeper.directory))
             self._work(self._database)
-        except (OSError, duckdb.Error) as error:  # a full disk: the logs stay readable, and it is tried again
+        except Exception as error:  # a thread that ends would stop acknowledgements until a restart
             if self._keeper.stopping.is_set():
                 return
             if not self._failures:
-                tried = "%s in %s fails, what there is stays as it is, trying again: %s"
-                _logger.error(tried, self.name, self._keeper.directory, error)  # noqa: TRY400 - a person reads it
+                expected = isinstance(error, OSError | duckdb.Error | StoreError)
+                failed = "%s in %s failed; all files stay as they are and it is tried again: %s"
+                trace = None if expected else error
+                _logger.error(failed, self.name, self._keeper.directory, error, exc_info=trace)  # noqa: TRY400
             self._failures += 1
             self._keeper.failed = error
         else:
             if self._failures:
+                _logger.warning("%s in %s works again", self.name, self._keeper.directory)
                 self._failures, self._keeper.failed = 0, None
 
 

@@ -1,5 +1,6 @@
 """The one writer of a store."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -83,10 +84,11 @@ class Store:
         # After a write that failed positions begin anew in another log: a tail may have seen what was cut off again.
         self._cut = False
         self._broken: OSError | None = None
+        self._refused: BaseException | None = None
         # Held while the active log changes hands: the keeper rolls a log that has become old.
         self._turn = threading.Lock()
         self._closed = False
-        self._keeper = Keeper(self.directory, self._due, self._sealed, retention)
+        self._keeper = Keeper(self.directory, self._due, self._sealed, retention, self._in_place)
 
     def append(self, entries: list[tuple[int, dict[str, Any]]]) -> Appended:
         """Store (nanoseconds, record) pairs; they are durable when it returns. Belongs to one thread.
@@ -129,6 +131,24 @@ class Store:
             "sealing_fails": float(self._keeper.failed is not None),
         }
 
+    def trouble(self) -> str | None:
+        """Return why no events are accepted now, as a sentence with the next step; None while they are accepted.
+
+        Checks the directory and the disk itself, so it is true without an append. Any thread may call it."""
+        if self._closed:
+            return f"{self.directory}: the store is closed"
+        if self._broken is not None:
+            return f"{self.directory}: a log could not be cut back, restart the collector: {self._broken}"
+        if not self._keeper.alive:
+            return f"{self.directory}: sealing has ended, restart the collector: {self._keeper.failed!r}"
+        if not self._in_place():
+            return f"{self.directory} was removed, moved or unmounted; put it back, or restart the collector"
+        if len(self._full) >= UNSEALED_LOGS:
+            return f"{self.directory}: {len(self._full)} logs wait to be sealed: {self._keeper.failed}"
+        if self._refused is not None:
+            return f"{self.directory}: the last write failed, it is tried again with the next events: {self._refused}"
+        return None
+
     def close(self) -> None:
         """Stop sealing and let the next writer in. Everything appended stays; what is unsealed is sealed next time."""
         if self._closed:
@@ -146,16 +166,21 @@ class Store:
         self.close()
 
     def _check(self) -> None:
-        if self._closed:
-            raise StoreError(f"{self.directory}: the store is closed")
-        if self._broken is not None:
-            raise StoreError(f"{self.directory}: a log could not be cut back, restart the collector: {self._broken}")
-        if not self._keeper.alive:
-            raise StoreError(f"{self.directory}: sealing has ended, restart the collector: {self._keeper.failed!r}")
-        if len(self._full) >= UNSEALED_LOGS and not self._keeper.wait(
-            lambda: len(self._full) < UNSEALED_LOGS, STALL_LIMIT_SECONDS
-        ):
-            raise StoreError(f"{self.directory}: {len(self._full)} logs wait to be sealed: {self._keeper.failed}")
+        """Raise StoreError when nothing can be accepted; wait a while where only sealing is behind."""
+        if len(self._full) >= UNSEALED_LOGS and self._in_place():
+            self._keeper.wait(lambda: len(self._full) < UNSEALED_LOGS, STALL_LIMIT_SECONDS)
+        # A write that failed is tried again.
+        self._refused = None
+        if trouble := self.trouble():
+            raise StoreError(trouble)
+
+    def _in_place(self) -> bool:
+        """Whether the directory is still the one that was opened: what is written elsewhere is lost."""
+        try:
+            found, ours = os.stat(self.directory / LOCK), os.fstat(self._lock_file)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _sort(
         self, entries: list[tuple[int, dict[str, Any]]], position: int
@@ -186,13 +211,15 @@ class Store:
         try:
             _write_all(self._log, data)
             _sync(self._log)
-        except BaseException:
-            self._cut = True
+            if not os.fstat(self._log).st_nlink or not self._in_place():
+                raise FileNotFoundError(errno.ENOENT, "the store was removed while it was written", str(self.directory))
+        except BaseException as error:
+            self._cut, self._refused = True, error
             try:
                 os.ftruncate(self._log, self._size)
-            except OSError as error:
+            except OSError as uncut:
                 # Nobody was told that these lines are stored, and they would be sealed: opening anew takes them in.
-                self._broken = error
+                self._broken = uncut
             raise
         self._size += len(data)
 

@@ -329,17 +329,19 @@ def test_a_long_merge_holds_up_neither_sealing_nor_appending(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_sealer_fails_append(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_that_can_never_be_sealed_end_acknowledgements(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(keeper_module.Keeper, "_seal", broken)
+    monkeypatch.setattr(keeper_module.Keeper, "_seal_all", broken)
+    monkeypatch.setattr(store_module, "STALL_LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr(store_module, "UNSEALED_LOGS", 1)
     with Store(directory, roll_records=2) as store:
         store.append(events(1, 2))
-        with pytest.raises(StoreError, match="a bug"):
-            store.seal()
-        with pytest.raises(StoreError, match="restart"):
+        wait_until(lambda: store.health()["sealing_fails"])
+        with pytest.raises(StoreError, match="1 logs wait to be sealed: a bug"):
             store.append(events(3, 4))
+        assert "a bug" in (store.trouble() or "")
 
 
 def test_sealing_that_fails_for_a_while_is_tried_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,3 +374,71 @@ def test_old_segments_go_first_by_age_and_by_bytes(directory: Path, reader: Read
     assert [one.first for one in read_listing(directory).segments] == [3]
     assert reader.count(Query()) == 5
     assert reader.oldest_ns() == BEGIN_NS + 16 * 10**6
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_directory_that_is_moved_away_stops_acknowledgements_at_once(
+    back: bool, directory: Path, reader: Reader
+) -> None:
+    away = directory.with_name("away")
+    with Store(directory, roll_records=5) as store:
+        store.append(events(1, 3))
+        assert store.trouble() is None
+        directory.rename(away)
+        if not back:  # something else in its place is not the store
+            directory.mkdir()
+            (directory / "lock").touch()
+        assert "moved" in (store.trouble() or "")
+        with pytest.raises(StoreError, match="removed, moved or unmounted"):
+            store.append(events(4, 5))
+        # Background threads meet it as well, and outlive it.
+        wait_until(lambda: store.health()["sealing_fails"])
+        if back:
+            away.rename(directory)
+            assert store.append(events(4, 9)) == Appended(6)
+            store.seal()
+            wait_until(lambda: not store.health()["sealing_fails"])
+            assert reader.count(Query()) == 9
+
+
+def test_a_directory_that_is_removed_stops_acknowledgements_at_once(directory: Path) -> None:
+    with Store(directory) as store:
+        store.append(events(1, 3))
+        shutil.rmtree(directory)
+        with pytest.raises(StoreError, match="removed"):
+            store.append(events(4, 5))
+
+
+def test_a_background_thread_survives_an_error_that_nobody_foresaw(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = keeper_module.Keeper._seal_all
+    failures = iter([ZeroDivisionError("surprise")])
+
+    def fails_once(self: Any, database: Any) -> None:
+        for error in failures:
+            raise error
+        real(self, database)
+
+    monkeypatch.setattr(keeper_module.Keeper, "_seal_all", fails_once)
+    with Store(directory, roll_records=5) as store:
+        store.append(events(1, 9))
+        store.seal()
+        assert store.trouble() is None
+    assert "surprise" in caplog.text
+    assert "works again" in caplog.text
+
+
+def test_files_are_readable_by_their_user_alone_whatever_the_umask(directory: Path) -> None:
+    before = os.umask(0)
+    try:
+        directory.mkdir(mode=0o755)
+        with Store(directory, roll_records=5) as store:
+            store.append([*events(1, 9), (2**70, {"message": "fits nowhere"})])
+            store.seal()
+            store.append(events(10, 10))
+            modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
+    finally:
+        os.umask(before)
+    assert {Path(name).suffix for name in modes} == {"", ".ndjson", ".parquet", ".ids"}
+    assert set(modes.values()) == {0o600}
