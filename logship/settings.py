@@ -92,8 +92,22 @@ class Settings:
     sample_ratio: float = option(1.0, "Share of requests kept; errors and slow requests are always kept.", most=1)
     slow_seconds: float = option(1.0, "From this duration on a request is slow, and never sampled out.")
     probes: tuple[str, ...] = option(
-        ("/health*", "/healthz", "/livez", "/readyz", "/metrics", "/ping"),
-        "Paths that are counted in the heartbeat, not logged one by one; * at the end stands for anything.",
+        (
+            "/health",
+            "/health/live",
+            "/health/liveness",
+            "/health/ready",
+            "/health/readiness",
+            "/health/startup",
+            "/healthz",
+            "/livez",
+            "/readyz",
+            "/startupz",
+            "/metrics",
+            "/ping",
+        ),
+        "Paths whose GET and HEAD requests are counted in the heartbeat, not logged; "
+        "* stands for one segment or a part of it, /* at the end for all below.",
     )
     client_ip: str = option(
         "on", "Client addresses: whole, cut to their network, or not at all.", choices=("on", "truncated", "off")
@@ -152,7 +166,9 @@ class Settings:
     )
 
     kibana_url: str = option(
-        "", "Where Kibana answers, of a space: with /s/SPACE; empty: set-up brings no dashboards there.", group="elastic"
+        "",
+        "Where Kibana answers, of a space: with /s/SPACE; empty: set-up brings no dashboards there.",
+        group="elastic",
     )
 
     source: str = option(

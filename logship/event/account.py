@@ -5,23 +5,24 @@ and answer), `who` (what repeats by client), and what is new. New numbers have e
 one struct call writes them all. The dictionaries are bounded, because clients choose their keys.
 """
 
-import ipaddress
 import re
 import struct
 from asyncio import CancelledError
 from collections.abc import Mapping
 from time import gmtime, strftime
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 import ormsgpack
 
-from logship.event import build, entry
+from logship.event import build, client, entry
+from logship.event.cut import HEAD_MARGIN_CHARACTERS, redacted_head
 from logship.event.redact import Redactor, suspicious
 
-MOST_CACHED = 4096
-Made = TypeVar("Made")
 PATH_BYTES = 2048
+METHOD_CHARACTERS = 32
+QUERY_CHARACTERS = 1024
+_QUERY_BYTES_READ = 8192
 REQUEST_ID_CHARACTERS = 64
 
 NUMBERS = (
@@ -55,7 +56,11 @@ REQUEST_ID_KEYS = tuple(
 )
 MESSAGE_KEY = ormsgpack.packb("message") + b"\xda"
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+# Version 00 has four parts; a later version may add to them.
+_TRACEPARENT = re.compile(
+    rb"(?:00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}|(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?)",
+    re.DOTALL,
+)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=\-]{1,64}")
 
 
@@ -72,9 +77,10 @@ class Head(NamedTuple):
 
 def pack_head(method: str, route: str | None, status: int, mime: bytes, reason: str, slow: bool) -> Head:
     """Return the pairs of a kind of answer. `status` 0: no answer began, and none is claimed."""
+    method = method[:METHOD_CHARACTERS]
     failed = status >= 500 or reason in {"server_error", "cancelled"}
     fields: dict[str, object] = {
-        "log.level": "error" if failed else "warning" if slow else "info",
+        "log.level": "error" if failed or reason == BACKGROUND_FAILED else "warning" if slow else "info",
         "log.logger": build.REQUEST,
         "event.dataset": build.REQUEST,
         "event.action": "http-request",
@@ -89,7 +95,7 @@ def pack_head(method: str, route: str | None, status: int, mime: bytes, reason: 
     if status:
         fields["http.response.status_code"] = status
     if mime:
-        fields["http.response.mime_type"] = mime.partition(b";")[0].strip().decode("latin-1")[:128]
+        fields["http.response.mime_type"] = mime[:128].partition(b";")[0].strip().decode("latin-1")
     if slow:
         fields["tags"] = ["slow"]
     begin = method.encode("utf-8", "replace") + b" "
@@ -102,49 +108,15 @@ def pack_client(
 ) -> tuple[bytes, int]:
     """Return the pairs that repeat by client, and how many. `client_ip`: on, truncated or off."""
     fields = {
-        "user_agent.original": redactor.text(agent.decode("latin-1"))[:512] if agent else "",
-        "url.domain": redactor.text(domain_of(host)),
-        "client.ip": shown_ip(address, client_ip),
-        "http.version": version,
-        "url.scheme": scheme,
+        "user_agent.original": client.user_agent(agent, redactor) if agent else "",
+        "url.domain": client.domain(host, redactor),
+        "client.ip": client.shown_ip(address, client_ip),
+        "http.version": version[:16],
+        "url.scheme": scheme[:16],
         "network.protocol": "http",
     }
     kept = {name: value for name, value in fields.items() if value}
     return entry.pairs(kept), len(kept)
-
-
-def remembered(cache: dict[Any, Made], key: object, made: Made) -> Made:
-    """`made`, kept in `cache` under `key`; a cache that is full begins anew."""
-    if len(cache) > MOST_CACHED:
-        cache.clear()
-    cache[key] = made
-    return made
-
-
-def port_of(port: object) -> int:
-    """A client's port as a number: granian gives text, a unix socket none (0)."""
-    return int(port) if isinstance(port, (int, str)) and str(port).isdecimal() else 0
-
-
-def domain_of(host: bytes) -> str:
-    """A Host header without its port."""
-    text = host.decode("latin-1")[:256]
-    name, _, port = text.rpartition(":")
-    return name if name and port.isdecimal() else text
-
-
-def shown_ip(address: str, how: str) -> str:
-    """`address` whole, cut to its network (/24, /48), or empty; empty too for what is no IP address (a test client)."""
-    if how == "off" or not address:
-        return ""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    if how == "on":
-        return str(parsed)
-    bits = 24 if parsed.version == 4 else 48
-    return str(ipaddress.ip_network(f"{parsed}/{bits}", strict=False).network_address)
 
 
 class Path(NamedTuple):
@@ -157,9 +129,9 @@ class Path(NamedTuple):
 
 def pack_path(redactor: Redactor, path: str, probe: bool = False) -> Path:
     """Return `path` redacted and cut to 2,048 bytes, ready for a record."""
-    shown = path.encode("utf-8", "replace")
+    shown = path[: PATH_BYTES + HEAD_MARGIN_CHARACTERS].encode("utf-8", "replace")
     if suspicious(shown):
-        shown = redactor.url(path).encode("utf-8", "replace")
+        shown = redacted_head(path, PATH_BYTES, redactor.url).encode("utf-8", "replace")
     shown = shown[:PATH_BYTES].decode("utf-8", "ignore").encode()
     return Path(shown, PATH_KEY + size16(len(shown)) + shown, probe)
 
@@ -167,9 +139,10 @@ def pack_path(redactor: Redactor, path: str, probe: bool = False) -> Path:
 def trace_of(header: bytes) -> tuple[bytes, bytes] | None:
     """Return (trace id, parent span id) of a W3C `traceparent`; None if it is not valid. Source: W3C Trace Context 1."""
     match = _TRACEPARENT.fullmatch(header)
-    if match is None or header[:2] == b"ff" or not match[1].strip(b"0") or not match[2].strip(b"0"):
+    if match is None:
         return None
-    return match[1], match[2]
+    trace, span = match[1] or match[3], match[2] or match[4]
+    return (trace, span) if trace.strip(b"0") and span.strip(b"0") else None
 
 
 def request_id_of(header: bytes, redactor: Redactor) -> bytes | None:
@@ -181,25 +154,66 @@ def request_id_of(header: bytes, redactor: Redactor) -> bytes | None:
     return header
 
 
-def reason_of(failure: BaseException | None, status: int, last: int, disconnected: bool) -> tuple[str, int]:
-    """Return (event.reason, status) of a request that did not simply complete. `last`: 0 if its last byte was never sent."""
+# The answer was complete, and what the application did behind it failed: that is no failure of the request.
+BACKGROUND_FAILED = "background_failed"
+BACKGROUND_CANCELLED = "background_cancelled"
+_GONE = {"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"}
+_LEAVES_READ = 64
+
+
+def reason_of(
+    failure: BaseException | None, status: int, last: int, disconnected: bool, answered: BaseException | None = None
+) -> tuple[str, int]:
+    """Return (event.reason, status) of a request that did not simply complete. `last`: 0 if its last byte was never sent.
+
+    `answered`: the exception that was being handled when the answer began, as in a framework's handler of errors."""
     if failure is None:
         if status or disconnected:
             return "client_disconnected", status
         return "server_error", 500  # it returned without an answer: the server sends a 500 of its own
-    if isinstance(failure, CancelledError):
+    if last and status < 500 and (answered is None or answered not in (failure, *_leaves(failure))):
+        return BACKGROUND_CANCELLED if cancelled(failure) else BACKGROUND_FAILED, status
+    if cancelled(failure):
         return "cancelled", status
-    gone = type(failure).__name__ in {"ClientDisconnect", "ClientDisconnected"}
-    if gone or (disconnected and not last):
+    if left_by_client(failure) or (disconnected and not last):
         return "client_disconnected", 0 if last else status  # the framework's 500 was sent to nobody
     return "server_error", status or 500
 
 
+def cancelled(failure: BaseException) -> bool:
+    """Return whether nothing failed: the application's task was cancelled, under asyncio or trio."""
+    return all(_is_cancellation(leaf) for leaf in _leaves(failure))
+
+
+def left_by_client(failure: BaseException) -> bool:
+    """Return whether all that failed is that the client has left: the framework's exception, or a group of such."""
+    names = {type(leaf).__name__ for leaf in _leaves(failure) if not _is_cancellation(leaf)}
+    return bool(names) and names <= _GONE
+
+
+def _is_cancellation(failure: BaseException) -> bool:
+    kind = type(failure)
+    return isinstance(failure, CancelledError) or (kind.__name__ == "Cancelled" and kind.__module__.startswith("trio"))
+
+
+def _leaves(failure: BaseException) -> list[BaseException]:
+    """The exceptions of a group, of groups inside it too; of a large one the first."""
+    found: list[BaseException] = []
+    rest = [failure]
+    while rest and len(found) < _LEAVES_READ:
+        error = rest.pop()
+        if isinstance(error, BaseExceptionGroup):
+            rest += error.exceptions[:_LEAVES_READ]
+        else:
+            found.append(error)
+    return found
+
+
 def allowed_query(query: bytes, names: Mapping[str, object], redactor: Redactor) -> str:
     """Return the pairs of a query string whose names are allowed, redacted; empty if none is."""
-    pairs = parse_qsl(query.decode("latin-1")[:8192], keep_blank_values=True, max_num_fields=None)
+    pairs = parse_qsl(query[:_QUERY_BYTES_READ].decode("latin-1"), keep_blank_values=True, max_num_fields=None)
     kept = [(name, value) for name, value in pairs if name in names]
-    return redactor.text(urlencode(kept))[:1024] if kept else ""
+    return redacted_head(urlencode(kept), QUERY_CHARACTERS, redactor.text) if kept else ""
 
 
 _second: tuple[int, bytes] = (-1, b"")

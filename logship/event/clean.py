@@ -21,6 +21,7 @@ import orjson
 
 from logship.event.cut import cut_text, safe_text
 from logship.event.redact import CUT_MARGIN_CHARACTERS, Redactor, suspicious_text
+from logship.event.remember import Remembered
 
 LONG_MIN: Final = -(2**63)
 LONG_MAX: Final = 2**63 - 1
@@ -29,15 +30,19 @@ _KEY_CHARACTERS = 256
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a value is kept: levels, bytes of one text, items of one collection, values in all."""
+    """How much of a value is kept: levels, bytes of one text, items of one collection, values and characters in all.
+
+    Texts are redacted after they were cut, so that `characters` (names included) bounds the work, however many there are."""
 
     depth: int = 8
     text_bytes: int = 16 * 1024
     items: int = 256
     values: int = 1024
+    characters: int = 64 * 1024
 
 
 LIMITS: Final = Limits()
+_KEY_LIMITS: Final = Limits(depth=2, text_bytes=_KEY_CHARACTERS, items=8, values=16)
 
 
 def clean_value(value: object, limits: Limits = LIMITS) -> object:
@@ -59,26 +64,30 @@ def application_fields(
     try:
         rest: dict[str, object] = {}
         # Nearly always a few short texts and numbers under names seen before.
-        for key, value in fields.items():
+        for key, value in islice(fields.items(), limits.items):
             name = _KNOWN_KEYS.get(key)
             kind = type(value)
-            if name is None or (redactor is not None and redactor.value(name, value) is not value):
+            # The redactor follows a value without a limit: it sees only what cannot be long or deep.
+            simple = (
+                len(value) < 256 and value.isascii()  # type: ignore[arg-type, attr-defined]
+                if kind is str
+                else kind is bool
+                or (kind is int and LONG_MIN <= value <= LONG_MAX)  # type: ignore[operator]
+                or (kind is float and value - value == 0.0)  # type: ignore[operator]
+            )
+            if name is None or not simple or (redactor is not None and redactor.value(name, value) is not value):
                 rest[key] = value
-            elif kind is str:
-                if len(value) < 256 and value.isascii():  # type: ignore[arg-type, attr-defined]
-                    labels[name] = value  # type: ignore[assignment]
-                else:
-                    rest[key] = value
-            elif kind is bool:
+            elif kind is str or kind is bool:
                 labels[name] = value  # type: ignore[assignment]
-            elif (kind is int and LONG_MIN <= value <= LONG_MAX) or (kind is float and value - value == 0.0):  # type: ignore[operator]
-                numbers[name] = value  # type: ignore[assignment]
             else:
-                rest[key] = value
+                numbers[name] = value  # type: ignore[assignment]
         if rest:
             gatherer = _Gatherer(labels, numbers, redactor, limits)
             gatherer.gather(rest)
             cut = gatherer.cleaner.cut
+        if len(fields) > limits.items:
+            labels["_cut"] = f"{len(fields) - limits.items} more"
+            cut = True
     except Exception:  # noqa: BLE001 - a hostile mapping; what was read before it failed is kept
         labels["unreadable"] = _type_name(fields)
         cut = True
@@ -87,25 +96,23 @@ def application_fields(
 
 def clean_key(key: object) -> str:
     """Return the name of a field for any key: not empty, at most 256 characters, none of them a control character."""
-    text = safe_text(key) if isinstance(key, str) else str(_Cleaner(LIMITS).clean(key, LIMITS.depth))
-    shown = safe_text(text[: 2 * _KEY_CHARACTERS])
+    text = key if isinstance(key, str) else str(_Cleaner(_KEY_LIMITS).clean(key, 0))
+    shown = safe_text(str.__getitem__(text, slice(2 * _KEY_CHARACTERS)))
     if not shown.isprintable():
         shown = "".join(character if character.isprintable() else "_" for character in shown)
     parts = [part for part in (part.strip() for part in shown.split(".")) if part]
     return ".".join(parts)[:_KEY_CHARACTERS].rstrip(" .") or "_"
 
 
-class _Keys(dict[Any, str]):
+class _Keys(Remembered[str]):
     """Remembered names: of plain texts only, so that 1 and True do not meet, and of none that may be a secret."""
 
-    _REMEMBERED = 4096
+    __slots__ = ()
 
     def __missing__(self, key: Any) -> str:
         name = clean_key(key)
         if type(key) is str and len(key) <= _KEY_CHARACTERS and not suspicious_text(key):
-            if len(self) >= self._REMEMBERED:
-                self.clear()
-            self[key] = name
+            self.keep(key, name)
         return name
 
 
@@ -120,6 +127,7 @@ class _Cleaner:
         self.redactor = redactor
         self.cut = False
         self._left = limits.values
+        self._characters_left = limits.characters
         self._path: set[int] = set()
 
     def mark(self, text: str) -> str:
@@ -144,13 +152,19 @@ class _Cleaner:
             return self.mark(f"[unreadable {_type_name(value)}]")
 
     def text(self, text: str) -> str:
+        """Return `text` cut, then redacted: of the caller's texts no more than the limits is ever read."""
+        if self._characters_left <= 0 and text:
+            return self.mark(f"...[cut {len(text)} characters]")
+        self._characters_left -= len(text)
         if len(text) < 256 and text.isascii():
             return text
         limit = self.limits.text_bytes
-        if len(text) > limit + CUT_MARGIN_CHARACTERS:
-            # A text of megabytes is not looked at whole; of a secret at the cut nothing may stay.
+        window = limit + CUT_MARGIN_CHARACTERS
+        if len(text) > window:
+            # Of a secret at the cut nothing may stay.
             self.cut = True
-            shown = self._redacted(safe_text(text[: limit + CUT_MARGIN_CHARACTERS]))[:-CUT_MARGIN_CHARACTERS]
+            self._characters_left += len(text) - window
+            shown = self._redacted(safe_text(text[:window]))[:-CUT_MARGIN_CHARACTERS]
             return cut_text(shown, limit, len(text) - limit)
         shown = safe_text(text)
         fits = shown if len(shown) <= limit // 4 else cut_text(self._redacted(shown), limit)
@@ -187,7 +201,7 @@ class _Cleaner:
             case float():
                 return _float(float(value))
             case str():
-                return self.text(safe_text(value))
+                return self.text(str.__str__(value))
             case Decimal() | Fraction():
                 return self._exact(value)
             case timedelta():
@@ -234,7 +248,9 @@ class _Cleaner:
             for key, item in islice(items.items(), self.limits.items):
                 if not self.spend():
                     break
-                cleaned[_free(_KNOWN_KEYS[key], cleaned)] = self.clean(item, depth + 1)
+                name = _free(_KNOWN_KEYS[key], cleaned)
+                self._characters_left -= len(name)
+                cleaned[name] = self.clean(item, depth + 1)
             if len(cleaned) < len(items):
                 cleaned["_cut"] = self.mark(f"{len(items) - len(cleaned)} more")
             return cleaned

@@ -1,12 +1,26 @@
 """Makes texts and fields shorter, to a number of bytes, and says in their place how much is gone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 # Room for the mark, "...[cut 1234 bytes]".
 MARK_BYTES: Final = 40
 # What msgpack adds to a name and a value, at most.
 FIELD_BYTES: Final = 20
+# How much more than what is shown the redactor reads. A secret that begins in what is shown is found by its beginning;
+# the end of a URL's user part must be in sight.
+HEAD_MARGIN_CHARACTERS: Final = 1024
+
+
+def redacted_head(text: str | bytes, limit: int, redact: Callable[[str], str]) -> str:
+    """Return the first `limit` characters of `text`, redacted. Work is bounded by `limit`, whatever the text's length.
+
+    Bytes are read as latin-1, as HTTP headers are. Of a longer text the last characters before the cut are left away:
+    a secret may lie across it."""
+    window = limit + HEAD_MARGIN_CHARACTERS
+    head = text[:window].decode("latin-1") if isinstance(text, bytes) else text[:window]
+    shown = redact(head)
+    return shown[: min(limit, max(0, len(shown) - HEAD_MARGIN_CHARACTERS))] if len(text) > window else shown[:limit]
 
 
 def cut_text(text: str, limit_bytes: int, already_gone: int = 0) -> str:
@@ -49,6 +63,38 @@ def cut_to(
         fixed -= size_bytes(gone) + FIELD_BYTES
     longest = _common_length(texts.values(), budget_bytes - fixed)
     return {name: _shorter(value, longest) for name, value in labels.items()}, numbers, True
+
+
+def fit(fields: Mapping[str, object], packed_bytes: int, budget_bytes: int) -> dict[str, object]:
+    """Return `fields`, which take `packed_bytes`, in about `budget_bytes`: their longest texts become shorter.
+
+    Texts inside maps and lists count too, but not deeper. If what is no text is too large by itself, collections go."""
+    over = dict(fields)
+    texts = [size for value in over.values() for size in _text_sizes(value)]
+    rest = packed_bytes - sum(texts)
+    if rest + MARK_BYTES * len(texts) > budget_bytes:
+        over = {name: value for name, value in over.items() if not isinstance(value, (Mapping, list, tuple))}
+        texts = [size for value in over.values() for size in _text_sizes(value)]
+        rest = sum(FIELD_BYTES + len(name) for name in over)
+    longest = max(_common_length(texts, budget_bytes - rest), 0)
+    return {name: _cut_inside(value, longest) for name, value in over.items()}
+
+
+def _text_sizes(value: object) -> list[int]:
+    if isinstance(value, str):
+        return [size_bytes(value)]
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return [size_bytes(text) for text in inside if isinstance(text, str)]
+
+
+def _cut_inside(value: object, longest: int) -> object:
+    if isinstance(value, str):
+        return cut_text(value, longest)
+    if isinstance(value, Mapping):
+        return {name: cut_text(text, longest) if isinstance(text, str) else text for name, text in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cut_text(text, longest) if isinstance(text, str) else text for text in value]
+    return value
 
 
 def _shorter(value: str | bool, longest: int) -> str | bool:

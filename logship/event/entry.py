@@ -14,6 +14,9 @@ from collections.abc import Mapping
 
 import ormsgpack
 
+from logship.event.cut import fit
+
+# Of one entry, the pairs that every event of a worker shares (about 1 KB) not counted.
 ENTRY_LIMIT_BYTES = 64 * 1024
 ID_BYTES = 37
 STAMP_FIELDS = 2
@@ -39,6 +42,15 @@ def pairs(fields: Mapping[str, object]) -> bytes:
     if first == 0xDE:
         return packed[3:]
     return packed[5:] if first == 0xDF else packed[1:]
+
+
+def limited_pairs(fields: Mapping[str, object]) -> tuple[bytes, int]:
+    """Return (`pairs` of `fields`, how many they are); fields beyond `ENTRY_LIMIT_BYTES` are cut, the longest texts first."""
+    packed = pairs(fields)
+    if len(packed) > ENTRY_LIMIT_BYTES:
+        fields = fit(fields, len(packed), ENTRY_LIMIT_BYTES)
+        packed = pairs(fields)
+    return packed, len(fields)
 
 
 def begin(time_ns: int, count: int) -> bytes:

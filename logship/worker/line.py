@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from logship.event import build, entry
 from logship.event.redact import Redactor
+from logship.event.remember import Remembered
 from logship.settings import Settings
 from logship.state import adopt
 from logship.state.identity import Cell, Facts
@@ -78,8 +79,8 @@ class Line:
         self.lag: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.closing = False
         self._serving_lock = threading.Lock()
-        self.heads: dict[Any, Any] = {}
-        self.clients: dict[Any, tuple[bytes, int]] = {}
+        self.heads: Remembered[Any] = Remembered()
+        self.clients: Remembered[tuple[bytes, int]] = Remembered()
         # RequestLog's: what the settings mean for each request. None: they have changed, and it is made again.
         self.plan: Any = None
         self._share(worker)
@@ -90,14 +91,15 @@ class Line:
         self.worker = worker
         self.common = entry.pairs(fields)
         self.common_count = len(fields)
-        self.heads = {}
-        self.clients = {}
+        self.heads = Remembered()
+        self.clients = Remembered()
 
     def record(self, fields: Mapping[str, object], time_ns: int | None = None, reserved: bool = False) -> bool:
         """Journal one event of `fields`. False: it was refused, and counted. Never raises, never waits."""
         try:
             at = time.time_ns() if time_ns is None else time_ns
-            parts = (entry.begin(at, self.common_count + len(fields)), self.common, entry.pairs(fields))
+            packed, count = entry.limited_pairs(fields)
+            parts = (entry.begin(at, self.common_count + count), self.common, packed)
             return self.journal.append(parts, reserved)
         except Exception:
             self.journal.refuse("internal_error")

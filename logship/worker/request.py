@@ -4,18 +4,25 @@ Pure ASGI. Around the application it takes times, ids and sizes; when the reques
 journal. Nothing here waits, and a mistake of ours is counted (`internal_error`), never raised into a request.
 """
 
-import asyncio
 import contextlib
+import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
+from sys import exception
 from time import perf_counter_ns, time_ns
 from typing import Any
 
 from logship.event import account, entry
 from logship.event.account import MESSAGE_KEY, NUMBER_KEYS, REQUEST_ID_KEYS, TEXT_KEYS, fixed, second_text, size16
+from logship.event.client import port_of
+from logship.event.cut import redacted_head
 from logship.event.entry import HEAD_START, MAP16
 from logship.event.entry import head as entry_head
 from logship.event.failure import error_fields
+from logship.event.probes import PROBING, Probes
+from logship.event.redact import Redactor
+from logship.event.remember import Remembered
 from logship.settings import Settings
 from logship.state.identity import Cell
 from logship.state.inflight import CELL
@@ -38,6 +45,9 @@ FIELDS_OF_EACH = account.NEW_FIELDS + entry.STAMP_FIELDS
 NOBODY = ("", 0)
 MARK = "logship"
 STACK_BYTES = 16 * 1024
+# Of a header or cookie that is allowed by name.
+VALUE_CHARACTERS = 1024
+VALUE_BYTES_READ = 4 * VALUE_CHARACTERS
 # Whether a client has left is asked for only when it has waited at least for so long.
 HASTY_NS = 5_000_000
 
@@ -56,12 +66,12 @@ class Plan:
 
     __slots__ = (
         "allowed",
-        "exact",
+        "cookies",
         "headers",
         "id_header",
         "line",
         "paths",
-        "prefixes",
+        "probes",
         "samples",
         "settings",
         "slow_ns",
@@ -73,15 +83,15 @@ class Plan:
         self.settings = settings
         self.id_header = settings.request_id_header.lower().encode("latin-1")
         self.headers = frozenset(name.lower().encode("latin-1") for name in settings.allow_headers)
+        self.cookies = frozenset(name.encode("latin-1") for name in settings.allow_cookies)
         self.allowed = bool(settings.allow_headers or settings.allow_query or settings.allow_cookies)
         self.wanted = frozenset(
             (self.id_header, b"traceparent", b"content-length", b"transfer-encoding", b"host", b"user-agent")
         )
         self.slow_ns = int(settings.slow_seconds * 1e9)
         self.samples = settings.sample_ratio < 1
-        self.exact = frozenset(probe for probe in settings.probes if not probe.endswith("*"))
-        self.prefixes = tuple(probe[:-1] for probe in settings.probes if probe.endswith("*"))
-        self.paths: dict[str, account.Path] = {}
+        self.probes = Probes(settings.probes)
+        self.paths: Remembered[account.Path] = Remembered()
 
 
 def _plan_now(scope: Scope | None) -> Plan | None:
@@ -153,12 +163,14 @@ class RequestLog:
         wall = time_ns()
         began = perf_counter_ns()
         scope[MARK] = True
-        given_id = parent = None
+        given_id = given_trace = parent = None
         agent = host = mime = b""
         has_body = scope["http_version"] not in {"1.1", "1.0"}  # HTTP/2 bodies need no length
         sent = status = first = last = 0
         body: Body | None = None
         failure: BaseException | None = None
+        answered: BaseException | None = None
+        answer_headers: Iterable[tuple[bytes, bytes]] = ()
         wanted = plan.wanted
         id_header = plan.id_header
         for name, value in scope["headers"]:
@@ -170,7 +182,7 @@ class RequestLog:
                 elif name == id_header:
                     given_id = value
                 elif name == b"traceparent":
-                    parent = account.trace_of(value)
+                    given_trace = value if given_trace is None else b""  # two are none: W3C Trace Context 1, 3.2
                 elif name != b"content-length" or value != b"0":
                     has_body = True
         try:
@@ -178,10 +190,12 @@ class RequestLog:
         except IndexError:
             fresh = _more_ids()
         span = fresh[:16]
+        if given_trace:
+            parent = account.trace_of(given_trace)
         request_id = (account.request_id_of(given_id, line.redactor) if given_id else None) or fresh[16:]
         trace = parent[0] if parent else fresh[16:]
         method = scope["method"]
-        method_bytes = method.encode()
+        method_bytes = method.encode("utf-8", "replace")
         path_text = scope["path"]
         shown, packed_path, probe = plan.paths.get(path_text) or _path(plan, path_text)
         inflight = line.journal.inflight
@@ -198,7 +212,7 @@ class RequestLog:
             receive = body.receive
 
         def logged_send(message: Message) -> Awaitable[None]:  # a plain function: no coroutine of ours in between
-            nonlocal status, first, last, sent, mime
+            nonlocal status, first, last, sent, mime, answered, answer_headers
             kind = message["type"]
             if kind == "http.response.body":
                 if "body" in message:
@@ -207,7 +221,8 @@ class RequestLog:
                     last = perf_counter_ns()
             elif kind == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ())]
+                answered = exception()
+                answer_headers = headers = [*message.get("headers", ())]
                 has_id = False
                 for name, value in headers:
                     if name == b"content-type":
@@ -219,7 +234,9 @@ class RequestLog:
                     headers.append((id_header, request_id))
                     return send({**message, "headers": headers})
             elif kind in {"http.response.pathsend", "http.response.zerocopysend"}:
-                last = perf_counter_ns()
+                sent += _file_bytes(message, answer_headers)
+                if not message.get("more_body"):
+                    last = perf_counter_ns()
             return send(message)
 
         try:
@@ -241,11 +258,11 @@ class RequestLog:
                 if failure is None and last and not disconnected:
                     reason = "complete"
                 else:
-                    reason, status = account.reason_of(failure, status, last, disconnected)
+                    reason, status = account.reason_of(failure, status, last, disconnected, answered)
                 if method == "HEAD":
                     sent = 0  # the server sends the header alone
                 slow = duration >= plan.slow_ns
-                if not (probe or plan.samples) or _kept(plan, probe, status, failure, slow):
+                if not (probe or plan.samples) or _kept(plan, probe and method in PROBING, status, failure, slow):
                     try:
                         route = hooks.route(scope) if scope.get("root_path") else scope["route"].path_format
                     except (KeyError, AttributeError):
@@ -272,7 +289,7 @@ class RequestLog:
                             who,
                             fixed(
                                 N0, duration, N1, received, N2, sent,
-                                N3, port if type(port := client[1]) is int else account.port_of(port),
+                                N3, port if type(port := client[1]) is int else port_of(port),
                                 N4, (first or ended) - began, N5, ended - (last or ended),
                                 T0, second_text(start_seconds), b"%09dZ" % start_nanoseconds, T1, trace, T2, span, T3, span,
                             ),
@@ -286,6 +303,7 @@ class RequestLog:
                 line.journal.refuse("internal_error")
                 hooks.complain(error)
             finally:
+                failure = answered = None  # an exception and the frame that holds it are a circle
                 if cell >= 0:
                     inflight.starts[cell >> 3] = 0
                     inflight.free.append(cell)
@@ -298,17 +316,32 @@ def _more_ids() -> bytes:
 
 
 def _path(plan: Plan, text: str) -> account.Path:
-    probe = text in plan.exact or text.startswith(plan.prefixes)
-    return account.remembered(plan.paths, text, account.pack_path(plan.line.redactor, text, probe))
+    return plan.paths.keep(text, account.pack_path(plan.line.redactor, text, plan.probes.match(text)))
 
 
 def _head(line: Line, key: tuple[str, str | None, int, bytes, str, bool]) -> account.Head:
-    head: account.Head = account.remembered(line.heads, key, account.pack_head(*key))
+    head: account.Head = line.heads.keep(key, account.pack_head(*key))
     return head
 
 
 def _client(line: Line, key: tuple[bytes, bytes, str, str, str]) -> tuple[bytes, int]:
-    return account.remembered(line.clients, key, account.pack_client(line.redactor, line.settings.client_ip, *key))
+    return line.clients.keep(key, account.pack_client(line.redactor, line.settings.client_ip, *key))
+
+
+def _file_bytes(message: Message, headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """The bytes of a file that the server sends by itself; 0 if nobody says how many."""
+    count = message.get("count")
+    if isinstance(count, int):
+        return count
+    for name, value in headers:
+        if name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    try:
+        if "path" in message:
+            return os.stat(message["path"]).st_size
+        return os.fstat(message["file"].fileno()).st_size - (message.get("offset") or 0)
+    except Exception:  # what the application names is no file: the server will say so
+        return 0
 
 
 def _kept(plan: Plan, probe: bool, status: int, failure: BaseException | None, slow: bool) -> bool:
@@ -332,7 +365,7 @@ def _extra(
     fields: dict[str, object] = {}
     if parent:
         fields["parent.id"] = parent[1].decode()
-    if failure is not None and not isinstance(failure, asyncio.CancelledError):
+    if failure is not None and not account.cancelled(failure):
         fields |= error_fields(type(failure), failure, failure.__traceback__, line.redactor, STACK_BYTES)
         with contextlib.suppress(Exception):
             setattr(failure, ACCOUNTED, True)
@@ -346,24 +379,41 @@ def _extra(
         labels = _allowed_values(plan, scope["headers"])
         if labels:
             fields["labels"] = labels
-    return entry.pairs(fields), len(fields)
+    return entry.limited_pairs(fields)
 
 
 def _allowed_values(plan: Plan, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    redactor = plan.line.redactor
-    cookies = plan.settings.allow_cookies
-    labels = {}
+    """Labels of the headers and cookies that are allowed by name. Repeated ones are joined; each is cut, then redacted."""
+    kept: dict[tuple[str, str], bytes] = {}
     for name, value in headers:
         if name in plan.headers:
-            labels[f"http.request.header.{name.decode('latin-1')}"] = str(
-                redactor.value(name.decode("latin-1"), value.decode("latin-1"))
-            )[:1024]
-        elif name == b"cookie" and cookies:
-            for part in value.decode("latin-1").split(";"):
-                cookie, _, content = part.strip().partition("=")
-                if cookie in cookies:
-                    labels[f"http.request.cookie.{cookie}"] = redactor.text(content)[:1024]
-    return labels
+            _join(kept, ("header", name.decode("latin-1")), value)
+        elif name == b"cookie" and plan.cookies:
+            for part in value.split(b";"):
+                cookie, _, content = part.strip().partition(b"=")
+                if cookie in plan.cookies:
+                    _join(kept, ("cookie", cookie.decode("latin-1")), content)
+    redactor = plan.line.redactor
+    return {
+        f"http.request.{kind}.{name}": redacted_head(
+            value,
+            VALUE_CHARACTERS,
+            partial(_redacted_header, redactor, name) if kind == "header" else redactor.text,
+        )
+        for (kind, name), value in kept.items()
+    }
+
+
+def _redacted_header(redactor: Redactor, name: str, value: str) -> str:
+    return str(redactor.value(name, value))
+
+
+def _join(kept: dict[tuple[str, str], bytes], name: tuple[str, str], value: bytes) -> None:
+    so_far = kept.get(name)
+    if so_far is None:
+        kept[name] = value[:VALUE_BYTES_READ]
+    elif len(so_far) < VALUE_BYTES_READ:
+        kept[name] = so_far + b", " + value[:VALUE_BYTES_READ]
 
 
 async def _lifespan(app: Application, scope: Scope, receive: Receive, send: Send, line: Line) -> None:

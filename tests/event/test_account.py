@@ -1,5 +1,7 @@
 """The account of a request as bytes: it decodes to fields of the table, whatever the client sent."""
 
+import asyncio
+
 import ormsgpack
 import pytest
 from hypothesis import given
@@ -39,6 +41,8 @@ def test_the_parts_of_a_request_make_one_map_of_known_fields() -> None:
         ("server_error", 200, "failure"),
         ("cancelled", 0, "failure"),
         ("client_disconnected", 200, "unknown"),
+        ("background_failed", 200, "success"),
+        ("background_cancelled", 200, "success"),
     ],
 )
 def test_how_a_request_ended_decides_its_outcome(reason: str, status: int, outcome: str) -> None:
@@ -64,6 +68,8 @@ def test_a_trace_is_continued_only_if_its_header_is_valid() -> None:
     assert account.trace_of(b"42-" + trace + b"-" + span + b"-01-more") == (trace, span), (
         "a later version may add to it"
     )
+    assert account.trace_of(b"00-" + trace + b"-" + span + b"-01-more") is None, "version 00 has four parts"
+    assert account.trace_of(b"42-" + trace + b"-" + span + b"-01more") is None
     for wrong in (b"", b"00", b"ff-" + trace + b"-" + span + b"-01", b"00-" + b"0" * 32 + b"-" + span + b"-01"):
         assert account.trace_of(wrong) is None
     assert account.trace_of(b"00-" + trace.upper() + b"-" + span + b"-01") is None
@@ -95,3 +101,47 @@ def test_a_whole_entry_can_be_made_without_a_journal() -> None:
 def test_the_second_of_a_time_is_right_after_many_others() -> None:
     for seconds in (0, 1_763_650_000, 1_763_650_001, 1_763_650_000):
         assert account.second_text(seconds).decode() == build.time_text(seconds * 10**9)[:20]
+
+
+def test_a_method_of_any_length_takes_little_room() -> None:
+    head = account.pack_head("X" * 60_000, None, 400, b"x" * 10_000, "complete", False)
+    assert len(head.packed) + head.text_bytes < 1000
+    assert decoded(head.packed, count=head.fields)["http.request.method"] == "X" * account.METHOD_CHARACTERS
+
+
+class ClientDisconnect(Exception):
+    pass
+
+
+class Cancelled(BaseException):
+    __module__ = "trio"
+
+
+GONE, LATE, BROKEN = ClientDisconnect(), asyncio.CancelledError(), ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "last", "answered", "reason"),
+    [
+        (GONE, 0, 0, None, ("client_disconnected", 0)),
+        (ExceptionGroup("", [GONE]), 0, 0, None, ("client_disconnected", 0)),
+        (BaseExceptionGroup("", [LATE, ExceptionGroup("", [GONE, GONE])]), 0, 0, None, ("client_disconnected", 0)),
+        (ExceptionGroup("", [GONE, BROKEN]), 0, 0, None, ("server_error", 500)),
+        (LATE, 0, 0, None, ("cancelled", 0)),
+        (Cancelled(), 200, 0, None, ("cancelled", 200)),
+        (BaseExceptionGroup("", [LATE, Cancelled()]), 0, 0, None, ("cancelled", 0)),
+        (BROKEN, 0, 0, None, ("server_error", 500)),
+        (BROKEN, 200, 0, None, ("server_error", 200)),
+        (BROKEN, 500, 5, BROKEN, ("server_error", 500)),
+        (BROKEN, 422, 5, BROKEN, ("server_error", 422)),
+        (ExceptionGroup("", [BROKEN]), 422, 5, BROKEN, ("server_error", 422)),
+        (BROKEN, 200, 5, None, ("background_failed", 200)),
+        (BROKEN, 200, 5, GONE, ("background_failed", 200)),
+        (LATE, 200, 5, None, ("background_cancelled", 200)),
+        (BROKEN, 503, 5, None, ("server_error", 503)),
+    ],
+)
+def test_the_reason_is_told_from_what_failed_and_when(
+    failure: BaseException, status: int, last: int, answered: BaseException | None, reason: tuple[str, int]
+) -> None:
+    assert account.reason_of(failure, status, last, False, answered) == reason

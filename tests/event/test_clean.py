@@ -132,7 +132,7 @@ class Array(Scalar):
         (b"text", "text"),
         (bytearray(b"\xff\x00"), "hex:ff00"),
         (memoryview(b"text"), "text"),
-        ({1: "a", None: "b", (1, 2): "c", b"k": "d"}, {"1": "a", "None": "b", "[too deep]": "c", "k": "d"}),
+        ({1: "a", None: "b", (1, 2): "c", b"k": "d"}, {"1": "a", "None": "b", "[1, 2]": "c", "k": "d"}),
         ({1: "a", "1": "b"}, {"1": "a", "1~2": "b"}),
         ({"": 1, "  ": 2}, {"_": 1, "_~2": 2}),
         ("\ud800", "\ufffd"),
@@ -183,6 +183,57 @@ def test_what_is_shared_many_times_does_not_multiply() -> None:
     for _ in range(8):
         shared = [shared] * 200
     assert len(orjson.dumps(clean_value(shared))) < 64 * 1024
+
+
+class Counting(Redactor):
+    """Counts the characters that it is given to read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+
+    def text(self, text: str) -> str:
+        self.read += len(text)
+        return super().text(text)
+
+
+def tree() -> dict[str, object]:
+    root: dict[str, object] = {"name": "root"}
+    root["children"] = [{"name": str(number), "parent": root} for number in range(2)]
+    return root
+
+
+def shared() -> list[object]:
+    inner: list[object] = ["x"]
+    for _ in range(20):
+        inner = [inner] * 2
+    return inner
+
+
+@pytest.mark.parametrize("value", [tree(), shared(), {"a": {"b": ["password=x" * 10_000] * 1000}}])
+def test_the_second_call_has_the_same_limits_as_the_first(value: object) -> None:
+    redactor = Counting()
+    calls = [application_fields({"node": value}, redactor) for _ in range(2)]
+    assert calls[0] == calls[1]
+    assert redactor.read < 4 * LIMITS.characters
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"field{number}": "password=hunter2" * 1000 for number in range(200)},
+        {f"field{number}": "a" * 255 for number in range(100_000)},
+        {"x" * 5000 + str(number): number for number in range(1000)},
+        {"deep": [{"k" * 250 + str(number): "v" * 250} for number in range(1000)]},
+    ],
+)
+def test_what_is_read_of_all_fields_together_is_limited(fields: dict[str, object]) -> None:
+    for _ in range(2):
+        redactor = Counting()
+        labels, numbers, cut = application_fields(fields, redactor)
+        assert cut
+        assert len(labels) + len(numbers) <= LIMITS.values
+        assert redactor.read < 8 * LIMITS.characters
 
 
 class Endless(Mapping[str, int]):

@@ -1,7 +1,8 @@
+import ormsgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logship.event.cut import cut_middle, cut_text, cut_to, safe_text
+from logship.event.cut import cut_middle, cut_text, cut_to, fit, redacted_head, safe_text
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
 
@@ -58,3 +59,26 @@ def test_the_longest_texts_are_shortened_first() -> None:
     assert fewer["yes"] is True
     assert few == {"n": 1}
     assert all(1800 < len(str(fewer[name])) < 2000 for name in ("long", "longer"))
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=4000) | st.lists(st.text(max_size=4000), max_size=9), max_size=9))
+def test_fields_fit_a_budget_and_stay_as_they_are_where_they_can(fields: dict[str, object]) -> None:
+    packed = len(ormsgpack.packb(fields))
+    fitted = fit(fields, packed, 6000)
+    assert len(ormsgpack.packb(fitted)) <= 6000
+    if packed <= 6000:
+        assert fitted == fields
+    assert all(isinstance(fitted[name], str) for name, value in fields.items() if isinstance(value, str))
+
+
+def test_of_a_long_text_only_what_is_shown_and_a_margin_is_redacted() -> None:
+    read: list[str] = []
+
+    def redact(text: str) -> str:
+        read.append(text)
+        return text
+
+    assert redacted_head("x" * 10**6, 100, redact) == "x" * 100
+    assert redacted_head(b"x" * 10**6, 100, redact) == "x" * 100
+    assert max(map(len, read)) < 2000
+    assert redacted_head("short", 100, redact) == "short"

@@ -154,7 +154,7 @@ def test_what_is_allowed_by_name_is_recorded_and_nothing_else(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("how", "shown"), [("on", "192.0.2.77"), ("truncated", "192.0.2.0"), ("off", None)])
 def test_client_addresses_are_whole_cut_to_their_network_or_absent(how: str, shown: str | None) -> None:
-    from logship.event.account import shown_ip
+    from logship.event.client import shown_ip
 
     assert (shown_ip("192.0.2.77", how) or None) == shown
     assert shown_ip("2001:db8:1:2::5", "truncated") == "2001:db8:1::"

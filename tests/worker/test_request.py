@@ -19,6 +19,8 @@ from fastapi.responses import PlainTextResponse
 from websockets.sync.client import connect
 
 import logship
+from logship.event.entry import ENTRY_LIMIT_BYTES
+from logship.event.remember import TOTAL_BYTES
 from logship.state.identity import Cell
 from logship.state.inflight import CELL_COUNT
 from logship.worker import line
@@ -136,7 +138,78 @@ def test_time_after_the_last_byte_is_background_and_no_part_of_the_duration(at: 
     assert event["logship.background_ns"] >= 50_000_000 > event["event.duration"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "message", "sent_bytes"),
+    [
+        (((b"content-length", b"42"),), {"type": "http.response.pathsend"}, 42),
+        ((), {"type": "http.response.pathsend"}, 5000),
+        ((), {"type": "http.response.zerocopysend", "count": 300}, 300),
+        ((), {"type": "http.response.zerocopysend", "offset": 1000}, 4000),
+    ],
+)
+def test_a_file_that_the_server_sends_counts_its_bytes(
+    at: Desk, tmp_path: Path, headers: tuple[tuple[bytes, bytes], ...], message: Message, sent_bytes: int
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 5000)
+    with (tmp_path / "file").open("rb") as file:
+        where = {"path": str(tmp_path / "file")} if "path" in message["type"] else {"file": file}
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+            await send({**message, **where})
+
+        event, _ = at.ask(app)
+    assert (event["http.response.body.bytes"], event["event.reason"]) == (sent_bytes, "complete")
+
+
+def test_a_client_makes_no_event_larger_than_its_limit_and_nothing_remembers_it(tmp_path: Path) -> None:
+    with desk(tmp_path, allow_headers="x-tenant", allow_query="q", allow_cookies="c") as at:
+        for number in range(300):
+            long = f"{number} " + "ab " * 20_000
+            headers = [(name, long) for name in ("user-agent", "host", "x-tenant", "x-request-id", "traceparent")]
+            headers += [("x-tenant", "again")] * 1000 + [("cookie", f"c={long}")] * 3
+            at.drive(answering(b""), headers=headers, method="M" * 60_000, path=f"/{long}", query_string=f"q={long}".encode())
+        found = at.line()
+        assert max(len(str(event)) for event in at.requests()) < ENTRY_LIMIT_BYTES
+        assert found.heads.total_bytes + found.clients.total_bytes < 2 * TOTAL_BYTES
+        assert found.heads.total_bytes < 100_000
+        assert len(at.requests()) == 300
+
+
 # How it can end otherwise.
+
+
+def test_what_fails_after_the_answer_is_no_failure_of_the_request(at: Desk) -> None:
+    app = FastAPI()
+
+    def work() -> None:
+        raise RuntimeError("mail server is away")
+
+    @app.get("/orders/{number}")
+    async def order(number: int, tasks: BackgroundTasks) -> int:
+        tasks.add_task(work)
+        return number
+
+    event, _ = at.ask(app)
+    assert (event["http.response.status_code"], event["event.outcome"]) == (200, "success")
+    assert (event["event.reason"], event["log.level"]) == ("background_failed", "error")
+    assert event["error.message"] == "mail server is away"
+
+
+def test_a_handler_that_answers_an_exception_kindly_hides_no_failure(at: Desk) -> None:
+    app = FastAPI()
+
+    @app.get("/orders/{number}")
+    async def order(number: int) -> int:
+        raise RuntimeError("no")
+
+    @app.exception_handler(Exception)
+    async def on_error(request: Any, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("sorry", 422)
+
+    event, _ = at.ask(app)
+    assert (event["http.response.status_code"], event["event.outcome"]) == (422, "failure")
+    assert event["event.reason"] == "server_error"
 
 
 def test_an_exception_before_the_answer_is_a_500(at: Desk) -> None:
@@ -271,6 +344,13 @@ def test_an_invalid_trace_is_replaced(at: Desk, bad: str) -> None:
     assert "parent.id" not in event
 
 
+def test_two_traces_are_none(at: Desk) -> None:
+    both = [("traceparent", f"00-{TRACE}-{PARENT}-01"), ("traceparent", f"00-{TRACE}-{PARENT}-01")]
+    event, _ = at.ask(answering(b""), headers=both)
+    assert event["trace.id"] != TRACE
+    assert "parent.id" not in event
+
+
 def test_the_request_id_is_returned_in_the_500_of_a_framework_too(at: Desk) -> None:
     app = FastAPI()
 
@@ -299,10 +379,13 @@ def test_the_request_id_is_returned_in_the_500_of_a_framework_too(at: Desk) -> N
 def test_probes_are_counted_and_only_those_that_fail_are_logged(tmp_path: Path) -> None:
     with desk(tmp_path, probes=("/health*", "/ping")) as at:
         at.drive(answering(b"ok"), path="/healthz")
-        at.drive(answering(b"ok"), path="/ping")
+        at.drive(answering(b"ok"), path="/ping", method="HEAD")
         at.drive(answering(b"no", status=503), path="/health")
         at.drive(answering(b"ok"), path="/pinged")
-        assert [event["url.path"] for event in at.requests()] == ["/health", "/pinged"]
+        at.drive(answering(b"ok"), path="/healthcare/patients/7")
+        at.drive(answering(b"ok"), path="/healthz", method="POST")
+        paths = [event["url.path"] for event in at.requests()]
+        assert paths == ["/health", "/pinged", "/healthcare/patients/7", "/healthz"]
         assert at.line().journal.cells[Cell.PROBES] == 2
 
 
@@ -386,63 +469,6 @@ def test_what_is_logged_outside_of_requests_carries_none(at: Desk) -> None:
     at.drive(answering(b"ok"))
     structlog.get_logger().info("later")
     assert "http.request.id" not in at.said()[-1]
-
-
-# Websockets.
-
-
-def socket_scope(**others: Any) -> dict[str, Any]:
-    return {"type": "websocket", "scheme": "ws", "path": "/chat", "subprotocols": [], **others}
-
-
-async def echo(scope: Any, receive: Receive, send: Send) -> None:
-    assert (await receive())["type"] == "websocket.connect"
-    await send({"type": "websocket.accept"})
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message["text"]})
-
-
-CONNECT: Message = {"type": "websocket.connect"}
-
-
-def test_a_websocket_has_an_event_when_it_opens_and_one_when_it_closes(at: Desk) -> None:
-    talk: list[Message] = [
-        CONNECT,
-        {"type": "websocket.receive", "text": "hé"},
-        {"type": "websocket.disconnect", "code": 1000},
-    ]
-    at.drive(echo, talk, headers=[("host", "shop.example"), ("x-request-id", "w-1")], **socket_scope())
-    opened, closed = at.requests()
-    assert (opened["event.action"], closed["event.action"]) == ("ws-open", "ws-close")
-    assert opened["http.request.id"] == closed["http.request.id"] == "w-1"
-    assert (closed["http.request.body.bytes"], closed["http.response.body.bytes"]) == (3, 3)
-    assert (closed["logship.websocket.messages"], closed["logship.websocket.close_code"]) == (2, 1000)
-    assert (closed["event.reason"], closed["event.outcome"]) == ("complete", "success")
-    assert closed["url.domain"] == "shop.example"
-
-
-def test_a_websocket_whose_client_is_gone_is_told_apart(at: Desk) -> None:
-    at.drive(echo, [CONNECT, {"type": "websocket.disconnect", "code": 1006}], **socket_scope())
-    assert at.requests()[-1]["event.reason"] == "client_disconnected"
-
-
-def test_a_websocket_that_fails_says_why(at: Desk) -> None:
-    async def app(scope: Any, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.accept"})
-        raise ValueError("no such room")
-
-    at.drive(app, [CONNECT], **socket_scope())
-    closed = at.requests()[-1]
-    assert (closed["event.reason"], closed["error.type"]) == ("server_error", "ValueError")
-
-
-def test_a_websocket_that_is_refused_never_opened(at: Desk) -> None:
-    async def app(scope: Any, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.close", "code": 4401})
-
-    at.drive(app, [CONNECT], **socket_scope())
-    [closed] = at.requests()
-    assert (closed["event.action"], closed["http.response.status_code"]) == ("ws-close", 403)
 
 
 # Lifespan.
