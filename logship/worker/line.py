@@ -32,8 +32,9 @@ LAG_EVERY_SECONDS = 0.25
 # Set on an exception that a request's event has told, so that the server's own line about it is not a second event.
 ACCOUNTED = "_logship_accounted"
 
-# What the events of the application carry while a request is answered: [request id, trace id, span id, scope]. When it
-# is over the scope gives way to the route: a server's timers hold copies of the context for seconds, and with asyncio a
+# What the events of the application carry while a request is answered: [request id, trace id, span id, scope, what was
+# bound (`capture.bound.Bound` or None)]. When it is over the scope
+# gives way to the route: a server's timers hold copies of the context for seconds, and with asyncio a
 # hundred scopes at a time; the garbage collector went over them again and again (seen in profiles).
 REQUEST: ContextVar[list[Any] | None] = ContextVar("logship_request", default=None)
 

@@ -22,6 +22,7 @@ from logship.event.failure import error_fields
 from logship.event.redact import suspicious_text
 from logship.worker import hooks
 from logship.worker import line as lines
+from logship.worker.capture import bound as bindings
 from logship.worker.line import ACCOUNTED, REQUEST, Line
 
 STACK_BYTES = 16 * 1024
@@ -78,7 +79,7 @@ def write(
             fields |= error_fields(*failure, line.redactor, STACK_BYTES)
         request = REQUEST.get()
         if request is not None:
-            request_id, trace, span, where = request
+            request_id, trace, span, where, _ = request
             fields["http.request.id"] = request_id.decode()
             fields["trace.id"] = trace.decode()
             fields["span.id"] = fields["transaction.id"] = span.decode()
@@ -134,7 +135,7 @@ class JournalHandler(logging.Handler):
             own |= record.msg
             message = own.pop("event")
             failure = failure or _failure(own.pop("exc_info", None))
-        own = {**structlog.contextvars.get_contextvars(), **own}
+        own = {**bindings.values(), **own}
         origin = (record.filename, record.lineno, record.funcName or "")
         write(line, build.level_name(record.levelno), record.name, message, own, failure, origin)
 
@@ -181,7 +182,7 @@ def _failure(exc_info: object) -> ExcInfo | None:
 
 def to_journal(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> tuple[tuple[Any], dict[str, Any]]:
     """structlog's last processor: bound contextvars, then the call's own fields, as one argument."""
-    bound = structlog.contextvars.get_contextvars()
+    bound = bindings.values()
     return ({**bound, **event_dict} if bound else dict(event_dict),), {}
 
 
@@ -224,6 +225,7 @@ def install(level: str) -> None:
         own.setLevel(logging.INFO)
         own.propagate = False
     reassert()
+    bindings.install()
     _capture()
 
 

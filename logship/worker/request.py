@@ -28,6 +28,8 @@ from logship.state.identity import Cell
 from logship.state.inflight import CELL
 from logship.worker import hooks
 from logship.worker import line as lines
+from logship.worker.capture import bound
+from logship.worker.capture.bound import EVER_BOUND
 from logship.worker.line import ACCOUNTED, REQUEST, Line
 from logship.worker.sockets import Socket
 
@@ -205,7 +207,7 @@ class RequestLog:
         except IndexError:
             cell = -1
             line.journal.cells[Cell.IN_FLIGHT_OVERFLOW] += 1
-        current = [request_id, trace, span, scope]
+        current: list[Any] = [request_id, trace, span, scope, None]
         token = REQUEST.set(current)
         if has_body:
             body = Body(receive)
@@ -277,8 +279,8 @@ class RequestLog:
                     milliseconds = duration // 1000000
                     took = TOOK[milliseconds] if milliseconds < 1000 else b"%dms" % milliseconds
                     extra, extra_count = b"", 0
-                    if failure is not None or plan.allowed or parent:
-                        extra, extra_count = _extra(plan, scope, failure, parent)
+                    if failure is not None or plan.allowed or parent or EVER_BOUND:
+                        extra, extra_count = _extra(plan, scope, failure, parent, current)
                     count = line.common_count + head_count + who_count + FIELDS_OF_EACH + extra_count
                     start_seconds, start_nanoseconds = divmod(wall, 1000000000)
                     line.journal.append(
@@ -304,6 +306,7 @@ class RequestLog:
                 hooks.complain(error)
             finally:
                 failure = answered = None  # an exception and the frame that holds it are a circle
+                current[4] = None
                 if cell >= 0:
                     inflight.starts[cell >> 3] = 0
                     inflight.free.append(cell)
@@ -358,11 +361,12 @@ def _kept(plan: Plan, probe: bool, status: int, failure: BaseException | None, s
 
 
 def _extra(
-    plan: Plan, scope: Scope, failure: BaseException | None, parent: tuple[bytes, bytes] | None
+    plan: Plan, scope: Scope, failure: BaseException | None, parent: tuple[bytes, bytes] | None, current: list[Any]
 ) -> tuple[bytes, int]:
-    """Packed pairs that most requests do not have: the exception, values that are allowed by name, the parent span."""
+    """Packed pairs that most requests do not have: the exception, bound context variables, values that are allowed by
+    name, the parent span."""
     line = plan.line
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = bound.fields(current, line.redactor) if EVER_BOUND else {}
     if parent:
         fields["parent.id"] = parent[1].decode()
     if failure is not None and not account.cancelled(failure):
@@ -378,7 +382,7 @@ def _extra(
             fields["url.query"] = query
         labels = _allowed_values(plan, scope["headers"])
         if labels:
-            fields["labels"] = labels
+            fields["labels"] = {**fields.get("labels", {}), **labels}
     return entry.limited_pairs(fields)
 
 

@@ -10,6 +10,7 @@ from logship.event.failure import error_fields
 from logship.state.identity import Cell
 from logship.state.inflight import CELL
 from logship.worker import hooks
+from logship.worker.capture import bound
 from logship.worker.line import REQUEST, Line
 
 Message = MutableMapping[str, Any]
@@ -60,7 +61,7 @@ class Socket:
 
     async def serve(self, app: Callable[..., Awaitable[None]], receive: Any, send: Any) -> None:
         """Run the application on this websocket: `ws-open` when it accepts, `ws-close` when it is over."""
-        current = [self.request_id, self.trace, self.span, self._scope]
+        current: list[Any] = [self.request_id, self.trace, self.span, self._scope, None]
         token = REQUEST.set(current)
         failure: BaseException | None = None
         try:
@@ -72,10 +73,12 @@ class Socket:
             REQUEST.reset(token)
             current[3] = hooks.route(self._scope) or ""
             try:
-                self.close(failure)
+                self.close(failure, bound.fields(current, self._line.redactor) if bound.EVER_BOUND else {})
             except Exception as error:
                 self._line.journal.refuse("internal_error")
                 hooks.complain(error)
+            finally:
+                current[4] = None
 
     async def receive(self, outer: Callable[[], Awaitable[Message]]) -> Message:
         message = await outer()
@@ -107,11 +110,12 @@ class Socket:
             self._sent += len(message.get("body", b""))
         await outer(message)
 
-    def close(self, failure: BaseException | None) -> None:
-        """Journal the end. `failure`: what the application raised."""
+    def close(self, failure: BaseException | None, own: dict[str, object]) -> None:
+        """Journal the end. `failure`: what the application raised; `own`: labels that it has bound."""
         try:
             end = self._end(failure)
             fields: dict[str, object] = {
+                **own,
                 "event.type": ["access", "end"],
                 "event.outcome": end.outcome,
                 "event.reason": end.reason,
