@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeVar
@@ -36,6 +36,15 @@ UNITS: Final = {"": 1, "b": 1, "k": 2**10, "kb": 10**3, "kib": 2**10, "m": 2**20
     "gib": 2**30,
 }
 
+# RFC 9110, section 5.6.2. The length is ours: the name is written into every answer.
+TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+# A request id in one of these breaks the answer, or what reads it.
+TAKEN_HEADERS: Final = frozenset(
+    "connection content-encoding content-length content-type cookie date expect host keep-alive location "
+    "proxy-authenticate proxy-authorization server set-cookie te traceparent tracestate trailer transfer-encoding "
+    "upgrade user-agent vary www-authenticate authorization accept-encoding cache-control etag".split()
+)
+
 _logger = logging.getLogger("logship")
 _warned: set[str] = set()
 
@@ -48,9 +57,19 @@ def option(
     group: Group = "worker",
     choices: tuple[str, ...] = (),
     most: float | None = None,
+    tokens: bool = False,
 ) -> T:
-    """One setting as a dataclass field; `most` is the largest number allowed, 0 is the least."""
-    facts = {"sentence": sentence, "secret": secret, "group": group, "choices": choices, "most": most}
+    """One setting as a dataclass field; `most` is the largest number allowed, 0 is the least.
+
+    `tokens`: its texts are names of HTTP headers or cookies."""
+    facts = {
+        "sentence": sentence,
+        "secret": secret,
+        "group": group,
+        "choices": choices,
+        "most": most,
+        "tokens": tokens,
+    }
     return field(default=default, metadata=facts)
 
 
@@ -112,11 +131,11 @@ class Settings:
     client_ip: str = option(
         "on", "Client addresses: whole, cut to their network, or not at all.", choices=("on", "truncated", "off")
     )
-    allow_headers: tuple[str, ...] = option((), "Request headers whose values may be logged.")
+    allow_headers: tuple[str, ...] = option((), "Request headers whose values may be logged.", tokens=True)
     allow_query: tuple[str, ...] = option((), "Query parameters whose values may be logged.")
-    allow_cookies: tuple[str, ...] = option((), "Cookies whose values may be logged.")
+    allow_cookies: tuple[str, ...] = option((), "Cookies whose values may be logged.", tokens=True)
     redact_names: tuple[str, ...] = option((), "Names of further fields whose values are never logged.")
-    request_id_header: str = option("x-request-id", "Header that brings a request's id and returns it.")
+    request_id_header: str = option("x-request-id", "Header that brings a request's id and returns it.", tokens=True)
     workers: int = option(0, "Number of workers; 0: ask the server.")
     heartbeat_seconds: float = option(10.0, "Seconds between two heartbeats of a worker.")
     ack_timeout_seconds: float = option(5.0, "Seconds to wait for the agent's acknowledgement before sending again.")
@@ -186,11 +205,16 @@ OPTIONS: Final[tuple[Field[Any], ...]] = tuple(one for one in fields(Settings) i
 BY_NAME: Final[Mapping[str, Field[Any]]] = {one.name: one for one in OPTIONS}
 
 
-def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def load(
+    arguments: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    ignored: Callable[[SettingsError], object] | None = None,
+) -> Settings:
     """Settings from arguments, then `LOGSHIP_*`, then defaults. An argument that is None was not given.
 
     `environment` stands in for the process's. SettingsError for an unknown argument, with the nearest known name, and
-    for a value the setting cannot take. An unknown `LOGSHIP_*` name is warned of once a process."""
+    for a value the setting cannot take; with `ignored`, an environment variable that is wrong is given to it, and the
+    default holds. An unknown `LOGSHIP_*` name is warned of once a process."""
     around = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
@@ -203,7 +227,12 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
         text = around.get(environment_name(one.name))
         # Compose files say X: ${X:-} for what is not set; only a list can mean to be empty.
         if one.name not in values and text is not None and (text.strip() or isinstance(one.default, tuple)):
-            values[one.name], origins[one.name] = _taken(one, text, environment_name(one.name)), "environment"
+            try:
+                values[one.name], origins[one.name] = _taken(one, text, environment_name(one.name)), "environment"
+            except SettingsError as error:
+                if ignored is None:
+                    raise
+                ignored(error)
     _warn_of_strangers(around)
     _fill_in(values, origins, around)
     return Settings(**values, origins=origins)
@@ -274,7 +303,7 @@ def as_text(value: object) -> str:
 def _fill_in(values: dict[str, Any], origins: dict[str, Origin], around: Mapping[str, str]) -> None:
     """What depends on the machine: the name of the service and the two directories."""
     if not values.get("service"):
-        values["service"] = around.get("OTEL_SERVICE_NAME") or Path.cwd().name or "service"
+        values["service"] = around.get("OTEL_SERVICE_NAME") or _directory_name() or "service"
     if not values.get("state_dir"):
         values["state_dir"] = _state_dir(around)
         if around.get("STATE_DIRECTORY"):
@@ -283,13 +312,28 @@ def _fill_in(values: dict[str, Any], origins: dict[str, Origin], around: Mapping
         values["store_dir"] = str(Path(values["state_dir"]) / "store")
 
 
+def _directory_name() -> str:
+    """The name of the working directory; empty if it was removed, as by a deploy."""
+    try:
+        return Path.cwd().name
+    except OSError:
+        return ""
+
+
 def _state_dir(around: Mapping[str, str]) -> str:
     if systemd := around.get("STATE_DIRECTORY", ""):
         return systemd.split(":")[0]  # systemd lists all of StateDirectory=, separated by colons
     if os.geteuid() == 0:
         return "/var/lib/logship"
-    home = around.get("HOME") or str(Path("~").expanduser())
-    return str(Path(around.get("XDG_STATE_HOME") or f"{home}/.local/state") / "logship")
+    if state := around.get("XDG_STATE_HOME"):
+        return str(Path(state) / "logship")
+    try:
+        home = around.get("HOME") or str(Path("~").expanduser())
+    except RuntimeError:  # a container's user without a name
+        import tempfile  # for this one case: it would be in every worker's start
+
+        return str(Path(tempfile.gettempdir()) / f"logship-{os.geteuid()}")
+    return str(Path(home) / ".local/state/logship")
 
 
 def _taken(one: Field[Any], value: object, said: str) -> object:
@@ -302,11 +346,24 @@ def _taken(one: Field[Any], value: object, said: str) -> object:
     choices: tuple[str, ...] = one.metadata["choices"]
     if choices and (taken := str(taken).lower()) not in choices:
         raise SettingsError(f"{said} is one of {', '.join(choices)}, not {value!r}{_nearest(str(taken), choices)}")
+    if one.metadata["tokens"]:
+        _check_tokens(one, (taken,) if isinstance(taken, str) else taken, said)
     if isinstance(taken, int | float):
         most = one.metadata["most"]
         if not 0 <= taken < float("inf") or (most is not None and taken > most):
             raise SettingsError(f"{said} is at least 0{'' if most is None else f' and at most {most}'}, not {value!r}")
     return taken
+
+
+def _check_tokens(one: Field[Any], names: Any, said: str) -> None:
+    """SettingsError for what no header or cookie can be called, and for a request id in a header that means something."""
+    for name in names:
+        if TOKEN.fullmatch(name) is None:
+            raise SettingsError(
+                f"{said}: {name!r} is not a valid name; use letters, digits and -, at most 64 characters"
+            )
+        if one.name == "request_id_header" and name.lower() in TAKEN_HEADERS:
+            raise SettingsError(f"{said}: {name!r} has a meaning in HTTP; choose another header, such as x-request-id")
 
 
 def _read(default: object, text: str) -> object:

@@ -187,6 +187,30 @@ def test_the_state_directory_follows_the_machine(
     assert (loaded.state_dir, loaded.store_dir) == (expected, f"{expected}/store")
 
 
+def test_a_user_without_a_home_has_a_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers that run under any number: no HOME, and no entry in the list of users."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_001)
+    monkeypatch.setattr(os, "geteuid", lambda: 2_000_000_001)
+    assert load({}, {}).state_dir.endswith("/logship-2000000001")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x:", "x-é", "x" * 65, "a\r\nb", "x,y"])
+def test_a_name_that_no_header_can_have_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"request_id_header: .* is not a valid name"):
+        load({"request_id_header": name}, HOME)
+    for setting in ("allow_headers", "allow_cookies"):
+        with pytest.raises(SettingsError, match=f"{setting}: .* is not a valid name"):
+            load({setting: ("fine", name)}, HOME)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "set-cookie", "date", "traceparent"])
+def test_a_header_with_a_meaning_of_its_own_cannot_carry_the_request_id(name: str) -> None:
+    with pytest.raises(SettingsError, match="has a meaning in HTTP"):
+        load({"request_id_header": name}, HOME)
+    load({"allow_headers": name}, HOME)
+
+
 def test_the_service_is_named_after_otel_or_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ class Slots:
         self._workers = workers
         self._began = time.monotonic()
         self._numbered = False
+        self._stays = False
         self.claim: Claim | None = None
 
     def claim_one(self, preferred: int | None = None) -> Claim:
@@ -77,10 +78,12 @@ class Slots:
 
     def stay(self) -> Claim:
         """Nobody makes room for this heir: it is one worker more (SIGTTIN), and takes the next number for good."""
+        self._stays = True
         return self._keep(self._beyond(self._workers or MOST_SLOTS))
 
     def poll(self) -> Claim | None:
-        """The new claim if a lock has freed that we wait for (ours first), else None. Cheap: call it every 0.2 s."""
+        """The new claim if a lock has freed that we wait for (ours first), else None. Cheap: call it every 0.2 s while `waiting`,
+        every few seconds otherwise."""
         claim = self.claim
         if claim is None:
             return None
@@ -91,6 +94,8 @@ class Slots:
                 if generation is not None:
                     return self._keep(Claim(slot, generation, heir=False))
             return None
+        if self._overflows():
+            return self._come_down(claim)
         if self._compacts() and claim.slot and time.monotonic() - self._began < YOUNG_SECONDS:
             for slot in range(claim.slot):
                 generation = self._take(slot)
@@ -99,13 +104,30 @@ class Slots:
                     return self._keep(Claim(slot, generation, heir=False))
         return None
 
+    def _come_down(self, claim: Claim) -> Claim | None:
+        """Take a number below N whose supervisor is gone (gunicorn's USR2): while it lives it will replace its worker."""
+        for slot in range(self._workers or 0):
+            record = self._read(slot)
+            if record is not None and _runs(record[2]):
+                continue
+            generation = self._take(slot)
+            if generation is not None:
+                locks.release(self._path(claim.slot))
+                return self._keep(Claim(slot, generation, heir=False))
+        return None
+
     def waiting(self) -> bool:
-        """Whether `poll` may still change the claim."""
+        """Whether `poll` may change the claim within seconds."""
         claim = self.claim
         if claim is None:
             return False
         young = time.monotonic() - self._began < YOUNG_SECONDS
         return claim.heir or (self._compacts() and claim.slot > 0 and young)
+
+    def _overflows(self) -> bool:
+        """Whether the number is one beyond N because other supervisors' workers hold the N."""
+        claim = self.claim
+        return claim is not None and not (self._stays or self._numbered) and claim.slot >= (self._workers or MOST_SLOTS)
 
     def _compacts(self) -> bool:
         return self._workers is None and not self._numbered
@@ -145,3 +167,14 @@ class Slots:
         generation = (_RECORD.unpack(data)[0] if len(data) == _RECORD.size else 0) + 1
         os.pwrite(descriptor, _RECORD.pack(generation, os.getpid(), self._supervisor, time.time_ns()), 0)
         return generation
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True

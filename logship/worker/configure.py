@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from logship.errors import StateUnusable
+from logship.errors import SettingsError, StateUnusable
 from logship.event.build import Worker
-from logship.settings import Settings, load, no_color
+from logship.settings import BY_NAME, Settings, load, no_color
 from logship.state import home
 from logship.state.identity import Facts
 from logship.state.journal import Journal
@@ -56,10 +57,40 @@ def configure(**arguments: object) -> Settings:
     what that call does not give falls back to `LOGSHIP_*` and defaults. Only the journal's place (`state_dir`) and the
     slot that a serving worker has claimed (`workers`) stay. SettingsError names the nearest setting when one is unknown.
     It opens nothing: the journal is made with the first event, in the process that logs it."""
-    global _settings
     settings = load(arguments)
-    if settings.agent not in {"stdout", "console", "off"} and not settings.agent.startswith("file:"):
-        parse_address(settings.agent)
+    _check_agent(settings.agent)
+    _install(settings)
+    return settings
+
+
+def configure_from_environment() -> None:
+    """Configure as `import logship.auto` does: whatever is wrong, the service starts, and one warning says what it is.
+
+    An invalid `LOGSHIP_*` variable is ignored: its default holds."""
+    try:
+        settings = load(ignored=_ignored)
+        try:
+            _check_agent(settings.agent)
+        except SettingsError as error:
+            _ignored(error)
+            settings = replace(settings, agent=str(BY_NAME["agent"].default))
+        _install(settings)
+    except Exception:
+        _logger.warning("logship could not start, and this process runs without it", exc_info=True)
+
+
+def _ignored(error: SettingsError) -> None:
+    _logger.warning("ignoring an invalid setting, its default is used: %s", error)
+
+
+def _check_agent(agent: str) -> None:
+    """SettingsError if `agent` is no address of an agent and not one of the words."""
+    if agent not in {"stdout", "console", "off"} and not agent.startswith("file:"):
+        parse_address(agent)
+
+
+def _install(settings: Settings) -> None:
+    global _settings
     with _guard:
         before, _settings = _settings, settings
         lines.install(partial(_make, settings))
@@ -71,7 +102,6 @@ def configure(**arguments: object) -> Settings:
         if before is None:
             atexit.register(_at_exit)
             hooks.loop_watchers.append(_in_hypercorn)
-    return settings
 
 
 def flush(deadline_seconds: float = 2.0) -> bool:

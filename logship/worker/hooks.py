@@ -24,6 +24,8 @@ from logship.worker import line as lines
 from logship.worker.line import Line, LoopLag, Serving
 
 FLUSH_SECONDS = 2.0
+# What a supervisor, a service manager or a person at a terminal sends to stop a process.
+ORDERLY = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 
 _logger = logging.getLogger("logship")
@@ -85,6 +87,35 @@ async def finish(line: Line) -> None:
             await asyncio.to_thread(line.shipper.flush, FLUSH_SECONDS)
         except RuntimeError:  # another kind of loop, or its threads have ended
             line.shipper.flush(FLUSH_SECONDS)
+
+
+# Which servers of this process serve. The worker is closed when the last of them stops.
+
+_open: set[int] = set()
+os.register_at_fork(after_in_child=_open.clear)
+
+
+def opened(server: object) -> None:
+    """`server` serves from now on."""
+    _open.add(id(server))
+
+
+def stops(server: object) -> bool:
+    """`server` begins to stop: return whether no other one serves."""
+    _open.discard(id(server))
+    return not _open
+
+
+def server_of(scope: Mapping[str, Any]) -> tuple[object, bool]:
+    """What stands for the server that runs this lifespan (its scope, if nothing else is known), and whether it insists
+    on lifespan: an application that fails in it must then stop the server."""
+    for caller in _callers():
+        config = getattr(caller, "config", None)
+        if type(config).__module__ == "uvicorn.config":
+            return config, getattr(config, "lifespan", "") == "on"
+        if _is_gunicorn(caller):
+            return scope, getattr(caller.cfg, "asgi_lifespan", "") == "on"
+    return scope, False
 
 
 # What a server says of itself.
@@ -173,12 +204,19 @@ def route(scope: MutableMapping[str, Any]) -> str | None:
     if not isinstance(template, str):
         return None
     root = scope.get("root_path")
-    if root:
-        outer = scope.get("app_root_path", "")
-        mount = root[len(outer) :] if root.startswith(outer) else root
-        if mount and not template.startswith(mount + "/"):
-            return str(mount) + template
-    return template
+    if not root or template.startswith(root + "/"):
+        return template
+    # The server's own prefix is text, a mount's may hold parameters: `/shops/7` was mounted as `/shops/{shop}`.
+    prefix = scope.get("app_root_path", root)
+    return str(prefix) + _with_names(root[len(prefix) :], scope.get("path_params")) + template
+
+
+def _with_names(mount: str, parameters: object) -> str:
+    """A mount's path as it was declared: a segment that is the value of a path parameter becomes its name in braces."""
+    if not mount or not isinstance(parameters, Mapping) or not parameters:
+        return mount
+    names = {str(value): f"{{{name}}}" for name, value in parameters.items()}
+    return "/".join(names.get(part, part) for part in mount.split("/"))
 
 
 # Where each server is taken hold of.
@@ -193,6 +231,7 @@ def _patch_uvicorn(module: ModuleType) -> None:
         global _known
         try:
             _known = _uvicorn(self.config, sockets or ())
+            opened(self.config)
             self.config.loaded_app = wrapped(self.config.loaded_app)
             line = lines.current() if _wrap is not None or lines.existing() is not None else None
             if line is not None:
@@ -202,14 +241,17 @@ def _patch_uvicorn(module: ModuleType) -> None:
         except Exception as error:
             complain(error)
         await startup(self, sockets=sockets)
+        if not self.started:
+            stops(self.config)
 
     @functools.wraps(shutdown)
     async def logged_shutdown(self: Any, sockets: Any = None) -> None:
         line = lines.existing()
-        if line is not None:
+        last = stops(self.config)
+        if line is not None and last:
             line.begin_closing()
         await shutdown(self, sockets=sockets)
-        if line is not None:
+        if line is not None and last:
             try:
                 await finish(line)
             except Exception as error:
@@ -253,12 +295,13 @@ def _report_exit(pid: int | None, code: int | None, out_of_memory: bool) -> None
     if line is None or code is None:
         return
     if code < 0:
-        how = f"was killed by {signal.Signals(-code).name if -code in signal.valid_signals() else -code}"
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+        how = f"was {'stopped' if -code in ORDERLY else 'killed'} by {name}"
     else:
         how = f"exited with status {code}"
     if out_of_memory:
         how += "; the control group counts a new out-of-memory kill"
-    bad = code not in {0, -signal.SIGTERM, -signal.SIGINT}
+    bad = code != 0 and -code not in ORDERLY
     fields = build.supervisor(f"worker process {pid} {how}", "error" if bad else "info", "logship.supervisor")
     fields["process.exit_code"] = code
     fields["numeric_labels"] = {"worker.pid": pid or 0}

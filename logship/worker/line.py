@@ -251,14 +251,15 @@ class SlotWatch:
 
     def tick(self, now: float) -> float:
         slots = self._line.slots
-        if slots is None or not slots.waiting():
-            return IDLE_SECONDS if slots else SLOT_SECONDS
+        if slots is None:
+            return SLOT_SECONDS
+        waiting = slots.waiting()
         claim = slots.poll()
-        if claim is None and self._settled(now):
+        if claim is None and waiting and self._settled(now):
             claim = slots.stay()
         if claim is not None:
             self._line.claimed(claim)
-        return SLOT_SECONDS
+        return SLOT_SECONDS if waiting else IDLE_SECONDS
 
     def _settled(self, now: float) -> bool:
         """Whether this heir has waited for so long, and nobody leaves, that it is no replacement but one worker more."""
@@ -271,7 +272,9 @@ class SlotWatch:
         found, _ = adopt.survey(directory.parent.parent)
         mine = self._line.journal.identity.facts
         return not any(
-            one.owner is not None and one.snapshot.cells[Cell.CLOSING] and one.snapshot.facts.supervisor == mine.supervisor
+            one.owner is not None
+            and one.snapshot.cells[Cell.CLOSING]
+            and one.snapshot.facts.supervisor == mine.supervisor
             for one in found
         )
 
@@ -336,7 +339,9 @@ def _open() -> Line | None:
                 # No more descriptors, say. A log call must not raise: the next one tries again.
                 if not _complained:
                     _complained = True
-                    logging.getLogger("logship").exception("there is no journal yet, and events are lost until there is")
+                    logging.getLogger("logship").exception(
+                        "there is no journal yet, and events are lost until there is"
+                    )
             finally:
                 _making = 0
         return _line

@@ -46,6 +46,7 @@ TOOK = tuple(b"%dms" % milliseconds for milliseconds in range(1000))
 FIELDS_OF_EACH = account.NEW_FIELDS + entry.STAMP_FIELDS
 NOBODY = ("", 0)
 MARK = "logship"
+LIFESPAN_ENDS = {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}
 STACK_BYTES = 16 * 1024
 # Of a header or cookie that is allowed by name.
 VALUE_CHARACTERS = 1024
@@ -423,28 +424,36 @@ def _join(kept: dict[tuple[str, str], bytes], name: tuple[str, str], value: byte
 async def _lifespan(app: Application, scope: Scope, receive: Receive, send: Send, line: Line) -> None:
     """Pass lifespan on; keep the handlers ours at start-up; flush at shutdown, because atexit does not run on SIGTERM.
 
-    An application without lifespan gets one of ours, so that the flush happens all the same."""
-    asked = False
+    An application without lifespan gets one of ours, so that the flush happens all the same; not where the server insists
+    on lifespan (`--lifespan on`): there the application's exception must stop it."""
+    asked = last = False
+    server, insists = hooks.server_of(scope)
 
     async def logged_receive() -> Message:
-        nonlocal asked
+        nonlocal asked, last
         asked = True
         message = await receive()
         if message["type"] == "lifespan.shutdown":
-            line.begin_closing()
+            last = hooks.stops(server)
+            if last:
+                line.begin_closing()
         return message
 
     async def logged_send(message: Message) -> None:
+        nonlocal last
         if message["type"] == "lifespan.startup.complete":
+            hooks.opened(server)
             hooks.reassert()
-        elif message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}:
+        elif message["type"] == "lifespan.startup.failed":
+            last = hooks.stops(server)
+        if last and message["type"] in LIFESPAN_ENDS:
             await hooks.finish(line)
         await send(message)
 
     try:
         await app(scope, logged_receive, logged_send)
     except Exception:
-        if asked:
+        if asked or insists:
             raise
     if asked:
         return

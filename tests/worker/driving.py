@@ -11,7 +11,7 @@ import structlog
 
 import logship
 from logship.state import segment
-from logship.worker import configure, line, logs, render
+from logship.worker import configure, hooks, line, logs, render
 
 Message = MutableMapping[str, Any]
 Event = dict[str, Any]
@@ -111,6 +111,7 @@ def desk(state: Path, **settings: object) -> Iterator[Desk]:
             found.shipper.end()
         line.install(None)
         line.forget()
+        hooks._open.clear()
         configure._settings = None
         root.removeHandler(logs._handler)
         root.setLevel(level)

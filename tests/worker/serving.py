@@ -81,7 +81,8 @@ class Server:
 
     def start(self) -> None:
         """Start it, once more if it has ended."""
-        command = self._words if self._words[0].endswith(".py") else ["-m", *self._words]
+        script = self._words[0].endswith(".py") or os.sep in self._words[0]
+        command = self._words if script else ["-m", *self._words]
         with open(self.folder / "stderr.txt", "ab") as said:
             self.process = subprocess.Popen(
                 [sys.executable, *command],

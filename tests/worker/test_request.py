@@ -500,6 +500,81 @@ def test_a_start_that_fails_is_passed_on_and_the_worker_is_closed(at: Desk) -> N
     assert [event.get("event.action") for event in at.events()] == ["worker-started", "worker-closed"]
 
 
+def test_the_worker_is_closed_when_the_last_of_its_servers_stops(at: Desk) -> None:
+    async def two_servers() -> None:
+        stop = [asyncio.Event(), asyncio.Event()]
+        servers = []
+        for event in stop:
+            messages = iter([LIFESPAN[0], LIFESPAN[1]])
+
+            async def receive(messages: Iterator[Message] = messages, event: asyncio.Event = event) -> Message:
+                message = next(messages)
+                if message["type"] == "lifespan.shutdown":
+                    await event.wait()
+                return message
+
+            async def send(message: Message) -> None:
+                return
+
+            app = logship.RequestLog(without_lifespan)
+            servers.append(asyncio.create_task(app({"type": "lifespan"}, receive, send)))
+        await asyncio.sleep(0.01)
+        stop[0].set()
+        await servers[0]
+        assert at.line().journal.cells[Cell.CLOSING] == 0
+        stop[1].set()
+        await servers[1]
+
+    asyncio.run(two_servers())
+    assert [event.get("event.action") for event in at.events()] == ["worker-started", "worker-closed"]
+
+
+ROUTED: list[tuple[dict[str, Any], str | None]] = [
+    ({}, "/orders/{n}"),
+    ({"root_path": "/api/v1"}, "/api/v1/orders/{n}"),
+    ({"root_path": "/api/v1/sub", "app_root_path": "/api/v1"}, "/api/v1/sub/orders/{n}"),
+    ({"root_path": "/sub", "app_root_path": ""}, "/sub/orders/{n}"),
+    (
+        {"root_path": "/api/shops/7", "app_root_path": "/api", "path_params": {"shop": 7, "n": 1}},
+        "/api/shops/{shop}/orders/{n}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("scope", "route"), ROUTED)
+def test_a_route_is_the_whole_template_with_prefixes_and_mounts(
+    at: Desk, scope: dict[str, Any], route: str | None
+) -> None:
+    class Route:
+        path_format = "/orders/{n}"
+
+    async def app(inner: Any, receive: Receive, send: Send) -> None:
+        inner.update({"route": Route(), **scope})
+        await answering(b"ok")(inner, receive, send)
+
+    assert at.ask(app)[0]["http.route"] == route
+
+
+def test_mounted_applications_have_whole_routes_behind_a_prefix(at: Desk) -> None:
+    app, sub = FastAPI(), FastAPI()
+
+    @app.get("/orders/{n}")
+    def order(n: int) -> int:
+        return n
+
+    @sub.get("/items/{n}")
+    def item(n: int) -> int:
+        return n
+
+    app.mount("/shops/{shop}", sub)
+    for path, route in (
+        ("/api/v1/orders/7", "/api/v1/orders/{n}"),
+        ("/api/v1/shops/9/items/7", "/api/v1/shops/{shop}/items/{n}"),
+    ):
+        event, _ = at.ask(app, path=path, raw_path=path.encode(), root_path="/api/v1")
+        assert event["http.route"] == route
+
+
 # What never happens.
 
 

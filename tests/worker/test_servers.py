@@ -454,8 +454,8 @@ def test_two_lives_with_the_same_pid_slot_and_generation_lose_nothing(tmp_path: 
 # The agent is the same, or nobody would be adopted; what it would be sent goes to a file.
 ADOPTER = """
 import sys, time
-from logship.worker import configure, line, shipper
-configure._outlet = lambda settings, feed: shipper.Sink(feed, sys.argv[2], shipper.json_line)
+from logship.worker import configure, line, render, sinks
+configure._outlet = lambda settings, feed: sinks.Sink(feed, sys.argv[2], render.json_line)
 configure.configure(agent=sys.argv[1])
 line.current()
 time.sleep(60)
@@ -479,3 +479,43 @@ def same_life(event: Event, other: Event) -> bool:
 
 def slot(event: Event) -> int:
     return int(event["logship.worker.slot"])
+
+
+def test_a_lifespan_that_fails_stops_a_server_that_insists_on_it(tmp_path: Path) -> None:
+    with Server(tmp_path, "uvicorn broken:app --port {port} --lifespan on") as server:
+        server.wait_ended()
+        assert server.process is not None
+        assert server.process.returncode == 3
+        assert "DATABASE_URL is missing" in server.said()
+
+
+def test_a_worker_that_serves_on_one_port_still_is_not_closed(tmp_path: Path) -> None:
+    with Server(tmp_path, "two_servers.py") as server:
+        server.wait_ready()
+        until(lambda: "one has stopped" in server.said(), "the end of the first server")
+        assert server.ask("/still") == (200, b"ok")
+        server.process.kill()  # type: ignore[union-attr]
+        server.wait_ended()
+        assert server.closed() == set()
+        (journal,) = (server.state / "journals").iterdir()
+        assert identity.read(journal).cells[identity.Cell.CLOSING] == 0
+
+
+def test_gunicorn_keeps_its_numbers_through_an_upgrade(tmp_path: Path) -> None:
+    # By its script: `python -m gunicorn` starts a new master that finds gunicorn/http in place of http.
+    words = f"{Path(sys.executable).parent}/gunicorn shop:app -k asgi --workers 2 --bind 127.0.0.1:{{port}} --pid {tmp_path}/pid"
+    with Server(tmp_path, words) as server:
+        server.wait_ready(2)
+        server.kill(signal.SIGUSR2)
+        until(lambda: len(server.actions("worker-started")) == 4, "the workers of the new master")
+        server.stop()
+
+        def slots_of_new() -> set[int]:
+            server.ask_many(8)
+            ids = set(server.asked[-8:])
+            found = [one for one in server.actions("http-request") if one["http.request.id"] in ids]
+            return {event["logship.worker.slot"] for event in found}
+
+        until(lambda: (slots := slots_of_new()) and slots <= {0, 1}, "the numbers 0 and 1")
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+        until(lambda: len(server.closed()) == 4, "the end of the new workers")
