@@ -49,7 +49,8 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("@timestamp", "date", "When it happened: for a request its end, for a lost worker its last sign of life.", _NANOS),
     Field("message", "match_only_text", "What happened, in one line for people."),
     Field("ecs.version", "keyword", "Version of the Elastic Common Schema that the names follow."),
-    Field("event.id", "keyword", "Incarnation and sequence; a store keeps each id once."),
+    Field("event.id", "keyword", "Incarnation and sequence; a store keeps each id once, unless the content differs."),
+    Field("logship.conflict", "keyword", "The store had this `event.id` with other content. A hash of this content.", ecs=False),
     Field("event.sequence", "long", "Number of the event within its incarnation, from 1 without gaps."),
     Field("event.kind", "keyword", "Always `event`."),
     Field("event.category", "keyword", "Broad category: `web` for requests, `process` for workers.", many=True),
@@ -125,6 +126,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         for reason, why in DROP_REASONS.items()
     ),
     Field("logship.journal.bytes", "long", "Bytes that wait in the journal.", ecs=False),
+    Field("logship.journal.unreadable_bytes", "long", "Bytes of a dead worker's journal that could not be read.", ecs=False),
+    Field("logship.journal.unreadable_events", "long", "Events in those bytes, when their number is known.", ecs=False),
     Field("logship.journal.durable", "boolean", "Whether the journal outlives the process.", ecs=False),
     Field("logship.requests.in_flight", "long", "Requests being served.", ecs=False),
     Field("logship.requests.in_flight_overflow", "long", "Those of them that had no room in the table.", ecs=False),
