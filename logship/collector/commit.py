@@ -18,8 +18,9 @@ from logship.wire.receive import Batch
 # What one append takes at most: a commit of this size is on disk in tens of milliseconds, so that acks keep coming.
 GROUP_BYTES = 4 * 2**20
 GROUP_RECORDS = 5_000
-# Python's dicts take more room than the bytes they came from; this is the least a record is counted with.
+# Python's objects take more room than the bytes they came from: this is the least a record, and a value, is counted with.
 RECORD_BYTES = 512
+VALUE_BYTES = 64
 
 _logger = logging.getLogger("logship.collector")
 
@@ -44,29 +45,54 @@ class Pending:
 
 
 class Committer:
-    """Stores what is offered, in one thread, and answers the senders. All methods belong to the event loop's thread."""
+    """Stores what is offered, in one thread, and answers the senders. All methods belong to the event loop's thread.
+
+    Senders ask for room twice: before they read (`room`), and before they decode what they have read (`turn`), because a
+    frame of 1 KB can become 100 MB. Those who wait to decode go first, one at a time, in their order."""
 
     def __init__(self, append: Callable[[Entries], Appended], health: Health, limit_bytes: int) -> None:
         self._append, self._health, self._limit_bytes = append, health, limit_bytes
         self._pending: deque[Pending] = deque()
-        self._work, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._room.set()
+        self._work, self._idle = asyncio.Event(), asyncio.Event()
+        self._room, self._readable = asyncio.Event(), asyncio.Event()
+        self._line = asyncio.Lock()
+        self._in_line = 0
         self._idle.set()
-        self._failing = False
+        self._account(0)
+        self.trouble = ""
+        """Why the store did not take what was last offered, as a sentence; empty if it did."""
         # The store has one writer; a thread of its own also keeps fdatasync away from the event loop.
         self._thread = ThreadPoolExecutor(1, "logship-store")
 
     def offer(self, batch: Batch, sender: Sender) -> None:
-        """Queue a batch. Never refuses: senders ask `room()` before they read on."""
-        cost = max(batch.wire_bytes, batch.inflated_bytes, RECORD_BYTES * len(batch.entries))
+        """Queue a batch. Never refuses: senders wait for their `turn()` before they decode."""
+        objects = max(RECORD_BYTES * len(batch.entries), VALUE_BYTES * batch.values)
+        cost = max(batch.wire_bytes, batch.inflated_bytes, objects)
         self._pending.append(Pending(batch, sender, cost, time.monotonic()))
         self._account(cost)
         self._idle.clear()
         self._work.set()
 
     async def room(self) -> None:
-        """Return when less than the limit is received and not yet stored. Not reading is the back-pressure."""
-        await self._room.wait()
+        """Return when less than the limit is received and not yet stored, and nobody waits to decode more.
+
+        Not reading is the back-pressure."""
+        while not self._readable.is_set():
+            await self._readable.wait()
+
+    async def turn(self) -> None:
+        """Return when the caller may decode one frame, which it must offer without waiting for anything else."""
+        if self._readable.is_set():
+            return
+        self._in_line += 1
+        self._account(0)
+        try:
+            async with self._line:  # in the order of arrival
+                while not self._room.is_set():
+                    await self._room.wait()
+        finally:
+            self._in_line -= 1
+            self._account(0)
 
     async def idle(self) -> None:
         """Return when nothing is pending."""
@@ -116,8 +142,8 @@ class Committer:
             self._stored(appended, group)
 
     def _stored(self, appended: Appended, group: list[Pending]) -> None:
-        if self._failing:
-            self._failing = False
+        if self.trouble:
+            self.trouble = ""
             _logger.warning("the store takes events again")
         self._health.count(commits_total=1, stored_total=appended.stored)
         self._health.count(duplicates_total=appended.duplicates, dead_letters_total=appended.dead)
@@ -128,15 +154,17 @@ class Committer:
 
     def _failed(self, error: Exception, group: list[Pending]) -> None:
         self._health.count(refused_batches_total=len(group))
-        if not self._failing:
-            self._failing = True
+        if not self.trouble:
             _logger.error("the store does not take events, so none are acknowledged; senders keep them: %s", error)
+        self.trouble = f"the store does not take events: {error}"
         for one in group:
             one.sender.refuse()
 
     def _account(self, change_bytes: int) -> None:
         self._health.undecided_bytes += change_bytes
-        if self._health.undecided_bytes < self._limit_bytes:
-            self._room.set()
-        else:
-            self._room.clear()
+        room = self._health.undecided_bytes < self._limit_bytes
+        for event, happened in ((self._room, room), (self._readable, room and not self._in_line)):
+            if happened:
+                event.set()
+            else:
+                event.clear()

@@ -1,6 +1,7 @@
 """One sender's connection: bytes in, batches to the committer, acknowledgements out in the order of the batches."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from logship.wire.handshake import ServerHandshake
 from logship.wire.receive import Batch, Decoder, acknowledge
 
 OUR_TAG = "logship.events"
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
 # A frame has this long to arrive once its first byte is here; 1 MB takes 28 s on a line of 300 kbit/s.
 FRAME_SECONDS = 30.0
 HANDSHAKE_SECONDS = 10.0
@@ -44,20 +45,24 @@ class Connection:
         terms: Terms,
         committer: Committer,
         health: Health,
-        half_frames_grew: Callable[[], None],
+        held_grew: Callable[[], None],
     ) -> None:
         self._reader, self._writer = streams
         self._committer, self._health, self._terms = committer, health, terms
-        self._half_frames_grew = half_frames_grew
+        self._held_grew = held_grew
         self._decoder = Decoder(terms.limits)
         self._owed = 0
         self._settled = asyncio.Event()
         self._settled.set()
         self._frame_seconds = FRAME_SECONDS
         self._reading: asyncio.Task[None] | None = None
-        self.half_frame_bytes = 0
-        """Bytes that are here of a frame that is not yet whole."""
-        self.peer = name_of(self._writer)
+        self.held_bytes = 0
+        """Bytes that are here and not decoded."""
+        self.waits = False
+        """Whether they begin with a whole frame, which waits for room."""
+        self.heard = time.monotonic()
+        """The second in which something came last."""
+        self.peer = name_of(self._writer.get_extra_info("socket"))
 
     async def serve(self) -> None:
         """Return when the connection is over; every batch received before has then been answered."""
@@ -78,8 +83,12 @@ class Connection:
                 raise
         finally:
             self._reading = None
-            self._hold(0)
+            self._hold(0, waits=False)
             await self._close()
+
+    def idle_seconds(self, now: float) -> float:
+        """How long nothing came and nothing is owed; 0 while something is underway."""
+        return 0.0 if self._owed or self.held_bytes else now - self.heard
 
     def stop_reading(self) -> None:
         """Make `serve` go on to its end: what was received is still answered."""
@@ -94,7 +103,7 @@ class Connection:
     def hang_up(self, reason: str) -> None:
         """Close now, as with a peer that misbehaved."""
         self._health.bad_peer(self.peer, reason)
-        self._hold(0)
+        self._hold(0, waits=False)
         self.abort()
 
     def acknowledge(self, chunk: str | None) -> None:
@@ -128,49 +137,63 @@ class Connection:
         return handshake.rest
 
     async def _receive(self, received: bytes) -> None:
-        self._take(received)
+        await self._take(received)
         while True:
             await self._committer.room()
             received = await self._read()
             if not received or self._writer.is_closing():
                 return
-            self._take(received)
+            await self._take(received)
 
-    def _take(self, received: bytes) -> None:
+    async def _take(self, received: bytes) -> None:
         self._health.count(received_bytes_total=len(received))
-        for batch in self._decoder.feed(received):
+        self._decoder.hold(received)
+        while self._decoder.ready():
+            self._hold(self._decoder.pending_bytes, waits=True)
+            await self._committer.turn()
+            batch = self._decoder.next()
             self._frame_seconds = FRAME_SECONDS
             self._owed += 1
             self._settled.clear()
             self._health.count(frames_total=1, records_total=len(batch.entries))
             name_foreign(batch)
             self._committer.offer(batch, self)
-        grown = self._decoder.pending_bytes > self.half_frame_bytes
-        self._hold(self._decoder.pending_bytes)
-        if self._decoder.broken is not None:
-            raise self._decoder.broken
-        if grown:
-            self._half_frames_grew()
+        self._hold(self._decoder.pending_bytes, waits=False)
 
-    def _hold(self, half_frame_bytes: int) -> None:
-        self._health.half_frame_bytes += half_frame_bytes - self.half_frame_bytes
-        self.half_frame_bytes = half_frame_bytes
+    def _hold(self, held_bytes: int, waits: bool) -> None:
+        grown = held_bytes > self.held_bytes
+        self._health.half_frame_bytes += held_bytes - self.held_bytes
+        self.held_bytes, self.waits = held_bytes, waits
+        if grown:
+            self._held_grew()
 
     async def _read(self) -> bytes:
         """Up to READ_BYTES; an idle peer may be silent for ever, but only between two frames."""
-        if not self.half_frame_bytes:
+        if not self.held_bytes:
             self._frame_seconds = FRAME_SECONDS
-            return await self._reader.read(READ_BYTES)
+            return await self._read_once()
         # Only the time spent waiting for the peer counts: while the store is behind we do not read at all.
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._frame_seconds):
-                return await self._reader.read(READ_BYTES)
+                return await self._read_once()
         except TimeoutError:
-            waited = f"{self.half_frame_bytes} bytes of a frame, and not the rest within {FRAME_SECONDS:g} s"
+            waited = f"{self.held_bytes} bytes of a frame, and not the rest within {FRAME_SECONDS:g} s"
             raise SlowPeer(waited) from None
         finally:
             self._frame_seconds -= time.monotonic() - began
+
+    async def _read_once(self) -> bytes:
+        # The transport reads only now: whatever it read meanwhile, for a thousand senders, nobody would have asked for.
+        transport = self._writer.transport
+        if not transport.is_closing():
+            transport.resume_reading()  # type: ignore[attr-defined]
+        try:
+            return await self._reader.read(READ_BYTES)
+        finally:
+            self.heard = time.monotonic()
+            if not transport.is_closing():
+                transport.pause_reading()  # type: ignore[attr-defined]
 
     def _answered(self) -> None:
         self._owed -= 1
@@ -195,7 +218,10 @@ def name_foreign(batch: Batch) -> None:
         record.setdefault("event.dataset", batch.tag)
 
 
-def name_of(writer: asyncio.StreamWriter) -> str:
+def name_of(connection: socket.socket) -> str:
     """The peer's address without its port, as the log names it."""
-    peer = writer.get_extra_info("peername")
+    try:
+        peer = connection.getpeername()
+    except OSError:
+        return "a peer that has left"
     return str(peer[0]) if isinstance(peer, tuple) else "the unix socket"

@@ -32,6 +32,8 @@ class Health:
     refused_batches_total: int = 0
     bad_peers_total: int = 0
     slow_peers_total: int = 0
+    refused_connections_total: int = 0
+    idle_closed_total: int = 0
     _named: set[str] = field(default_factory=set)
     _acks: list[int] = field(default_factory=lambda: [0] * (len(ACK_BOUNDS_SECONDS) + 1))
     _ack_seconds: float = 0.0
@@ -58,6 +60,14 @@ class Health:
             return
         self._named.add(peer)
         _logger.warning("closed the connection of %s: %s; further ones of this peer are only counted", peer, reason)
+
+    def refused_connection(self, most: int) -> None:
+        """Count a sender that was turned away because `most` connections are open; the log names the first."""
+        self.refused_connections_total += 1
+        if self.refused_connections_total == 1:
+            _logger.warning(
+                "senders are refused: %d connections are open, the limit; further ones are only counted", most
+            )
 
     def report(self) -> dict[str, int]:
         """Every number by its name."""

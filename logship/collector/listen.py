@@ -1,42 +1,62 @@
 """Sockets that senders connect to: TCP, TLS, unix. Nothing here knows what is said on them."""
 
-import asyncio
 import contextlib
 import errno
 import os
 import socket
 import ssl
 import stat
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from logship.collector.accept import BACKLOG
 from logship.errors import ListenError, SettingsError
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-BACKLOG = 256
-# The reader stops the transport at twice this: what the kernel gives us before we have asked for it.
-STREAM_BYTES = 256 * 1024
 TLS_HANDSHAKE_SECONDS = 10.0
 
 
-async def listen_tcp(
-    served: Served, host: str, port: int, tls: ssl.SSLContext | None
-) -> tuple[asyncio.Server, list[str]]:
-    """A listening server and the addresses it got, as HOST:PORT. ListenError says why not, and what to change."""
-    patience = {"ssl_handshake_timeout": TLS_HANDSHAKE_SECONDS} if tls else {}
+def listen_tcp(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address of `host`. ListenError says why not, and what to change."""
     try:
-        server = await asyncio.start_server(
-            served, host, port, ssl=tls, limit=STREAM_BYTES, backlog=BACKLOG, **patience
-        )
+        return _listen_tcp(host, port)
     except OSError as error:
         raise ListenError(why_not(f"{host}:{port}", error)) from error
-    return server, [address(one) for one in server.sockets]
 
 
-async def listen_unix(served: Served, path: Path) -> asyncio.Server:
-    """A server on a unix socket that the owner and the group may use. What a killed process left there is replaced.
+def _listen_tcp(host: str, port: int) -> list[socket.socket]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    listeners: list[socket.socket] = []
+    problem: OSError | None = None
+    for family, kind, protocol, _, target in dict.fromkeys(found):
+        try:
+            listeners.append(_bound(family, kind, protocol, target))
+        except OSError as error:
+            # localhost has an IPv6 address on machines without IPv6.
+            if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                for one in listeners:
+                    one.close()
+                raise
+            problem = error
+    if not listeners:
+        raise problem or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    return listeners
+
+
+def _bound(family: int, kind: int, protocol: int, target: object) -> socket.socket:
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(target)  # type: ignore[arg-type]
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """Return a listening unix socket that the owner and the group may use. What a killed process left there is replaced.
 
     ListenError if another process listens there, or if something else than a socket has that name."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -47,19 +67,22 @@ async def listen_unix(served: Served, path: Path) -> asyncio.Server:
             listener.bind(str(path))
         finally:
             os.umask(before)
-        return await asyncio.start_unix_server(served, sock=listener, limit=STREAM_BYTES, backlog=BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         if isinstance(error, ListenError):
             raise
         raise ListenError(why_not(str(path), error)) from error
+    return listener
 
 
-def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext | None:
-    """What a TLS listener needs, None without a certificate. SettingsError if the files do not fit."""
+def tls_context(cert_file: str, key_file: str, setting: str = "collector") -> ssl.SSLContext | None:
+    """Return what a TLS listener needs, None without a certificate. SettingsError if the files do not fit.
+
+    `setting`: what the names of the two settings begin with."""
     if not cert_file:
         if key_file:
-            raise SettingsError("collector_key_file is set without collector_cert_file")
+            raise SettingsError(f"{setting}_key_file is set without {setting}_cert_file")
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:

@@ -60,6 +60,11 @@ def decode_entries(packed: bytes | memoryview, limits: Limits) -> Entries:
     `packed`: [time, record] or [[time, metadata], record] end to end; a time is an EventTime, or seconds as an int or a
     float. Keys that are no text become text, so do bytes and extension types; text that is no UTF-8 gets U+FFFD;
     metadata is left out. WireError if anything is cut off or not an entry, if there is none, or beyond a limit."""
+    return decode_counted(packed, limits)[0]
+
+
+def decode_counted(packed: bytes | memoryview, limits: Limits) -> tuple[Entries, int]:
+    """Return the entries, as `decode_entries`, and how many values they hold, keys not counted."""
     entries: Entries = []
     tidy = _Tidy(limits)
     for count, part in _slices(packed, limits):
@@ -77,7 +82,7 @@ def decode_entries(packed: bytes | memoryview, limits: Limits) -> Entries:
                 time_ns = _time_ns(stamp)
             tidy.record(record, 1)
             entries.append((time_ns, record))
-    return entries
+    return entries, tidy.values
 
 
 def _slices(packed: bytes | memoryview, limits: Limits) -> Iterator[tuple[int, bytes | memoryview]]:
@@ -180,6 +185,11 @@ class _Tidy:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._values_left = limits.values
+
+    @property
+    def values(self) -> int:
+        """How many there were."""
+        return self._limits.values - self._values_left
 
     def record(self, values: dict[str, object], depth: int) -> None:
         self._spend_keys(values, depth)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from logship.errors import HandshakeRefused, WireError
 from logship.wire import atoms
+from logship.wire.strangers import other_server, strange
 
 # HELO and PING have some 400 bytes; the rest is room for long host names and users.
 LIMIT_BYTES = 8192
@@ -146,7 +147,10 @@ class ClientHandshake:
     def ended(self) -> HandshakeRefused:
         """Return the error to raise when the agent closed the connection before `done`."""
         if self._hello is None:
-            return HandshakeRefused("the agent closed the connection without a HELO; has it a shared key at all?")
+            return HandshakeRefused(
+                "the agent closed the connection without a HELO: it may have no shared key (then unset"
+                " LOGSHIP_AGENT_SHARED_KEY) or speak TLS (then write LOGSHIP_AGENT=tls://HOST:PORT)"
+            )
         # Fluent Bit answers a wrong key with nothing, a wrong user with a PONG.
         return HandshakeRefused(f"the agent closed the connection after our PING; check {SETTINGS}")
 
@@ -213,7 +217,7 @@ def _message(data: bytes, name: bytes) -> tuple[list[object] | None, bytes]:
     """Return the message `name` and what is behind it; None while it is not all here."""
     # The first bytes decide, so that a peer who speaks HTTP or sends frames at once is told now and not after a wait.
     if data and not 0x92 <= data[0] <= 0x9F:
-        raise WireError(f"instead of {name.decode()} came {data[:20]!r}; does the other side have a shared key?")
+        raise WireError(_unexpected(data, name))
     taken = atoms.take(data)
     if taken is None:
         if len(data) > LIMIT_BYTES:
@@ -221,8 +225,16 @@ def _message(data: bytes, name: bytes) -> tuple[list[object] | None, bytes]:
         return None, b""
     message, end = taken
     if not isinstance(message, list) or message[0] != name:
-        raise WireError(f"instead of {name.decode()} came {data[:20]!r}; does the other side have a shared key?")
+        raise WireError(_unexpected(data, name))
     return message, data[end:]
+
+
+def _unexpected(data: bytes, name: bytes) -> str:
+    if name == b"PING":
+        if data[:1] in {b"\x92", b"\x93", b"\x94"}:
+            return "a frame came instead of a PING: the sender has no shared key; set LOGSHIP_AGENT_SHARED_KEY there"
+        return f"{strange(data)} came instead of a PING; this listener requires a shared key"
+    return other_server(data) or f"{data[:20]!r} came instead of {name.decode()}; check the address in LOGSHIP_AGENT"
 
 
 def _pong(accepted: bool, reason: str, hostname: str = "", proof: bytes = b"") -> bytes:

@@ -9,13 +9,14 @@ option is nil or a map; its "chunk" is what the sender wants to see again once t
 heartbeat. A frame is found by walking over it without making objects, and that walk goes on where it stopped: a frame
 in many small pieces costs as much as in one. Nothing is ever handed out of a frame that is not all well."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgpack
 
 from logship.errors import WireError
 from logship.wire import atoms
-from logship.wire.entries import Entries, Limits, decode_entries, decode_map, inflate
+from logship.wire.entries import Entries, Limits, decode_counted, decode_map, inflate
+from logship.wire.strangers import strange
 
 PIECE_BYTES = 256 * 1024
 # An option is a chunk, a size and a word; Fluent Bit may put a record's metadata into it.
@@ -29,13 +30,15 @@ DEFAULT_LIMITS = Limits()
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One frame. `entries`: nanoseconds since 1970 and record, as sent; `chunk`: to be acknowledged, None if nobody
-    asked; `wire_bytes`: what the frame took on the wire; `inflated_bytes`: what compressed entries became, else 0."""
+    asked; `wire_bytes`: what the frame took on the wire; `inflated_bytes`: what compressed entries became, else 0;
+    `values`: how many values the entries hold, nested ones included."""
 
     tag: str
     entries: Entries
     chunk: str | None
     wire_bytes: int
     inflated_bytes: int = 0
+    values: int = field(default=0, compare=False)
 
 
 def acknowledge(chunk: str) -> bytes:
@@ -68,40 +71,67 @@ class Decoder:
 
         WireError, now and at every further call, for what is not the protocol or beyond a limit. Good frames before a
         bad one are not lost: they are returned, and the error is in `broken` and raised by the next call."""
-        if self.broken is not None:
-            raise WireError(str(self.broken))
         batches: list[Batch] = []
         try:
             for start in range(0, len(data), PIECE_BYTES):
-                piece = data[start : start + PIECE_BYTES]
-                self._held += piece
-                self._walker.feed(piece)
-                while (batch := self._next_batch()) is not None:
-                    batches.append(batch)
-        except WireError as problem:
-            self.broken = WireError(str(problem))
-            self._held = bytearray()
-            self._walk_again()
+                self.hold(data[start : start + PIECE_BYTES])
+                while self.ready():
+                    batches.append(self.next())
+        except WireError:
             if not batches:
                 raise
         return batches
 
-    def _next_batch(self) -> Batch | None:
+    def hold(self, data: bytes) -> None:
+        """Keep up to PIECE_BYTES for `ready` and `next`, which decode one frame at a time: a receiver that is short of
+        memory holds what it received and waits. Take all that is ready before the next call. WireError as `feed`."""
+        self._refuse_if_broken()
+        self._held += data
+        self._walker.feed(data)
+
+    def ready(self) -> bool:
+        """Return whether a whole frame is here. WireError, now and at every further call, if it cannot become one."""
+        self._refuse_if_broken()
+        try:
+            return self._is_whole()
+        except WireError as problem:
+            raise self._break(problem) from None
+
+    def next(self) -> Batch:
+        """Return the frame that is `ready`, decoded. WireError, now and at every further call, if it holds anything bad."""
+        try:
+            frame = memoryview(bytes(memoryview(self._held)[: self._ends[-1]]))
+            begin = 1 if frame[0] < 0xA0 else 3 if frame[0] == 0xDC else 5
+            parts = [frame[start:end] for start, end in zip([begin, *self._ends], self._ends, strict=False)]
+            self._drop(len(frame))
+            return _batch(parts, len(frame), self._limits)
+        except WireError as problem:
+            raise self._break(problem) from None
+
+    def _refuse_if_broken(self) -> None:
+        if self.broken is not None:
+            raise WireError(str(self.broken))
+
+    def _break(self, problem: WireError) -> WireError:
+        self.broken = WireError(str(problem))
+        self._held = bytearray()
+        self._elements = 0
+        self._ends.clear()
+        self._walk_again()
+        return self.broken
+
+    def _is_whole(self) -> bool:
         while self._held and self._held[0] == NIL and not self._elements:
             self._walker.skip()
             self._drop(1)
         try:
             if not self._walk():
                 self._refuse_more_than_a_frame(len(self._held))
-                return None
+                return False
         except ValueError as problem:
-            raise WireError(f"what begins {bytes(self._held[:20])!r} is no frame of the Forward protocol") from problem
+            raise WireError(f"{strange(bytes(self._held[:20]))} is not a frame of the Forward protocol") from problem
         self._refuse_more_than_a_frame(self._ends[-1])
-        frame = memoryview(bytes(memoryview(self._held)[: self._ends[-1]]))
-        begin = 1 if frame[0] < 0xA0 else 3 if frame[0] == 0xDC else 5
-        parts = [frame[start:end] for start, end in zip([begin, *self._ends], self._ends, strict=False)]
-        self._drop(len(frame))
-        return _batch(parts, len(frame), self._limits)
+        return True
 
     def _walk(self) -> bool:
         """Go on where the last walk stopped; return whether the frame is all here."""
@@ -158,7 +188,8 @@ def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
         entries = inflate(entries, compressed, limits.frame_bytes)
         inflated_bytes = len(entries)
     name = bytes(tag[TEXT_HEADS[tag[0]] :]).decode("utf-8", "replace")
-    return Batch(name, decode_entries(entries, limits), chunk, wire_bytes, inflated_bytes)
+    decoded, values = decode_counted(entries, limits)
+    return Batch(name, decoded, chunk, wire_bytes, inflated_bytes, values)
 
 
 def _options(packed: memoryview, limits: Limits) -> tuple[str | None, str]:

@@ -9,6 +9,7 @@ import os
 
 from logship.errors import WireError
 from logship.wire import atoms
+from logship.wire.strangers import other_server
 
 # An acknowledgement has 30 bytes; fluentd and others may add a little.
 ACK_LIMIT_BYTES = 4096
@@ -47,6 +48,8 @@ class AckReader:
 
     def feed(self, data: bytes) -> list[str]:
         """Return the chunks acknowledged by `data`, in order. WireError if it holds anything else; close then."""
+        if not self._held and (server := other_server(data[:16])):
+            raise WireError(server)
         self._held += data
         chunks: list[str] = []
         at = 0

@@ -13,8 +13,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start a collector with the options given; it is stopped when the test is over."""
     started: list[Running] = []
 
-    def start(**options: object) -> Running:
-        started.append(Running(tmp_path, **options))
+    def start(most: int | None = None, **options: object) -> Running:
+        started.append(Running(tmp_path, most=most, **options))
         return started[-1]
 
     yield start

@@ -26,8 +26,9 @@ T = TypeVar("T")
 class Running:
     """A collector that was started; `stop()` is a clean stop."""
 
-    def __init__(self, directory: Path, **options: object) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, *, most: int | None = None, **options: object) -> None:
+        """`most`: senders at a time, None for what the process has descriptors for."""
+        self.directory, self.most = directory, most
         self.settings = load({"state_dir": directory, "forward": "127.0.0.1:0", **options}, {})
         self.senders: list[Sender] = []
         self.store = Store(self.settings.store_dir)
@@ -42,7 +43,7 @@ class Running:
             raise
 
     async def _make(self) -> Collector:
-        return Collector(self.settings, self.store)
+        return Collector(self.settings, self.store, self.most)
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(doing, self.loop).result(30)

@@ -69,12 +69,13 @@ def test_a_sender_with_wrong_credentials_is_told_and_closed(start: Start, wrong:
     assert running.health()["bad_peers_total"] == 1
 
 
-def test_frames_without_the_handshake_are_not_stored(start: Start) -> None:
+def test_frames_without_the_handshake_are_not_stored(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     running = start(collector_shared_key="k")
     sender = running.connect()
     sender.send(frame(event(1), chunk="c"))
     running.when(lambda: running.health()["bad_peers_total"] == 1)
     assert running.health()["records_total"] == 0
+    assert "the sender has no shared key; set LOGSHIP_AGENT_SHARED_KEY there" in caplog.text
 
 
 def test_a_user_without_a_key_is_refused_at_the_start() -> None:
@@ -90,7 +91,8 @@ def test_senders_may_speak_tls_and_must_where_it_is_on(start: Start, certificate
     assert running.collector.addresses[0].startswith("tls://127.0.0.1:")
     plain = running.connect()
     plain.send(frame(event(2), chunk="c"))
-    assert plain.answer() is None
+    # What the collector answers is an alert of TLS, which is not msgpack.
+    assert plain.socket.recv(100)[:1] in {b"", b"\x15"}
     assert running.messages() == ["event 1"]
 
 

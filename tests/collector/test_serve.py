@@ -2,6 +2,7 @@
 
 import gc
 import gzip
+import shutil
 import signal
 import socket
 import stat
@@ -165,6 +166,97 @@ def test_a_small_frame_that_inflates_counts_with_its_size(running: Running, send
     running.when(lambda: running.health()["undecided_bytes"] > 1_000_000)
     gate.set()
     assert sender.acknowledged() == "c"
+
+
+def bomb(number: int) -> bytes:
+    """A frame of some 100 bytes that becomes 2,000 records."""
+    stamp = msgpack.packb(1763650000)
+    entries = b"".join(b"\x92" + stamp + msgpack.packb({"a": "x"}) for _ in range(2000))
+    packed: bytes = msgpack.packb(["a", gzip.compress(entries), {"chunk": str(number), "compressed": "gzip"}])
+    return packed
+
+
+def test_frames_that_arrive_together_are_decoded_one_after_another_when_there_is_no_room(start: Start) -> None:
+    running = start(collector_memory_bytes=200_000)
+    gate, append = threading.Event(), running.store.append
+    running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
+    senders = [running.connect() for _ in range(8)]
+    for number, sender in enumerate(senders):
+        sender.send(bomb(number)[:-1])
+    running.when(lambda: running.health()["half_frame_bytes"] == sum(len(bomb(number)) - 1 for number in range(8)))
+    for number, sender in enumerate(senders):
+        sender.send(bomb(number)[-1:])
+    running.when(lambda: running.health()["undecided_bytes"] > 0)
+    running.when(lambda: running.health()["received_bytes_total"] == sum(len(bomb(number)) for number in range(8)))
+    assert running.health()["frames_total"] == 1
+    gate.set()
+    assert [sender.acknowledged() for sender in senders] == [str(number) for number in range(8)]
+
+
+def test_many_frames_in_one_piece_are_decoded_one_after_another_when_there_is_no_room(start: Start) -> None:
+    running = start(collector_memory_bytes=200_000)
+    gate, append = threading.Event(), running.store.append
+    running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
+    sender = running.connect()
+    sender.send(b"".join(map(bomb, range(30))))
+    running.when(lambda: running.health()["undecided_bytes"] > 0)
+    assert running.health()["frames_total"] == 1
+    gate.set()
+    assert [sender.acknowledged() for _ in range(30)] == [str(number) for number in range(30)]
+
+
+def test_a_clean_stop_does_not_wait_for_frames_that_found_no_room(start: Start) -> None:
+    running = start(collector_memory_bytes=200_000)
+    gate, append = threading.Event(), running.store.append
+    running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
+    sender = running.connect()
+    sender.send(bomb(0) + bomb(1))
+    running.when(lambda: running.health()["undecided_bytes"] > 0)
+    threading.Timer(0.5, gate.set).start()
+    running.stop()
+    assert sender.acknowledged() == "0"
+    assert sender.acknowledged() is None
+
+
+def test_a_store_directory_that_is_removed_stops_acknowledgements_at_once_and_is_said(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    sender, directory = running.connect(), running.directory / "store"
+    chunk = sender.packed(event(1))
+    assert sender.acknowledged() == chunk
+    assert running.collector.unready() == ""
+    away = directory.rename(running.directory / "away")
+    sender.packed(event(2))
+    assert sender.answer() is None
+    assert f"{directory} is gone" in running.collector.unready()
+    assert any(f"{directory} is gone" in record.getMessage() for record in caplog.records)
+    away.rename(directory)
+    chunk = (again := running.connect()).packed(event(2))
+    assert again.acknowledged() == chunk
+    assert running.collector.unready() == ""
+
+
+def test_a_store_directory_that_is_replaced_gets_no_acknowledgement(running: Running) -> None:
+    directory = running.directory / "store"
+    directory.rename(running.directory / "away")
+    shutil.copytree(running.directory / "away", directory)
+    sender = running.connect()
+    sender.packed(event(1))
+    assert sender.answer() is None
+    assert "is not the one that was opened" in running.collector.unready()
+
+
+def test_what_is_no_forward_is_named_with_what_to_change(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    expected = {
+        b"GET / HTTP/1.1\r\n\r\n": "an HTTP request",
+        b"\x16\x03\x01\x02\x00\x01\x00": "a TLS handshake (the sender has tls://",
+    }
+    for number, (sent, named) in enumerate(expected.items()):
+        running.collector._health._named.clear()
+        sender = running.connect()
+        sender.send(sent)
+        assert sender.answer() is None
+        assert named in caplog.records[number].getMessage()
 
 
 def test_what_the_disk_refuses_is_not_acknowledged_and_may_come_again(running: Running) -> None:

@@ -82,7 +82,7 @@ def test_good_frames_before_a_bad_one_are_not_lost() -> None:
     good = packed_bin(HELLO, "t", {"chunk": "good"})
     assert [batch.chunk for batch in decoder.feed(good + b"garbage")] == ["good"]
     assert isinstance(decoder.broken, WireError)
-    with pytest.raises(WireError, match="no frame"):
+    with pytest.raises(WireError, match="not a frame"):
         decoder.feed(good)
 
 
@@ -133,8 +133,8 @@ def test_a_heartbeat_is_no_frame() -> None:
 @pytest.mark.parametrize(
     ("what", "frame"),
     [
-        ("no frame", {"ack": "x"}),
-        ("no frame", "text"),
+        ("not a frame", {"ack": "x"}),
+        ("not a frame", "text"),
         ("elements", ["t"]),
         ("elements", ["t", 1, {}, {}, {}]),
         ("tag is no text", [1, ENTRY]),
