@@ -163,6 +163,18 @@ class Settings:
         16 * MIB, "Bytes received but not yet stored; beyond it reading stops.", group="collector"
     )
     token: str = option("", "Bearer token that HTTP clients must send.", secret=True, group="collector")
+    read_token: str = option(
+        "", "Second bearer token that only allows reading: GET and HEAD.", secret=True, group="collector"
+    )
+    allowed_hosts: tuple[str, ...] = option(
+        (),
+        "Host names under which HTTP is answered beside localhost, addresses and the machine's name; *.example for all below it.",
+        group="collector",
+    )
+    http_cert_file: str = option(
+        "", "Certificate chain (PEM) for HTTP: it is then answered over TLS only.", group="collector"
+    )
+    http_key_file: str = option("", "Private key (PEM) of the HTTP certificate.", group="collector")
 
     elastic_url: str = option("http://127.0.0.1:9200", "Where Elasticsearch answers.", group="elastic")
     elastic_api_key: str = option(
@@ -192,6 +204,10 @@ class Settings:
 
     source: str = option(
         "", "What is asked: a store directory or a collector's URL; empty: the collector, else the store.", group="cli"
+    )
+
+    source_ca_file: str = option(
+        "", "Certificates that vouch for an https:// source; empty: the system's.", group="cli"
     )
 
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, metadata={"internal": True})

@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 KNOCK_SECONDS = 0.5
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked there, not bound
 IN_UTC = "logship.utc"
+CA_FILE = "logship.ca_file"
 PLACES = "DIR|URL|elastic"
 WHERE = "A store, a collector or Elasticsearch; without it the collector of this machine, else its store."
 ANSWER_SECONDS = 30.0
@@ -88,7 +89,14 @@ def kql_argument(command: F) -> F:
 
 
 def source_option(command: F) -> F:
-    """Add --source and --utc."""
+    """Add --source, --ca-file and --utc."""
+    command = click.option(
+        "--ca-file",
+        metavar="FILE",
+        expose_value=False,
+        callback=_remember_ca_file,
+        help="Certificates (PEM) that vouch for an https:// source",
+    )(command)
     command = click.option("--source", metavar=PLACES, help=WHERE)(command)
     return click.option(
         "--utc", is_flag=True, expose_value=False, callback=_utc, help="Times in UTC, typed and shown."
@@ -136,7 +144,7 @@ def make_query(window: Window, default_last: str | None = None) -> Query:
 
 def open_source(given: str | None, limit_seconds: float = 0) -> Source:
     """Whoever answers; a store cancels what takes it longer. SourceError says whom we tried and what to start."""
-    settings = load({"source": given})
+    settings = load({"source": given, "source_ca_file": _ca_file()})
     if "://" in settings.source:
         return _remote(settings.source, settings)
     if settings.source == "elastic":
@@ -144,7 +152,7 @@ def open_source(given: str | None, limit_seconds: float = 0) -> Source:
     if settings.source:
         return _local(Path(settings.source), limit_seconds)
     url = collector_url(settings)
-    if url and listens(*host_and_port(url.removeprefix("http://"), "http")):
+    if url and listens(*host_and_port(url.partition("://")[2], "http")):
         return _remote(url, settings)
     nobody, store = f"no collector listens at {url}" if url else "there is no collector", Path(settings.store_dir)
     if store.is_dir():
@@ -159,7 +167,8 @@ def collector_url(settings: Settings) -> str:
         return ""
     host, port = host_and_port(settings.http, "http")
     host = EVERYWHERE.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if settings.http_cert_file else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def zone() -> tzinfo:
@@ -379,7 +388,7 @@ def _packed(ns: int, record: dict[str, Any]) -> bytes:
 def _remote(url: str, settings: Settings) -> Source:
     from logship.page.client import HttpSource
 
-    return HttpSource(url, settings.token)
+    return HttpSource(url, settings.token or settings.read_token, settings.source_ca_file)
 
 
 def _elastic(settings: Settings) -> Source:
@@ -392,6 +401,17 @@ def _local(directory: Path, limit_seconds: float) -> Source:
     from logship.store.reader import Reader
 
     return Reader(directory, zone=zone(), limit_seconds=limit_seconds)
+
+
+def _remember_ca_file(context: click.Context, _: click.Parameter, given: str | None) -> None:
+    context.find_root().meta[CA_FILE] = given
+
+
+def _ca_file() -> str | None:
+    """What --ca-file said, None without it."""
+    context = click.get_current_context(silent=True)
+    given: str | None = context.find_root().meta.get(CA_FILE) if context is not None else None
+    return given
 
 
 def _utc(context: click.Context, _: click.Parameter, given: bool) -> None:

@@ -12,8 +12,9 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +27,13 @@ from logship.settings import Settings, child_environment, host_and_port, inherit
 from logship.wire.address import parse_address
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from logship.cli.serving import Server
     from logship.collector.serve import Collector
     from logship.page.app import Around
+    from logship.page.guard import Access
     from logship.search.query import Source
     from logship.store.store import Store
 
-BACKLOG = 256
-# Streams end by themselves when the process does; a client that reads nothing is not waited for longer.
-PAGE_STOP_SECONDS = 2
 # A question that takes longer is cancelled: the next one, and the collector beside it, need the cores.
 QUESTION_SECONDS = 20.0
 # Values of LOGSHIP_AGENT that are no address.
@@ -57,10 +55,22 @@ next, in another terminal:
 SI_KERNEL = 0x80
 
 
-HTTP = click.option("--http", metavar="HOST:PORT", help="Where questions are answered (127.0.0.1:24280); off: nowhere.")
+HTTP = click.option("--http", metavar="HOST:PORT", help='HTTP address (127.0.0.1:24280); "off" disables it')
 TOKEN = click.option(
-    "--token", metavar="TEXT", help="Secret that who asks must know; LOGSHIP_TOKEN hides it from other users."
+    "--token",
+    metavar="TEXT",
+    help="Bearer token clients must send. Prefer LOGSHIP_TOKEN: command lines are visible in ps",
 )
+HOSTS = click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    callback=lambda _context, _parameter, given: given or None,
+    help="Host name under which HTTP is answered, such as logs.example or *.example; repeatable",
+)
+CERT = click.option("--http-cert-file", metavar="FILE", help="Certificate chain (PEM): HTTP then speaks TLS only")
+KEY = click.option("--http-key-file", metavar="FILE", help="Private key (PEM) of that certificate")
 JSON = click.option("--json", "form", flag_value="json", help="Say where it listens as one JSON object on stdout.")
 
 
@@ -70,9 +80,12 @@ JSON = click.option("--json", "form", flag_value="json", help="Say where it list
 @click.option("--unix", metavar="PATH", help="A unix socket where events come in as well.")
 @HTTP
 @TOKEN
+@HOSTS
+@CERT
+@KEY
 @click.option("--adopt", is_flag=True, help="Take in the journals of every dead worker here, whatever agent it had.")
 @JSON
-def up(adopt: bool, form: Form | None, **given: str | None) -> int:
+def up(adopt: bool, form: Form | None, **given: object) -> int:
     """Collect events from workers, keep them, and answer questions, until stopped."""
     settings = load(given)
     _check(settings)
@@ -94,8 +107,11 @@ def up(adopt: bool, form: Form | None, **given: str | None) -> int:
 @click.option("--source", metavar=PLACES, help=WHERE)
 @HTTP
 @TOKEN
+@HOSTS
+@CERT
+@KEY
 @JSON
-def page(form: Form | None, source: str | None, **given: str | None) -> int:
+def page(form: Form | None, source: str | None, **given: object) -> int:
     """Answer questions from any source, over HTTP and in a browser, until stopped.
 
     For example a store that no collector writes any more: logship page --source /srv/old-store"""
@@ -115,13 +131,12 @@ async def _answer(settings: Settings, asked: "Source", form: Form | None) -> Non
 
     stop = _stop_on_signals()
     with contextlib.closing(_listen(settings.http)) as listener:
-        host, _ = host_and_port(settings.http, "http")
-        server = _page(asked, Around(dict, stop.is_set, settings.token, (host, socket.gethostname())))
+        server = _page(asked, Around(stopping=stop.is_set, access=_access(settings)), settings)
         if form == "json":
-            _json({"http": _url(listener)})
+            _json({"http": _url(listener, settings)})
         else:
-            talk(f"answering   {_url(listener)}")
-        await _until(stop, None, server, listener)
+            talk(f"HTTP        {_url(listener, settings)}")
+        await _until(stop, [], server, listener)
 
 
 def _speak() -> None:
@@ -155,8 +170,9 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
         adopting = asyncio.create_task(adopter.run(), name="logship adopt")
         try:
             _say_where(settings, collector.addresses, listener, form)
-            around = _around(settings, collector, store, stop)
-            await _until(stop, collector, _page(reader, around), listener)
+            around = _around(settings, collector, store, stop, lambda: server.refused_total if server else 0)
+            server = _page(reader, around, settings)
+            await _until(stop, [collector.broken(), _runs_on(adopting), _no_thread_dies()], server, listener)
         finally:
             talk("stopping: what is here is stored and acknowledged first")
             adopting.cancel()
@@ -165,37 +181,75 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
 
 
 async def _until(
-    stop: asyncio.Event, collector: "Collector | None", server: "uvicorn.Server", listener: socket.socket | None
+    stop: asyncio.Event, parts: "list[Awaitable[object]]", server: "Server | None", listener: socket.socket | None
 ) -> None:
-    """Return when `stop` is set; raise when a part ends by itself."""
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
-    if collector is not None:
-        tasks.append(asyncio.create_task(collector.broken()))
-    page = asyncio.create_task(server.serve([listener])) if listener is not None else None
+    """Return when `stop` is set; raise when one of the parts, or the page, ends by itself."""
+    tasks: list[asyncio.Task[Any]] = [asyncio.ensure_future(part) for part in (stop.wait(), *parts)]
+    serving = [asyncio.create_task(server.serve([listener]), name="logship http")] if server and listener else []
     try:
-        done, _ = await asyncio.wait([*tasks, page] if page else tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([*tasks, *serving], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        server.should_exit = True
+        if server is not None:
+            server.should_exit = True
         for task in tasks:
             task.cancel()
-        if page is not None:
-            await page
+        await asyncio.gather(*serving)
 
 
-def _around(settings: Settings, collector: "Collector", store: "Store", stop: asyncio.Event) -> "Around":
+async def _runs_on(part: "asyncio.Task[None]") -> None:
+    """Return never: raise what ended the part."""
+    await asyncio.shield(part)
+    raise RuntimeError(f"{part.get_name()} ended by itself")
+
+
+async def _no_thread_dies() -> None:
+    """Return never: raise what ended a thread of this process.
+
+    A thread that dies of an exception leaves a process that looks alive and no longer does its work."""
+    loop = asyncio.get_running_loop()
+    died: asyncio.Future[None] = loop.create_future()
+
+    def tell(name: str, error: BaseException) -> None:
+        if not died.done():
+            died.set_exception(RuntimeError(f"the thread {name} died: {type(error).__name__}: {error}"))
+
+    def hook(told: threading.ExceptHookArgs) -> None:
+        before(told)
+        name, error = told.thread.name if told.thread else "of a library", told.exc_value
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are ending anyway
+            loop.call_soon_threadsafe(tell, name, error if error is not None else told.exc_type())
+
+    before, threading.excepthook = threading.excepthook, hook
+    try:
+        await died
+    finally:
+        threading.excepthook = before
+
+
+def _around(
+    settings: Settings, collector: "Collector", store: "Store", stop: asyncio.Event, refused: Callable[[], int]
+) -> "Around":
     """What the page is told: counters of the collector and of the store, and who may ask."""
     from logship.page.app import Around
-
-    host, _ = host_and_port(settings.http, "http") if settings.http != "off" else ("", 0)
 
     def health() -> dict[str, object]:
         kept = store.health() | _kept(Path(settings.store_dir))
         kept["oldest_unsealed_seconds"] = max(kept["oldest_unsealed_seconds"], kept["active_log_age_seconds"])
-        return {**collector.health(), "ack_seconds": collector.ack_seconds(), **kept}
+        told = {**collector.health(), "http_refused_total": refused(), "ack_seconds": collector.ack_seconds()}
+        return {**told, **kept}
 
-    return Around(health, stop.is_set, settings.token, (host, socket.gethostname()))
+    return Around(health, stop.is_set, _access(settings), collector.unready)
+
+
+def _access(settings: Settings) -> "Access":
+    """Who may ask over HTTP, and under which names."""
+    from logship.page.guard import Access
+
+    host, _ = host_and_port(settings.http, "http") if settings.http != "off" else ("", 0)
+    names = (host, socket.gethostname(), *settings.allowed_hosts)
+    return Access(settings.token, settings.read_token, names)
 
 
 def _kept(directory: Path) -> dict[str, float]:
@@ -214,30 +268,15 @@ def _kept(directory: Path) -> dict[str, float]:
     return {"segments": len(found.segments), "store_bytes": sizes, "oldest_unsealed_seconds": max(ages)}
 
 
-def _page(reader: "Source", around: "Around") -> "uvicorn.Server":
-    import uvicorn
+def _page(source: "Source", around: "Around", settings: Settings) -> "Server | None":
+    if settings.http == "off":
+        return None
+    from logship.cli.serving import Server
+    from logship.collector.accept import shares
+    from logship.collector.listen import tls_context
 
-    from logship.page.app import app
-
-    class Server(uvicorn.Server):
-        """Leaves the signals to us: the page stops together with the collector."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    config = uvicorn.Config(
-        app(reader, around),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        # Its parser bounds headers; the other one reads as much as it is sent.
-        http="h11",
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=PAGE_STOP_SECONDS,
-    )
-    return Server(config)
+    tls = tls_context(settings.http_cert_file, settings.http_key_file, "http")
+    return Server(source, around, shares().clients, tls)
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -256,6 +295,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 def _listen(text: str) -> socket.socket:
+    from logship.collector.accept import BACKLOG
     from logship.collector.listen import why_not
 
     host, port = host_and_port(text, "http")
@@ -268,35 +308,43 @@ def _listen(text: str) -> socket.socket:
 
 def _check(settings: Settings) -> None:
     """Refuse to answer strangers, and say it when strangers may send."""
-    if settings.http != "off" and not settings.token and not is_loopback(host_and_port(settings.http, "http")[0]):
+    secret = settings.token or settings.read_token
+    if settings.http != "off" and not secret and not is_loopback(host_and_port(settings.http, "http")[0]):
         raise SettingsError(
             f"http {settings.http} is open to other machines; give --token, or set LOGSHIP_TOKEN to a secret of your own"
         )
+    if settings.http != "off":
+        from logship.collector.listen import tls_context
+        from logship.page.hosts import AllowedHosts
+
+        AllowedHosts(settings.allowed_hosts)
+        tls_context(settings.http_cert_file, settings.http_key_file, "http")
     if settings.forward == "off" and not settings.unix and settings.http == "off":
         raise SettingsError("forward and http are off and unix is not set: there is nothing to do")
     if settings.forward != "off":
         host, _ = host_and_port(settings.forward, "forward")
         if not settings.collector_shared_key and not is_loopback(host):
             talk(
-                f"warning: whoever reaches {settings.forward} can send events; LOGSHIP_COLLECTOR_SHARED_KEY asks for a key"
+                f"warning: anyone who can reach {settings.forward} can send events; set LOGSHIP_COLLECTOR_SHARED_KEY to"
+                " require a key"
             )
 
 
 def _say_where(settings: Settings, addresses: list[str], listener: socket.socket | None, form: Form | None) -> None:
-    url = _url(listener) if listener is not None else None
+    url = _url(listener, settings) if listener is not None else None
     if form == "json":
         _json({"forward": addresses, "http": url, "store": settings.store_dir})
         return
     talk(f"collecting  {', '.join(addresses) or 'nothing'}")
-    talk(f"answering   {url or 'nobody'}")
+    talk(f"HTTP        {url or 'off'}")
     talk(f"keeping in  {settings.store_dir}")
     talk(NEXT)
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, settings: Settings) -> str:
     from logship.collector.listen import address
 
-    return f"http://{address(listener)}"
+    return f"{'https' if settings.http_cert_file else 'http'}://{address(listener)}"
 
 
 def _json(where: dict[str, object]) -> None:

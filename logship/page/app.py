@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -24,7 +24,7 @@ from logship.errors import QuestionError, SourceError
 from logship.page import openapi, streams
 from logship.page.answers import ANSWERS, Answer, Nothing, as_json, wrong
 from logship.page.asked import QUERY_NAMES, Asked
-from logship.page.guard import Guard
+from logship.page.guard import OPEN_ACCESS, Access, Guard
 from logship.page.html import PLACES, POLICY, asset, shell, start_page
 from logship.search.query import Rows, Source
 
@@ -53,19 +53,21 @@ _logger = logging.getLogger("logship.page")
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the page is told by the process it runs in: counters, whether it is ending, who may ask."""
+    """What the page is told by the process it runs in: counters, whether it is ending, who may ask.
+
+    `unready`: why the process cannot do its work just now, as a sentence; empty if it can."""
 
     health: Callable[[], Mapping[str, object]] = dict
     stopping: Callable[[], bool] = lambda: False
-    token: str = ""
-    hosts: Iterable[str] = ()
+    access: Access = OPEN_ACCESS
+    unready: Callable[[], str] = str
 
 
 def app(source: Source, around: Around = Around()) -> Starlette:
     """The application. It closes nothing: the source is the caller's.
 
     Errors are {"error": sentence}: 400 for a question that makes no sense (KQL with "at"), 404 for an id that nothing
-    has, 503 when the source cannot answer. `around.hosts`: names beside localhost under which it may be asked."""
+    has, 503 when the source cannot answer."""
     doors = Doors(source, around)
     # An id is whatever somebody sent as one: it may hold a slash.
     places: dict[str, Endpoint] = {
@@ -78,12 +80,13 @@ def app(source: Source, around: Around = Around()) -> Starlette:
         "/api/openapi.json": doors.openapi,
         "/metrics": doors.metrics,
         "/healthz": doors.alive,
+        "/readyz": doors.ready,
         "/static/{version}/{name:path}": doors.static,
         "/plain": doors.plain,
     } | dict.fromkeys(PLACES, doors.shell)
     made = Starlette(
         routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in places.items()],
-        middleware=[Middleware(Guard, token=around.token, hosts=around.hosts)],
+        middleware=[Middleware(Guard, access=around.access)],
         exception_handlers={
             QuestionError: _wrong_question,
             SourceError: _no_source,
@@ -140,7 +143,8 @@ class Doors:
             except SourceError as error:
                 yield b"event: error\ndata: " + as_json({"error": str(error)}) + b"\n\n"
 
-        return self._streaming(events(), "text/event-stream")
+        # nginx would hold events back until some kilobytes have gathered.
+        return self._streaming(events(), "text/event-stream", {"x-accel-buffering": "no"})
 
     async def export(self, request: Request) -> Response:
         """Everything, a page at a time: the next is read when the client has taken the one before."""
@@ -172,10 +176,15 @@ class Doors:
                     raise SourceError("the collector was stopped in the middle of an export")
                 page = await self._in_thread(some)
 
-        return self._streaming(text(), media, {"content-disposition": f'attachment; filename="logship.{form}"'})
+        return self._streaming(
+            text(), media, {"content-disposition": f'attachment; filename="logship.{form}"', "x-accel-buffering": "no"}
+        )
 
     async def health(self, request: Request) -> Response:
-        return _json(as_json({"status": "ok", **await self._in_thread(self._around.health)}))
+        def told() -> Mapping[str, object]:
+            return {"status": self._around.unready() or "ok", **self._around.health()}
+
+        return _json(as_json(await self._in_thread(told)))
 
     async def metrics(self, request: Request) -> Response:
         from logship.page import metrics
@@ -187,7 +196,15 @@ class Doors:
         return _json(as_json(openapi.document(__version__, NAMES)))
 
     async def alive(self, request: Request) -> Response:
+        """Liveness: the process runs. A part of it that ended for good ends the process, so there is no more to check."""
         return PlainTextResponse("ok\n")
+
+    async def ready(self, request: Request) -> Response:
+        """Readiness: 200 when events are accepted, stored and found; else 503 and why not."""
+        reason = (
+            "the process is stopping" if self._around.stopping() else await self._in_own_thread(self._around.unready)
+        )
+        return PlainTextResponse("ok\n") if not reason else PlainTextResponse(f"{reason}\n", 503)
 
     async def shell(self, request: Request) -> Response:
         page = shell(request.url.path, request.query_params, time.time_ns())
@@ -218,6 +235,10 @@ class Doors:
                 self._streams -= 1
 
         return _Streaming(counted(), media_type=media, headers=headers)
+
+    async def _in_own_thread(self, task: Callable[[], T]) -> T:
+        """Not in line behind questions: whoever decides about a restart must not wait for them."""
+        return await anyio.to_thread.run_sync(task, limiter=anyio.CapacityLimiter(1))
 
     async def _in_thread(self, task: Callable[[], T]) -> T:
         if self._asking is None:

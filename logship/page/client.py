@@ -29,18 +29,20 @@ ANSWER_SECONDS = 30.0
 class HttpSource:
     """Asks the collector at `url` (http:// or https://). Any thread; each question is a connection of its own.
 
-    Proxies of the environment are not used. SourceError when nobody answers there or the token is wrong."""
+    `ca_file`: certificates that vouch for an https:// collector, beside the system's. Proxies of the environment are not
+    used. SourceError when nobody answers there or the token is wrong, QuestionError when `ca_file` cannot be read."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", ca_file: str = "") -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         try:
             port = parts.port
         except ValueError:
             port = -1
         if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
-            raise QuestionError(f"{url!r} is no address of a collector; write http://HOST:PORT")
+            raise QuestionError(f"{url!r} is not the address of a collector; write http://HOST:PORT or https://HOST:PORT")
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self._secure, self._host, self._port, self._path = parts.scheme == "https", parts.hostname, port, parts.path
+        self._tls = _tls(ca_file) if parts.scheme == "https" else None
         self._headers = {"accept": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
 
     def search(self, query: Query, page: Page) -> Rows:
@@ -131,6 +133,19 @@ class HttpSource:
             raise SourceError(
                 f"{self.url} has not answered for {ANSWER_SECONDS:g} s; a shorter span may help"
             ) from None
+        except ssl.SSLCertVerificationError as error:
+            raise SourceError(
+                f"the certificate of {self.url} is not trusted ({error.verify_message}); set LOGSHIP_SOURCE_CA_FILE, and"
+                " use a host name that is in the certificate"
+            ) from error
+        except ssl.SSLError as error:
+            raise SourceError(
+                f"{self.url} does not speak TLS ({error.reason or error}); is it http://{self._host}:{self._port}?"
+            ) from error
+        except (http.client.BadStatusLine, ConnectionResetError) as error:
+            other = "a Forward port (HTTP is at 24280 by default)"
+            tls = "" if self._secure else f" or a port with TLS (write https://{self._host}:{self._port})"
+            raise SourceError(f"{self.url} does not answer with HTTP; it may be {other}{tls}") from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or error
             raise SourceError(f"no collector answers at {self.url} ({reason}); start one with: logship up") from error
@@ -138,7 +153,17 @@ class HttpSource:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
-        if self._secure:
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(self._host, self._port, timeout=ANSWER_SECONDS, context=context)
+        if self._tls is not None:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=ANSWER_SECONDS, context=self._tls)
         return http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_SECONDS)
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise QuestionError(f"source_ca_file {ca_file} holds no certificates that can be read: {reason}") from error
+    return context

@@ -1,18 +1,22 @@
-"""Who may ask, and what every answer carries: a pure ASGI layer around the page's routes.
+"""Which requests are answered, and what every answer carries: a pure ASGI layer around the page's routes.
 
-The page listens on loopback, but a browser on the same machine visits strangers. A stranger's name that resolves to
-127.0.0.1 (DNS rebinding) is told by its Host; a request that another site started, by Sec-Fetch-Site or its Origin."""
+The page listens on loopback, but a browser on the same machine visits other web sites. A name of another site that
+resolves to 127.0.0.1 (DNS rebinding) is recognised by its Host header; a request that another site started, by
+Sec-Fetch-Site or its Origin. A client that sends a token is not such a browser: browsers keep passwords by name, and
+never send a bearer token by themselves."""
 
 import base64
 import binascii
 import hmac
-import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from logship.page.hosts import AllowedHosts, host_name
 
 SECURITY = {
     "content-security-policy": (
@@ -26,17 +30,36 @@ SECURITY = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
-# Answers whether somebody is there, to whoever asks: an orchestrator has no token.
-OPEN = frozenset({"/healthz"})
+# Answered under any host name and without a token: an orchestrator calls a pod by its address or any of its names.
+OPEN = frozenset({"/healthz", "/readyz"})
+READING = frozenset({"GET", "HEAD"})
 # Room for the longest question there may be, with every character escaped.
 QUERY_LIMIT_BYTES = 64 * 1024
 
 
-class Guard:
-    """Lets a request through to `inner`, or answers 401, 403, 405, 414 or 421 itself."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: without tokens everybody who can connect. `read_token` allows GET and HEAD, `token` every method.
 
-    def __init__(self, inner: ASGIApp, token: str = "", hosts: Iterable[str] = ()) -> None:
-        self._inner, self._token, self._hosts = inner, token.encode(), frozenset(map(str.lower, hosts))
+    `hosts`: names beside localhost and addresses that a Host header may have, see `AllowedHosts`."""
+
+    token: str = ""
+    read_token: str = ""
+    hosts: Iterable[str] = ()
+
+
+OPEN_ACCESS = Access()
+
+
+class Guard:
+    """Passes a request to `inner`, or answers 400, 401, 403, 405, 414 or 421 itself."""
+
+    def __init__(self, inner: ASGIApp, access: Access) -> None:
+        self._inner = inner
+        # Whether the token may change things; the full one wins if both are the same text.
+        granted = {access.read_token.encode(): False} | {access.token.encode(): True}
+        self._tokens = {token: may_change for token, may_change in granted.items() if token}
+        self._hosts = AllowedHosts(access.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,48 +83,52 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
         if len(scope["query_string"]) > QUERY_LIMIT_BYTES:
-            return 414, f"the question is longer than {QUERY_LIMIT_BYTES} bytes"
-        if scope["method"] not in {"GET", "HEAD"}:
-            return 405, "this interface only answers questions: use GET"
-        if not self._is_ours(headers.get("host", "")):
-            return 421, "this name is not one of this collector; ask by its address or as localhost"
+            return 414, f"the query string is longer than {QUERY_LIMIT_BYTES} bytes"
+        reading = scope["method"] in READING
+        if reading and scope["path"] in OPEN:
+            return None
+        host = headers.get("host", "")
+        name = host_name(host)
+        if name is None:
+            return 400, f"the Host header {host[:100]!r} is not HOST or HOST:PORT"
+        may_change = self._granted(headers.get("authorization", ""))
+        if may_change is None and name not in self._hosts:
+            token = ", or send the token" if self._tokens else ""
+            return (
+                421,
+                f"unexpected Host header {host[:100]!r}; add the name to LOGSHIP_ALLOWED_HOSTS (--allowed-host){token}",
+            )
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
-            return 403, "another web site may not ask"
+            return 403, "cross-origin requests are not allowed"
         origin = headers.get("origin")
-        if origin is not None and _place(origin) != headers.get("host", "").lower():
-            return 403, "another web site may not ask"
-        if self._token and scope["path"] not in OPEN and not self._knows_token(headers.get("authorization", "")):
+        if origin is not None and _place(origin) != host.lower():
+            return 403, "cross-origin requests are not allowed"
+        if self._tokens and may_change is None:
             return 401, "a token is needed: Authorization: Bearer TOKEN (a browser may give it as the password)"
+        if not reading:
+            if self._tokens and not may_change:
+                return 403, "this token may only read"
+            return 405, "this interface only answers queries: use GET"
         return None
 
-    def _is_ours(self, host: str) -> bool:
-        """An address cannot be rebound, so any is good; of the names only localhost and those we were told."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        if name == "localhost" or name.endswith(".localhost") or name in self._hosts:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
-
-    def _knows_token(self, authorization: str) -> bool:
+    def _granted(self, authorization: str) -> bool | None:
+        """Whether the token that was sent may change things; None without one of ours."""
         scheme, _, given = authorization.partition(" ")
         if scheme.lower() == "basic":
             try:
                 given = base64.b64decode(given, validate=True).decode("utf-8", "replace").partition(":")[2]
             except binascii.Error:
-                return False
+                return None
         elif scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token)
+            return None
+        told = given.strip().encode("utf-8", "surrogateescape")
+        # All are compared, so that the time tells nothing about which one it nearly was.
+        granted = [may_change for token, may_change in self._tokens.items() if hmac.compare_digest(told, token)]
+        return granted[0] if granted else None
 
 
 def _place(origin: str) -> str | None:
-    """The host and port of an origin; None for `null` and what is none."""
+    """The host and port of an origin; None for `null` and what is not an origin."""
     try:
         return urlsplit(origin).netloc.lower() or None
     except ValueError:

@@ -127,7 +127,8 @@ PATHS: Final[dict[str, Path]] = {
     "/api/health": Path("Counters since the start, and how it is now.", component("Object")),
     "/api/openapi.json": Path("This document.", component("Object")),
     "/metrics": Path("The same numbers for Prometheus.", TEXT, "text/plain"),
-    "/healthz": Path("Whether somebody is there; needs no token.", TEXT, "text/plain"),
+    "/healthz": Path("Liveness: the process runs; needs no token, any Host.", TEXT, "text/plain"),
+    "/readyz": Path("Readiness: events are stored, else 503 and why not; needs no token, any Host.", TEXT, "text/plain"),
 }  # fmt: skip
 ERRORS: Final = {
     "400": "The question makes no sense as it was put.",

@@ -113,9 +113,9 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
 class Up:
     """`logship up` on port 0; `port` and `http` are where it listens."""
 
-    def __init__(self, state: Path, *arguments: str, **more: str) -> None:
+    def __init__(self, state: Path, *arguments: str, prefix: tuple[str, ...] = (), **more: str) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "up", "--forward", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json", *arguments],
+            [*prefix, *COMMAND, "up", "--forward", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json", *arguments],
             env=environment(state, **more),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -206,6 +207,48 @@ def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
         assert json.load(urllib.request.urlopen(asked)) == {"count": 0}
     finally:
         assert one.stop()[0] == 0
+
+
+FEW = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80)); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_idle_connections_beyond_the_descriptors_stop_neither_senders_nor_http(tmp_path: Path) -> None:
+    one = Up(tmp_path, prefix=(PYTHON, "-c", FEW))
+    try:
+        sender = Sender(one.port)
+        http = int(one.http.rpartition(":")[2])
+        idle = [socket.create_connection(("127.0.0.1", port), 10) for port in [one.port, http] * 100]
+        chunk = sender.packed(event(1))
+        assert sender.acknowledged() == chunk
+        for connection in idle[1::2]:
+            connection.close()
+        with urllib.request.urlopen(f"{one.http}/api/health", timeout=20) as answer:
+            health = json.load(answer)
+        assert health["refused_connections_total"] > 50
+        assert health["http_refused_total"] > 50
+        for connection in idle[::2]:
+            connection.close()
+        sender.close()
+    finally:
+        status, said = one.stop()
+    assert status == 0
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 10
+
+
+def test_a_thread_that_dies_ends_the_process_with_a_message(tmp_path: Path) -> None:
+    """A thread of a library stands for any: it is started in the process from outside, by sitecustomize."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=lambda: (time.sleep(3), 1 / 0), name='fragile', daemon=True).start()\n"
+    )
+    one = Up(tmp_path / "state", PYTHONPATH=str(tmp_path))
+    try:
+        said = one.process.communicate(timeout=60)[1]
+    finally:
+        one.close()
+    assert one.process.returncode == 70
+    assert "the thread fragile died: ZeroDivisionError: division by zero" in said
 
 
 def test_the_page_alone_answers_over_any_source(up: Up, logship: Logship, tmp_path: Path) -> None:

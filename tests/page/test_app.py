@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from logship.errors import StoreError
 from logship.page.app import Around, app
+from logship.page.guard import Access
 from logship.search.kql import parse
 from logship.search.query import Query, Source
 from logship.store.reader import Reader
@@ -140,7 +141,64 @@ def test_addresses_and_localhost_are_answered(served: Served, host: str) -> None
 
 
 def test_names_that_we_were_told_are_answered(serve: Serve) -> None:
-    assert ask(serve(Around(hosts=("Logs.Example",))), "/api/count", host="logs.example:80").status_code == 200
+    assert (
+        ask(serve(Around(access=Access(hosts=("Logs.Example",)))), "/api/count", host="logs.example:80").status_code
+        == 200
+    )
+
+
+def test_an_unknown_name_is_answered_to_who_knows_the_token_and_told_which_setting_adds_it(serve: Serve) -> None:
+    served = serve(Around(access=Access(token="s3cret")))
+    refused = ask(served, "/api/count", host="logs:24280")
+    assert refused.status_code == 421
+    assert "unexpected Host header 'logs:24280'; add the name to LOGSHIP_ALLOWED_HOSTS" in refused.json()["error"]
+    assert ask(served, "/api/count", host="logs:24280", authorization="Bearer s3cret").status_code == 200
+    assert ask(served, "/api/count", host="logs:24280", authorization="Bearer wrong").status_code == 421
+
+
+@pytest.mark.parametrize("host", ["evil.com@127.0.0.1", "127.0.0.1, evil.com", "a b"])
+def test_what_is_not_a_host_is_refused_even_with_the_token(serve: Serve, host: str) -> None:
+    served = serve(Around(access=Access(token="s3cret", hosts=("*",))))
+    assert ask(served, "/api/count", host=host, authorization="Bearer s3cret").status_code == 400
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:24280", "pod-1.shop.svc", "evil.com@127.0.0.1"])
+def test_health_is_answered_under_any_name_without_a_token(serve: Serve, host: str) -> None:
+    unready: list[str] = []
+    served = serve(Around(access=Access(token="s3cret"), unready=lambda: "".join(unready)))
+    for path in ("/healthz", "/readyz"):
+        answer = ask(served, path, host=host)
+        assert (answer.status_code, answer.text) == (200, "ok\n")
+    unready.append("the store is gone")
+    assert ask(served, "/healthz", host=host).status_code == 200
+    answer = ask(served, "/readyz", host=host)
+    assert (answer.status_code, answer.text) == (503, "the store is gone\n")
+    assert ask(served, "/api/health", authorization="Bearer s3cret").json()["status"] == "the store is gone"
+
+
+def test_a_read_token_reads_and_changes_nothing(serve: Serve) -> None:
+    served = serve(Around(access=Access(token="full", read_token="read")))
+    for token in ("full", "read"):
+        for path in ("/", "/api/count", "/metrics", "/api/health"):
+            assert ask(served, path, authorization=f"Bearer {token}").status_code == 200
+    posted = {
+        token: httpx.post(f"{served.url}/api/search", headers={"authorization": f"Bearer {token}"})
+        for token in ("full", "read", "wrong")
+    }
+    assert {token: answer.status_code for token, answer in posted.items()} == {"full": 405, "read": 403, "wrong": 401}
+
+
+def test_a_read_token_alone_is_asked_for(serve: Serve) -> None:
+    served = serve(Around(access=Access(read_token="read")))
+    assert ask(served, "/api/count").status_code == 401
+    assert ask(served, "/api/count", authorization="Bearer read").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/tail", "/api/export"])
+def test_streams_are_not_buffered_by_proxies(served: Served, path: str) -> None:
+    with httpx.stream("GET", served.url + path, timeout=20) as stream:
+        assert stream.headers["x-accel-buffering"] == "no"
+        assert stream.headers["cache-control"] == "no-store"
 
 
 def test_another_site_may_link_here_but_not_ask(served: Served) -> None:
@@ -161,7 +219,7 @@ def test_nothing_can_be_changed(served: Served) -> None:
 
 
 def test_a_token_opens_the_door_as_bearer_or_as_a_browsers_password(serve: Serve) -> None:
-    served = serve(Around(token="s3cret"))
+    served = serve(Around(access=Access(token="s3cret")))
     basic = base64.b64encode(b"me:s3cret").decode()
     for authorization, status in {
         "": 401,
@@ -274,7 +332,10 @@ def test_too_many_who_wait_are_told_so(serve: Serve, monkeypatch: pytest.MonkeyP
 
 def test_all_that_a_view_asks_at_once_fits_into_memory(shown: Shown) -> None:
     def ask(number: int) -> httpx.Response:
-        window: dict[str, str | int] = {"since_ns": shown.now_ns - number * 10**9 - 900 * 10**9, "until_ns": shown.now_ns}
+        window: dict[str, str | int] = {
+            "since_ns": shown.now_ns - number * 10**9 - 900 * 10**9,
+            "until_ns": shown.now_ns,
+        }
         by: dict[str, str | int] = {"field": "event.duration", "by": "service.node.name", "every_ns": 10**10}
         rows: dict[str, str | int] = {"limit": 1000}
         name, more = (("stats", by), ("search", rows), ("workers", {}), ("verify", {}))[number % 4]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from logship.errors import KqlError, QuestionError, SourceError
 from logship.page.app import Around
 from logship.page.client import HttpSource
+from logship.page.guard import Access
 from logship.search.kql import parse
 from logship.search.query import Page, Query
 from tests.page.conftest import Served
@@ -61,7 +62,7 @@ def test_wrong_questions_raise_what_the_store_would_raise(far: HttpSource) -> No
 
 
 def test_a_wrong_token_and_a_right_one(serve: object) -> None:
-    served = serve(Around(token="s3cret"))  # type: ignore[operator]
+    served = serve(Around(access=Access(token="s3cret")))  # type: ignore[operator]
     with pytest.raises(SourceError, match="asks for its token; set LOGSHIP_TOKEN"):
         HttpSource(served.url).count(Query())
     with pytest.raises(SourceError, match="refuses this token; LOGSHIP_TOKEN must be"):
@@ -78,7 +79,7 @@ def test_nobody_there_is_said_with_what_to_start() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", "http://x:99999"])
 def test_what_is_no_url_is_said_so(url: str) -> None:
-    with pytest.raises(QuestionError, match="is no address of a collector"):
+    with pytest.raises(QuestionError, match="is not the address of a collector"):
         HttpSource(url)
 
 

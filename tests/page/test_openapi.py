@@ -21,7 +21,7 @@ def told(served: Served) -> dict[str, Any]:
 
 def test_every_address_is_in_the_document_and_no_other(served: Served) -> None:
     routes = {str(route.path).replace(":path}", "}") for route in app(served.reader).routes}  # type: ignore[attr-defined]
-    of_programs = {path for path in routes if path.startswith(("/api/", "/metrics", "/healthz"))}
+    of_programs = {path for path in routes if path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))}
     assert set(PATHS) == of_programs
 
 
