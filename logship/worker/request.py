@@ -51,6 +51,7 @@ STACK_BYTES = 16 * 1024
 # Of a header or cookie that is allowed by name.
 VALUE_CHARACTERS = 1024
 VALUE_BYTES_READ = 4 * VALUE_CHARACTERS
+COOKIE_BYTES_READ = 32 * 1024
 # Whether a client has left is asked for only when it has waited at least for so long.
 HASTY_NS = 5_000_000
 
@@ -394,7 +395,7 @@ def _allowed_values(plan: Plan, headers: Iterable[tuple[bytes, bytes]]) -> dict[
         if name in plan.headers:
             _join(kept, ("header", name.decode("latin-1")), value)
         elif name == b"cookie" and plan.cookies:
-            for part in value.split(b";"):
+            for part in value[:COOKIE_BYTES_READ].split(b";"):
                 cookie, _, content = part.strip().partition(b"=")
                 if cookie in plan.cookies:
                     _join(kept, ("cookie", cookie.decode("latin-1")), content)
