@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -370,15 +371,21 @@ def run(command: tuple[str, ...]) -> int:
     return supervise(command, environment)
 
 
+def _found(command: str) -> str:
+    """The command itself where the PATH has it, else the one beside our own executable: `.venv/bin/logship run uvicorn`."""
+    beside = Path(sys.executable).parent / command
+    return str(beside) if shutil.which(command) is None and os.access(beside, os.X_OK) else command
+
+
 def supervise(command: tuple[str, ...], environment: dict[str, str]) -> int:
     """Start the command, relay signals until it ends, and return its status; killed by a signal, we die of it too."""
     relayed = {one for one in signal.valid_signals() if one not in OURS}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, relayed)
     try:
-        child = os.posix_spawnp(command[0], command, environment, setsigmask=before, setsigdef=_ignored())
+        child = os.posix_spawnp(_found(command[0]), command, environment, setsigmask=before, setsigdef=_ignored())
     except FileNotFoundError:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        talk(f"error: there is no command {command[0]!r} on the PATH")
+        talk(f"error: command {command[0]!r} is neither on the PATH nor in {Path(sys.executable).parent}")
         return NOT_FOUND
     except OSError as error:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
