@@ -150,9 +150,9 @@ def ended(death: Death) -> dict[str, object]:
     lost = bool(reason)
     message = "worker lost" if lost else "worker ended without a word"
     if count:
-        message += f" with {count} request{'s' if count > 1 else ''} in flight: {_shown(death.in_flight[0])}"
-        if count > 1:
-            message += f" and {count - 1} more"
+        message += f" with {count} request{'s' if count > 1 else ''} in flight"
+        if death.in_flight:  # those that had no room in the table have no name
+            message += f": {_shown(death.in_flight[0])}" + (f" and {count - 1} more" if count > 1 else "")
     elif reason in KNOWN_BY:
         message += f": {KNOWN_BY[reason]}"
     elif death.exit_code is not None:

@@ -44,6 +44,12 @@ def test_requests_in_flight_make_an_end_a_loss_and_are_named() -> None:
     assert lost["logship.in_flight.count"] == 7
 
 
+def test_requests_that_had_no_room_in_the_table_are_counted_without_a_name() -> None:
+    lost = death(overflow=5)
+    assert lost["message"] == "worker lost with 5 requests in flight"
+    assert (lost["event.action"], lost["logship.in_flight.count"]) == ("worker-lost", 5)
+
+
 def test_an_end_without_evidence_is_not_called_a_loss() -> None:
     assert death()["event.action"] == "worker-ended"
     assert death(evidence="supervisor_survived")["event.action"] == "worker-lost"
