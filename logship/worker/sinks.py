@@ -55,6 +55,14 @@ class Pipe:
             return False
         return (named.st_dev, named.st_ino) == self.inode
 
+    def ends_at(self, position: int) -> bool:
+        """Whether this is a file of so many bytes."""
+        return self._file and os.fstat(self.descriptor).st_size == position
+
+    def position(self) -> int:
+        """Where in the file the last write ended; 0 for a pipe."""
+        return os.lseek(self.descriptor, 0, os.SEEK_CUR) if self._file else 0
+
     def has_a_name(self) -> bool:
         """Whether any path still names what is open here: what is written to a deleted file is gone with it."""
         return os.fstat(self.descriptor).st_nlink > 0
@@ -87,7 +95,7 @@ class Sink:
         self._bundle: Bundle | None = None
         self._text = b""
         self._rest = memoryview(b"")
-        self._last_inode: tuple[int, int] | None = None
+        self._last: tuple[tuple[int, int], int] | None = None
         self._retry_at = 0.0
 
     def wants(self) -> tuple[int, int] | None:
@@ -102,7 +110,7 @@ class Sink:
 
     def disconnect(self) -> None:
         if self._pipe is not None:
-            self._last_inode = self._pipe.inode
+            self._last = self._pipe.inode, self._pipe.position()
             if self._pipe.descriptor not in _STREAMS.values():
                 os.close(self._pipe.descriptor)
         self._pipe = None
@@ -141,7 +149,7 @@ class Sink:
                 self.disconnect()
             if self._pipe is None:
                 self._pipe = Pipe(self._open())
-                self._begin_line_again(same=self._pipe.inode == self._last_inode)
+                self._begin_line_again(self._pipe)
             while self._rest and (written := self._pipe.write(self._rest)):
                 self._rest = self._rest[written:]
             if self._rest:
@@ -150,14 +158,17 @@ class Sink:
                 return True
             self._rest = memoryview(self._text)  # deleted while we wrote
 
-    def _begin_line_again(self, same: bool) -> None:
-        """A line of which only a part was written is written again, whole; in the `same` file on a line of its own."""
+    def _begin_line_again(self, pipe: Pipe) -> None:
+        """A line of which only a part was written is written again, whole, unless it can simply be continued."""
         at = len(self._text) - len(self._rest)
         start = self._text.rfind(b"\n", 0, at) + 1
-        if start == at:
+        if start == at or self._last is None:
             return
+        inode, position = self._last
+        if pipe.inode == inode and pipe.ends_at(position):
+            return  # the same file, and nobody else has written to it meanwhile
         text = self._text[start:]
-        self._text = b"\n" + text if same else text
+        self._text = b"\n" + text if pipe.inode == inode else text
         self._rest = memoryview(self._text)
 
     def _fail(self, error: OSError, now: float) -> None:
