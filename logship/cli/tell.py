@@ -16,7 +16,7 @@ import click
 
 from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
 from logship.cli.source import PLACES, Forward, collector_url, living_requests, open_source
-from logship.errors import LogshipError, SettingsError, SourceError
+from logship.errors import LogshipError, SettingsError, SourceError, StateUnusable
 from logship.settings import Settings, load, table
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _settings_sense(settings: Settings) -> Iterator[Finding]:
 
 
 def _state(settings: Settings) -> Iterator[Finding]:
-    from logship.state.home import NETWORK_FILE_SYSTEMS, file_system
+    from logship.state.home import NETWORK_FILE_SYSTEMS, check, file_system
 
     path = Path(settings.state_dir)
     there = next(one for one in (path, *path.parents) if one.exists())
@@ -149,6 +149,11 @@ def _state(settings: Settings) -> Iterator[Finding]:
         why = "cannot be written by this user" if there.is_dir() else "is no directory"
         yield Finding("wrong", "state directory", f"{there} {why}",
                       "set LOGSHIP_STATE_DIR to a directory that can; until then journals live in memory")  # fmt: skip
+        return
+    try:
+        check(path)
+    except StateUnusable as error:
+        yield Finding("wrong", "state directory", str(error), "until then journals are in memory")
         return
     if kind in NETWORK_FILE_SYSTEMS:
         yield Finding("wrong", "state directory", f"{path} is on {kind}, where locks and mappings are not to be trusted",
@@ -237,6 +242,7 @@ def _fluent_bit(settings: Settings) -> Iterator[Finding]:
 
 def _journals(settings: Settings) -> Iterator[Finding]:
     """Who has a journal here, whose grows, and whose owner is gone."""
+    from logship.state import aside
     from logship.state.adopt import size_bytes, survey
     from logship.state.identity import Cell
 
@@ -246,6 +252,10 @@ def _journals(settings: Settings) -> Iterator[Finding]:
     found, unreadable = survey(Path(settings.state_dir))
     for problem in unreadable:
         yield Finding("look", "journals", problem, "it is kept as it is; a newer logship may read it")
+    for folder, (files, held_bytes) in aside.held(Path(settings.state_dir)).items():
+        what = "records that the agent refused" if folder.name == "refused" else "journal segments with damage in them"
+        yield Finding("look", "journals", f"{folder} holds {what}: {files} files, {_size(held_bytes)}",
+                      f"look at them, then move or delete them; beyond {_size(aside.LIMIT_BYTES)} no more is kept")  # fmt: skip
     orphans = [one for one in found if one.owner is None]
     for one in orphans:
         who = f"{one.snapshot.facts.service} pid {one.snapshot.facts.pid}"
@@ -271,7 +281,7 @@ def _journals(settings: Settings) -> Iterator[Finding]:
             yield Finding("wrong", "journals", f"{one.snapshot.facts.service}{slot} (pid {one.owner}) has {after[name]:,} events "
                           f"waiting, {grown:,} more than a second ago",
                           f"its agent {one.snapshot.facts.agent} does not take them quickly enough")  # fmt: skip
-    if not orphans:
+    if not orphans and not unreadable:
         yield Finding("good", "journals", f"{len(living)} in use, none left behind")
 
 

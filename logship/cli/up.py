@@ -95,11 +95,12 @@ def up(adopt: bool, form: Form | None, **given: object) -> int:
 
     import logship.page.app
     import logship.store.store  # noqa: F401
+    from logship.state.home import make_directory
 
     _speak()
     # Whatever lies below it is of its user alone; a directory that is there already is left as it is.
     with contextlib.suppress(OSError):
-        Path(settings.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(Path(settings.state_dir))
     asyncio.run(_serve(settings, adopt, form))
     return 0
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from logship.errors import JournalUnreadable, LogshipError, StoreError
-from logship.state import adopt, home, identity
+from logship.state import adopt, home
 from logship.state.adopt import Orphan
 from logship.state.identity import Cell, Facts
 from logship.store.store import Appended
@@ -61,8 +61,7 @@ class Adopter:
     async def _look_at(self, directory: Path) -> None:
         if adopt.owner(directory) is not None or not directory.exists():
             return
-        facts = identity.read(directory).facts
-        if not (self._everything or _plain(facts.agent) in self._ours):
+        if not self._everything and _plain(adopt.known(directory).agent) not in self._ours:
             return
         orphan = adopt.adopt(directory)
         if orphan is None:
@@ -84,6 +83,9 @@ class Adopter:
         report = adopt.report_of(end, self._finder)
         if report is not None:
             await self._append(decode_entries(report, Limits()))
+        lost = orphan.set_aside()
+        if lost:
+            _logger.warning("journal %s is damaged: %s", orphan.directory.name, lost)
         orphan.remove()
         if events or report is not None:
             slot = orphan.cells[Cell.SLOT]

@@ -3,13 +3,18 @@
     <state>/journals/<24 hex>/    one incarnation: lock, identity, inflight, 00000001.segment …
     <state>/slots/<service>@<instance>/<n>.slot
     <state>/refused/              records that the agent refused one by one
+    <state>/unreadable/           segments of which a part could not be read
 
-Everything is 0700 (directories) and 0600 (files). A name that begins with a dot is being made and is not read.
+Everything that is made here is 0700 (directories) and 0600 (files), whatever the umask. A state directory that belongs to
+another user, or that others may write, is refused: they could put files there, or take ours away. The directories above
+it are not looked at. A name that begins with a dot is being made and is not read.
 """
 
 import os
 import re
+import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +42,6 @@ class Home:
     def slots(self) -> Path:
         return self.path / "slots"
 
-    @property
-    def refused(self) -> Path:
-        return self.path / "refused"
-
     def incarnations(self) -> list[str]:
         """Names of the journals that lie here, oldest directory first."""
         return incarnations(self.path)
@@ -54,12 +55,24 @@ def incarnations(path: Path) -> list[str]:
             for entry in entries:
                 if _INCARNATION.fullmatch(entry.name):
                     try:
-                        found.append((entry.stat().st_ctime_ns, entry.name))
+                        if entry.is_dir(follow_symlinks=False):
+                            found.append((entry.stat(follow_symlinks=False).st_ctime_ns, entry.name))
                     except FileNotFoundError:
                         continue
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [name for _, name in sorted(found)]
+
+
+def strangers(path: Path) -> list[Path]:
+    """What has the name of a journal under the state directory `path` and is no directory (a symbolic link, a file)."""
+    folder = path / "journals"
+    with os.scandir(folder) as entries:
+        return [
+            folder / entry.name
+            for entry in entries
+            if _INCARNATION.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False)
+        ]
 
 
 def safe_name(text: str) -> str:
@@ -74,10 +87,13 @@ def open_home(path: Path) -> Home:
     home = Home(path)
     try:
         for folder in (path, home.journals, home.slots):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(folder)
+        check(path)
         probe = home.journals / f".probe-{os.getpid()}"
-        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
         probe.unlink()
+    except StateUnusable:
+        raise
     except OSError as error:
         raise StateUnusable(
             f"{path} is not writable ({error.strerror}); set LOGSHIP_STATE_DIR to a directory that is"
@@ -88,6 +104,55 @@ def open_home(path: Path) -> Home:
             f"{path} lies on a network file system ({kind}); set LOGSHIP_STATE_DIR to a local directory"
         )
     return home
+
+
+def make_directory(path: Path) -> None:
+    """Make `path` and the missing directories above it, each 0700 whatever the umask. One that exists is left as it is."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_directory(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)
+
+
+def check(path: Path) -> None:
+    """StateUnusable if the state directory `path`, or what lies in it, belongs to another user or others may write it.
+
+    Directories that are missing are in order: they will be ours."""
+    _check(path, path.stat)
+    for folder in (path / "journals", path / "slots", path / "refused", path / "unreadable"):
+        _check(folder, folder.lstat)
+
+
+def is_ours(directory: Path) -> bool:
+    """Whether `directory` is a real directory of our user that nobody else may write."""
+    try:
+        _check(directory, directory.lstat)
+    except OSError:
+        return False
+    return directory.exists()
+
+
+def _check(path: Path, look: Callable[[], os.stat_result]) -> None:
+    try:
+        status = look()
+    except FileNotFoundError:
+        return
+    mode = stat.S_IMODE(status.st_mode)
+    advice = "set LOGSHIP_STATE_DIR to a directory of its own (one that is missing is made)"
+    if not stat.S_ISDIR(status.st_mode):
+        raise StateUnusable(f"{path} is not a directory; {advice}")
+    if status.st_uid != os.geteuid():
+        raise StateUnusable(f"{path} belongs to uid {status.st_uid} and this process runs as {os.geteuid()}; {advice}")
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StateUnusable(f"{path} can be written by other users (mode {mode:04o}); chmod go-w it, or {advice}")
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:

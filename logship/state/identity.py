@@ -3,10 +3,13 @@
     0     magic "LSHIPID1"
     8     cells: 62 x u64, little-endian, each written by one aligned store (a kill cannot tear it)
     512   facts: length u32 | crc32 u32 | msgpack map (service, instance, host, boot, pid, supervisor, agent, start …)
+    2304  the facts again: the two places are written in turn, and the valid one with the higher `serial` counts
     4096  end
 
 The magic ends with the format's version; another one is reported and left alone. One writer: the owner, or who has
-adopted the journal. Cells are written on the request path, facts once, before the directory gets its name.
+adopted the journal. Cells are written on the request path; facts before the directory gets its name and when more is
+known: a kill in the middle of that leaves those from before. The acknowledged mark is kept twice, and the lower one
+counts, so that damage makes an adopter send too much rather than too little.
 """
 
 import struct
@@ -22,9 +25,15 @@ from logship.state import mapping
 
 MAGIC = b"LSHIPID1"
 SIZE_BYTES = 4096
-FACTS_AT = 512
+FACTS_AT = (512, 2304)
+FACTS_BYTES = 2304 - 512
 CELLS_AT = 8
 CELL_COUNT = 62
+# Above this a number was not counted by us: a damaged cell.
+MOST = 1 << 53
+
+# `logship.worker.slot` is a short; a higher number is a damaged cell.
+MOST_SLOTS = 1 << 15
 
 DROP_REASONS = ("journal_full", "segment_late", "refused", "state_limit", "internal_error")
 
@@ -33,9 +42,9 @@ class Cell(IntEnum):
     """Places of the counters in the table. New ones go to the end: an older journal holds 0 there."""
 
     SEQUENCE = 0  # events that passed level, sampling and probe filters, dropped ones too
-    MARK = 1  # acknowledged: segment number << 32 | records of that segment
+    MARK = 1  # acknowledged: segment number << 32 | records of that segment; see `move_mark`
     ACKNOWLEDGED = 2  # events acknowledged by the agent
-    CLOSING = 3  # 1 + the last sequence when the server began to shut down; 0 before
+    CLOSING = 3  # 1 when the server began to shut down, 1 + the goodbye's sequence once that is in the journal; 0 before
     SLOT = 4  # 1 + slot; 0 until claimed
     GENERATION = 5
     ALIVE_NS = 6  # wall time of the last sign of life
@@ -43,6 +52,10 @@ class Cell(IntEnum):
     SAMPLED_OUT = 8
     IN_FLIGHT_OVERFLOW = 9
     BYTES = 10  # bytes appended
+    MARK_AGAIN = 11
+    ADOPTED_FROM = 12  # 1 + the mark where the first adopter began to read; 0 while nobody has adopted it
+    UNREADABLE_EVENTS = 13  # found in segments that are gone since
+    UNREADABLE_BYTES = 14
     DROPPED = 16  # first of the drop counters, in the order of DROP_REASONS
 
 
@@ -71,22 +84,24 @@ _FACT_NAMES = frozenset(field.name for field in fields(Facts))
 class Identity:
     """The mapped table of one incarnation. `cells[Cell.X]` reads and writes a counter."""
 
-    __slots__ = ("_map", "cells", "facts", "incarnation")
+    __slots__ = ("_map", "_serial", "cells", "facts", "incarnation")
 
     def __init__(self, incarnation: str, facts: Facts, path: Path | None) -> None:
         """Make the table at `path`, or in memory. OSError if the disk is full."""
         self.incarnation = incarnation
         self._map = mapping.make(path, SIZE_BYTES)
+        self._serial = 0
         self.cells = _cells(memoryview(self._map))
         self.facts = facts
         self.write_facts(facts)
         self._map[: len(MAGIC)] = MAGIC
 
     def write_facts(self, facts: Facts) -> None:
-        """Put `facts` in place of those that are there (the instance becomes known with the server's address)."""
-        packed = ormsgpack.packb(asdict(facts))[: SIZE_BYTES - FACTS_AT - 8]
-        head = struct.pack("<II", len(packed), zlib.crc32(packed))
-        self._map[FACTS_AT : FACTS_AT + 8 + len(packed)] = head + packed
+        """Put `facts` beside those that are there, and make them count (the instance is known with the server's address)."""
+        self._serial += 1
+        packed = _packed(facts, self._serial)
+        at = FACTS_AT[self._serial % 2]
+        self._map[at : at + 8 + len(packed)] = struct.pack("<II", len(packed), zlib.crc32(packed)) + packed
         self.facts = facts
 
     def dropped(self) -> dict[str, int]:
@@ -94,42 +109,81 @@ class Identity:
         return dropped(self.cells)
 
 
+def _packed(facts: Facts, serial: int) -> bytes:
+    """`facts` as bytes that fit their place; names that are too long for it are cut."""
+    values = asdict(facts) | {"serial": serial}
+    for most in (FACTS_BYTES, 256, 64):
+        cut = {name: value[:most] if isinstance(value, str) else value for name, value in values.items()}
+        packed = ormsgpack.packb(cut)
+        if len(packed) <= FACTS_BYTES - 8:
+            break
+    return packed
+
+
+def move_mark(cells: memoryview, mark: int) -> None:
+    """Everything up to `mark` is acknowledged, or counted as lost."""
+    cells[Cell.MARK] = mark
+    cells[Cell.MARK_AGAIN] = mark
+
+
+def mark_of(cells: memoryview) -> int:
+    """The acknowledged mark; the lower one if its two copies differ."""
+    return min(cells[Cell.MARK], cells[Cell.MARK_AGAIN])
+
+
 def dropped(cells: memoryview) -> dict[str, int]:
     """The drop counters of a table, by reason."""
-    return {reason: cells[Cell.DROPPED + place] for place, reason in enumerate(DROP_REASONS)}
+    return {reason: counted(cells, Cell.DROPPED + place) for place, reason in enumerate(DROP_REASONS)}
+
+
+def counted(cells: memoryview, cell: int) -> int:
+    """What a cell counts; 0 for a number that nobody can have counted: the cell is damaged."""
+    return cells[cell] if cells[cell] < MOST else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An identity table as it was when it was read."""
+    """An identity table as it was when it was read. `damaged`: neither copy of the facts is readable, and they are empty."""
 
     incarnation: str
     facts: Facts
     cells: memoryview
+    damaged: bool = False
 
     @property
     def slot(self) -> int | None:
-        return self.cells[Cell.SLOT] - 1 if self.cells[Cell.SLOT] else None
+        """None before a slot was claimed, and for a damaged cell."""
+        return self.cells[Cell.SLOT] - 1 if 0 < self.cells[Cell.SLOT] <= MOST_SLOTS else None
 
 
 def read(directory: Path) -> Snapshot:
     """Return the table of the journal at `directory`. JournalUnreadable if it is not ours or of an unknown version."""
     path = directory / "identity"
     try:
-        data = mapping.read(path)
+        data = mapping.read(path, SIZE_BYTES)
     except OSError as error:
         raise JournalUnreadable(f"{path}: {error.strerror}") from error
-    if len(data) != SIZE_BYTES or data[: len(MAGIC)] != MAGIC:
+    if len(data) != SIZE_BYTES:
+        raise JournalUnreadable(f"{path} has {len(data)} bytes, not {SIZE_BYTES}: it is damaged; it is kept")
+    facts = _facts(data)
+    if data[: len(MAGIC)] != MAGIC and (facts is None or data[: len(MAGIC) - 1] == MAGIC[:-1]):
         raise JournalUnreadable(f"{path} begins with {data[:8]!r}, not {MAGIC!r}: another version wrote it; it is kept")
-    return Snapshot(directory.name, _facts(data), _cells(memoryview(bytearray(data))))
+    cells = _cells(memoryview(bytearray(data)))
+    return Snapshot(directory.name, facts or Facts(), cells, damaged=facts is None)
 
 
-def _facts(data: bytes) -> Facts:
-    length, checksum = struct.unpack_from("<II", data, FACTS_AT)
-    packed = data[FACTS_AT + 8 : FACTS_AT + 8 + length]
-    if zlib.crc32(packed) != checksum:
-        return Facts()
-    return Facts(**{name: value for name, value in ormsgpack.unpackb(packed).items() if name in _FACT_NAMES})
+def _facts(data: bytes) -> Facts | None:
+    """The newer of the two copies of the facts, or the one that is readable; None if neither is."""
+    found: list[tuple[int, Facts]] = []
+    for at in FACTS_AT:
+        length, checksum = struct.unpack_from("<II", data, at)
+        packed = data[at + 8 : at + 8 + length]
+        if not length or zlib.crc32(packed) != checksum:
+            continue
+        values = ormsgpack.unpackb(packed)
+        facts = Facts(**{name: value for name, value in values.items() if name in _FACT_NAMES})
+        found.append((values.get("serial", 0), facts))
+    return max(found, key=lambda one: one[0])[1] if found else None
 
 
 def _cells(view: memoryview) -> memoryview:
@@ -137,5 +191,5 @@ def _cells(view: memoryview) -> memoryview:
 
 
 def reopen(directory: Path) -> memoryview:
-    """Return the writable cells of a journal that we have adopted."""
-    return _cells(memoryview(mapping.map_existing(directory / "identity")))
+    """Return the writable cells of a journal that we have adopted. JournalUnreadable if the file is not a table of ours."""
+    return _cells(memoryview(mapping.map_existing(directory / "identity", SIZE_BYTES)))

@@ -55,7 +55,7 @@ class InFlight:
 def read(directory: Path) -> list[Running]:
     """The requests in the table of the journal at `directory`, oldest first; none if it has no table."""
     try:
-        return parse(mapping.read(directory / "inflight"))
+        return parse(mapping.read(directory / "inflight", SIZE_BYTES))
     except FileNotFoundError:
         return []
 

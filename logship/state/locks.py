@@ -5,8 +5,10 @@ obtains it again. So this registry is the one place of a process that opens lock
 A lock is not inherited by fork: the child starts with an empty registry.
 """
 
+import errno
 import fcntl
 import os
+import stat
 import struct
 import sys
 import threading
@@ -26,7 +28,7 @@ def hold(path: Path) -> bool:
         if key in _held:
             return False
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = _open(path, os.O_RDWR | os.O_CREAT)
         except OSError:
             return False
         try:
@@ -73,13 +75,27 @@ def holder(path: Path) -> int | None:
         if key in _held:
             return os.getpid()
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = _open(path, os.O_RDWR)
         except OSError:
             return None
         try:
             return _asked(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _open(path: Path, flags: int) -> int:
+    """A descriptor of a regular file, through no symbolic link and without waiting. OSError for anything else.
+
+    Closing it frees our own lock on the same file: never for one that we hold."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o600:
+        os.fchmod(descriptor, 0o600)  # a strange umask, or a copy that somebody made
+    return descriptor
 
 
 def _asked(descriptor: int) -> int | None:

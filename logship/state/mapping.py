@@ -1,18 +1,30 @@
-"""Mapped files: made once in full size, written by one process, never truncated (a reader would die of SIGBUS)."""
+"""Mapped files: made once in full size, written by one process, never truncated (a reader would die of SIGBUS).
 
+Files that another process left are opened with care: only regular files of our own user, through no symbolic link,
+without ever waiting (a FIFO), and never more bytes than their format has. Everything that is made here is 0600.
+"""
+
+import errno
 import mmap
 import os
+import stat
 from pathlib import Path
 
+from logship.errors import JournalUnreadable
 
-def make(path: Path | None, size_bytes: int) -> mmap.mmap:
-    """Return a new mapping of `size_bytes` zeros, its disk space reserved and its pages present; anonymous without `path`.
+FILE_MODE = 0o600
 
-    OSError if the disk is full: it must surface here, and never as SIGBUS in a request."""
+
+def make(path: Path | None, size_bytes: int, present: bool = True) -> mmap.mmap:
+    """Return a new mapping of `size_bytes` zeros, its disk space reserved; anonymous without `path`.
+
+    `present`: its pages are there as well; else each costs a page fault when it is first written. OSError if the disk is
+    full: it must surface here, and never as SIGBUS in a request."""
     if path is None:
         return mmap.mmap(-1, size_bytes)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
+        os.fchmod(descriptor, FILE_MODE)  # a strange umask may have taken the owner's bits
         _reserve(descriptor, size_bytes)
         mapped = mmap.mmap(descriptor, size_bytes)
     except BaseException:
@@ -20,7 +32,8 @@ def make(path: Path | None, size_bytes: int) -> mmap.mmap:
         raise
     finally:
         os.close(descriptor)
-    _populate(mapped, size_bytes)
+    if present:
+        _populate(mapped, size_bytes)
     return mapped
 
 
@@ -49,19 +62,47 @@ def _populate(mapped: mmap.mmap, size_bytes: int) -> None:
         os.close(zeros)
 
 
-def map_existing(path: Path) -> mmap.mmap:
-    """Return a writable mapping of a whole file that another life of a worker left."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+def open_regular(path: Path, flags: int) -> int:
+    """Return a descriptor of the regular file at `path`. JournalUnreadable for anything else and for another user's file.
+
+    Root may read the files of another user (`logship doctor`), and does not write them."""
     try:
-        return mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EMLINK, errno.ENXIO}:
+            raise JournalUnreadable(f"{path} is not a regular file; it is not opened") from error
+        raise
+    status = os.fstat(descriptor)
+    ours = status.st_uid == os.geteuid() or (os.geteuid() == 0 and flags & os.O_ACCMODE == os.O_RDONLY)
+    if stat.S_ISREG(status.st_mode) and ours:
+        return descriptor
+    os.close(descriptor)
+    if ours:
+        raise JournalUnreadable(f"{path} is not a regular file; it is not opened")
+    raise JournalUnreadable(f"{path} belongs to uid {status.st_uid}, not to {os.geteuid()}; it is not opened")
+
+
+def map_existing(path: Path, size_bytes: int) -> mmap.mmap:
+    """Return a writable mapping of a file of `size_bytes` that another life of a worker left.
+
+    JournalUnreadable if it is not a regular file of our user and of that size."""
+    descriptor = open_regular(path, os.O_RDWR)
+    try:
+        found = os.fstat(descriptor).st_size
+        if found != size_bytes:
+            raise JournalUnreadable(f"{path} has {found} bytes, not {size_bytes}; it is kept")
+        return mmap.mmap(descriptor, size_bytes)
     finally:
         os.close(descriptor)
 
 
-def read(path: Path) -> bytes:
-    """Return the bytes of a file that another process may be writing through a mapping (no mapping of our own)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def read(path: Path, most_bytes: int) -> bytes:
+    """Return the first `most_bytes` of a file that another process may be writing through a mapping.
+
+    Without a mapping of our own, which would be one of a file that may be truncated. JournalUnreadable if it is not a
+    regular file of our user."""
+    descriptor = open_regular(path, os.O_RDONLY)
     try:
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        return os.pread(descriptor, min(os.fstat(descriptor).st_size, most_bytes), 0)
     finally:
         os.close(descriptor)

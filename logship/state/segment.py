@@ -6,17 +6,20 @@
 
 Record n reaches from the end of record n-1 to its own end. Valid: the index word is not zero, the end lies within the
 file and behind the one before, and the checksum matches. A record is published by its index word, one aligned store,
-after its bytes. A crash of the process leaves whole records; a power cut may leave a word without its bytes: readers
-stop at the first bad checksum. At a live tail a bad checksum means "not yet". Nobody truncates; the shipper unlinks.
+after its bytes. A crash of the process leaves whole records; a power cut may leave a word without its bytes, a disk
+may flip a bit: such a record is unreadable, and reading goes on at the next one whose beginning can be found (the end
+in the index, else the first bytes of an entry) and whose checksum matches. Nobody truncates; the shipper unlinks.
 """
 
 import contextlib
 import mmap
 import os
 import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from logship.errors import JournalUnreadable
+from logship.event.entry import HEAD_START
 from logship.state import mapping
 
 MAGIC = b"LSHIPSG1"
@@ -26,17 +29,22 @@ DATA_AT = INDEX_AT + 8 * INDEX_COUNT
 DATA_BYTES = 1 << 20
 SIZE_BYTES = DATA_AT + DATA_BYTES
 
+# Most bytes that are gone over again to find where readable records begin after damage: 0.1 s, whatever the index says.
+RESYNC_BYTES = 64 << 20
+# The first bytes of an entry may stand inside one as well, in a number: so many places are tried for each record.
+MOST_HEADS = 4
+
 
 class Segment:
     """A segment that this process writes. `count` records end at `position`; `view` and `index` are the mapping."""
 
     __slots__ = ("_map", "count", "index", "number", "path", "position", "view")
 
-    def __init__(self, number: int, path: Path | None) -> None:
-        """Make segment `number` at `path` (or in memory), prefaulted. OSError if the disk is full."""
+    def __init__(self, number: int, path: Path | None, present: bool = True) -> None:
+        """Make segment `number` at `path` (or in memory), prefaulted if `present`. OSError if the disk is full."""
         self.number = number
         self.path = path
-        self._map: mmap.mmap = mapping.make(path, SIZE_BYTES)
+        self._map: mmap.mmap = mapping.make(path, SIZE_BYTES, present)
         whole = memoryview(self._map)
         self.index = whole[INDEX_AT:DATA_AT].cast("Q")
         self.view = whole[DATA_AT:]
@@ -45,7 +53,9 @@ class Segment:
         self._map[: len(MAGIC) + 8] = MAGIC + number.to_bytes(8, "little")
 
     def renumber(self, number: int, path: Path | None) -> None:
-        """Give a prepared, empty segment its place in the journal's order."""
+        """Give a prepared, empty segment a later place in the journal's order. OSError if it cannot be renamed."""
+        if self.path is not None and path is not None:
+            self.path.rename(path)
         self.number = number
         self.path = path
         self._map[len(MAGIC) : len(MAGIC) + 8] = number.to_bytes(8, "little")
@@ -77,24 +87,107 @@ def numbers(directory: Path) -> list[int]:
     return sorted(int(name[:8]) for name in os.listdir(directory) if name.endswith(".segment") and name[:8].isdigit())
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch that cannot be read: records `first` to `first + events - 1` of a segment, `size_bytes` in all."""
+
+    first: int
+    events: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The records of a segment by their place in it; None for one that cannot be read, which `gaps` accounts for."""
+
+    records: list[bytes | None] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+
 def read(path: Path, start: int = 0) -> list[bytes]:
-    """The valid records of a segment file from record `start` on. JournalUnreadable if it is not a segment of ours."""
-    data = mapping.read(path)
-    if len(data) < SIZE_BYTES or not any(data[: len(MAGIC)]):
-        return []  # its maker was killed before it was whole: nothing was written to it
-    if len(data) != SIZE_BYTES or data[: len(MAGIC)] != MAGIC:
+    """The readable records of a segment file from place `start` on. JournalUnreadable if it is not a segment of ours."""
+    return [record for record in scan(path).records[start:] if record is not None]
+
+
+def scan(path: Path) -> Content:
+    """Everything that a segment file holds, damage included. JournalUnreadable if it is not a segment of ours."""
+    data = mapping.read(path, SIZE_BYTES)
+    if not any(data[:DATA_AT]):
+        return Content()  # its maker was killed before it was whole, or nothing was written to it
+    if data[: len(MAGIC)] != MAGIC and data[: len(MAGIC) - 1] == MAGIC[:-1] and data[len(MAGIC) - 1 : len(MAGIC)].isdigit():
         raise JournalUnreadable(f"{path} begins with {data[:8]!r}, not {MAGIC!r}: another version wrote it; it is kept")
-    index = memoryview(data)[INDEX_AT:DATA_AT].cast("Q")
-    found = []
-    begin = 0
-    for record, word in enumerate(index):
+    content = _Reader(data).content()
+    if data[: len(MAGIC)] != MAGIC and not any(content.records):
+        raise JournalUnreadable(f"{path} begins with {data[:8]!r}, not {MAGIC!r}, and holds nothing readable; it is kept")
+    return content
+
+
+class _Reader:
+    """Goes over the index of one segment's bytes; past damage it looks for the next record that verifies."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        index = data[INDEX_AT : INDEX_AT + (min(len(data), DATA_AT) - INDEX_AT) // 8 * 8] if len(data) > INDEX_AT else b""
+        words = memoryview(index).cast("Q")
+        count = len(words)
+        while count and not words[count - 1]:
+            count -= 1
+        self._words = words[:count]
+        self._budget = RESYNC_BYTES
+
+    def content(self) -> Content:
+        content = Content()
+        begin = 0  # where the next record begins, or the damage that we are in
+        damaged = -1  # place of its first record
+        farthest = 0
+        for place, word in enumerate(self._words):
+            end = word & 0xFFFFFFFF
+            at = begin
+            if damaged >= 0:
+                at = self._beginning(place, begin)
+            record = self._record(at, word)
+            content.records.append(record)
+            if record is None:
+                if damaged < 0:
+                    damaged = place
+                farthest = max(farthest, end if end <= DATA_BYTES else 0)
+                continue
+            if damaged >= 0:
+                content.gaps.append(Gap(damaged, place - damaged, at - begin))
+                damaged = -1
+            begin = end
+        missing = SIZE_BYTES - len(self._data)
+        if damaged >= 0:
+            content.gaps.append(Gap(damaged, len(self._words) - damaged, max(0, farthest - begin)))
+        elif missing:  # whole files are made before anything is written to them: this one was cut off
+            content.gaps.append(Gap(len(self._words), 0, missing))
+        return content
+
+    def _record(self, begin: int, word: int) -> bytes | None:
         end = word & 0xFFFFFFFF
-        if end <= begin or end > DATA_BYTES:
-            break
-        entry = data[DATA_AT + begin : DATA_AT + end]
-        if zlib.crc32(entry) != word >> 32:
-            break
-        if record >= start:
-            found.append(entry)
-        begin = end
-    return found
+        if not 0 <= begin < end <= DATA_BYTES:
+            return None
+        record = self._data[DATA_AT + begin : DATA_AT + end]
+        return record if zlib.crc32(record) == word >> 32 else None
+
+    def _beginning(self, place: int, damage: int) -> int:
+        """Where the record at `place` begins if it can be read, -1 otherwise; what is damaged begins at `damage`."""
+        word = self._words[place]
+        end = word & 0xFFFFFFFF
+        if end > DATA_BYTES:
+            return -1
+        at = self._words[place - 1] & 0xFFFFFFFF  # right unless the index itself is damaged
+        if damage < at < end and self._spend(end - at) and self._record(at, word) is not None:
+            return at
+        at = end
+        for _ in range(MOST_HEADS):
+            before, at = at, self._data.rfind(HEAD_START, DATA_AT + damage, DATA_AT + at) - DATA_AT
+            if not self._spend(before - max(at, damage) + end - max(at, damage)) or at < 0:
+                return -1
+            if self._record(at, word) is not None:
+                return at
+        return -1
+
+    def _spend(self, size_bytes: int) -> bool:
+        self._budget -= size_bytes
+        return self._budget >= 0

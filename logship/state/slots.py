@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from logship.state import locks
-from logship.state.home import safe_name
+from logship.state.home import make_directory, safe_name
 
 _RECORD = struct.Struct("<QQQQ")
 MOST_SLOTS = 256
@@ -38,7 +38,7 @@ class Slots:
     def __init__(self, folder: Path, service: str, instance: str, supervisor: int, workers: int | None) -> None:
         """`workers`: how many the server runs, None if unknown. OSError if the folder cannot be made."""
         self._folder = folder / safe_name(f"{service}@{instance}")
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self._folder)
         self._supervisor = supervisor
         self._workers = workers
         self._began = time.monotonic()

@@ -2,18 +2,16 @@
 
 A bundle becomes one frame. Our own are views of the mapping; an orphan's are read from its files."""
 
-import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from logship.errors import JournalUnreadable
-from logship.state import adopt, home, identity
+from logship.errors import JournalUnreadable, StateUnusable
+from logship.state import adopt, aside, home
 from logship.state.adopt import Orphan
-from logship.state.identity import Cell, Facts
+from logship.state.identity import Cell
 from logship.state.journal import Journal
 from logship.state.segment import Segment
 from logship.worker.line import Line
@@ -136,12 +134,8 @@ class Refused:
         """Keep a record that is counted elsewhere."""
         kept = "it is lost"
         if self._folder is not None:
-            path = self._folder / f"{self._journal.incarnation}-{time.time_ns()}.msgpack"
             try:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with open(descriptor, "wb") as file:
-                    file.write(record)
+                path = aside.keep(self._folder, f"{self._journal.incarnation}-{time.time_ns()}.msgpack", record)
                 kept = f"it is kept in {path}"
             except OSError as error:
                 kept = f"it could not be kept: {error.strerror}"
@@ -197,31 +191,43 @@ class Orphans:
         self._underway = 0
         self._finished = False
         self._left_alone: set[str] = set()
+        self._unusable = ""
 
     def tick(self, now: float) -> float:
-        with contextlib.suppress(OSError):
+        try:
             self._keep_limit()
             if self._orphan is None:
                 self._adopt_one()
+        except StateUnusable as error:
+            if self._unusable != str(error):
+                self._unusable = str(error)
+                _logger.warning("no journal of a dead worker is adopted: %s", error)
+        except OSError:
+            pass  # removed meanwhile, or no descriptor is free: at the next time
         return ADOPT_SECONDS
 
     def _adopt_one(self) -> None:
         mine = self._line.journal.identity.facts
-        for name, orphan in self._adoptable(lambda facts: (facts.service, facts.agent) == (mine.service, mine.agent)):
+
+        def is_mine(directory: Path) -> bool:
+            facts = adopt.known(directory)
+            return (facts.service, facts.agent) == (mine.service, mine.agent)
+
+        for name, orphan in self._adoptable(is_mine):
             self._orphan, self._name = orphan, name
             self._batches = orphan.pending()
             self._underway = 0
             self._finished = False
             return
 
-    def _adoptable(self, wanted: Callable[[Facts], bool]) -> Iterator[tuple[str, Orphan]]:
+    def _adoptable(self, wanted: Callable[[Path], bool]) -> Iterator[tuple[str, Orphan]]:
         """(name, adopted journal) of those that nobody owns, oldest first. What cannot be read is left alone from then on."""
         for name in home.incarnations(self._state):
             directory = self._state / "journals" / name
             if name in self._left_alone or adopt.owner(directory) is not None:
                 continue
             try:
-                orphan = adopt.adopt(directory) if wanted(identity.read(directory).facts) else None
+                orphan = adopt.adopt(directory) if wanted(directory) else None
             except JournalUnreadable as error:
                 self._leave_alone(name, error)
                 continue
@@ -239,7 +245,7 @@ class Orphans:
         total = sum(sizes.values())
         if total <= limit:
             return
-        for name, orphan in self._adoptable(lambda facts: True):
+        for name, orphan in self._adoptable(Path.is_dir):
             before = sizes.get(name, 0)
             try:
                 lost = orphan.give_up()
@@ -302,5 +308,8 @@ class Orphans:
     def _end(self) -> None:
         """Remove the orphan once everything it left is acknowledged."""
         if self._orphan is not None and self._finished and not self._underway:
+            lost = self._orphan.set_aside()
+            if lost:
+                _logger.warning("the journal %s of a dead worker is damaged: %s", self._name, lost)
             self._orphan.remove()
             self._orphan = None

@@ -216,14 +216,15 @@ class Line:
         self.closing = True
 
     def closed(self) -> None:
-        """Journal the closing record, once."""
+        """Journal the closing record, once. It counts when it is written: one that was dropped or has to wait is not told of."""
         cells = self.journal.cells
         if cells[Cell.CLOSING] > 1 or cells[Cell.SEQUENCE] == 0:
             return
         self.begin_closing()
         with self.journal.locked():
-            self.record(build.closed(self.counters()), reserved=True)
-            cells[Cell.CLOSING] = cells[Cell.SEQUENCE] + 1
+            sequence = cells[Cell.SEQUENCE] + 1
+            if self.record(build.closed(self.counters()), reserved=True) and cells[Cell.SEQUENCE] == sequence:
+                cells[Cell.CLOSING] = sequence + 1
 
 
 class Heartbeat:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from logship.state import aside
 from logship.wire.handshake import ServerHandshake
 from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
 
@@ -120,6 +121,26 @@ def test_a_journal_that_nobody_adopts_is_named(logship: Logship, tmp_path: Path)
     (finding,) = [one for one in found["journals"] if one["mark"] == "look"]
     assert "nobody adopts the journal of shop" in finding["found"]
     assert "logship up --adopt" in finding["advice"]
+
+
+def test_what_was_set_aside_is_named_with_its_size(logship: Logship, tmp_path: Path) -> None:
+    state = tmp_path
+    for folder in ("refused", "unreadable"):
+        aside.keep(state / folder, "one", b"x" * 2000)
+    _, found = doctor(logship)
+    said = [one["found"] for one in found["journals"] if one["mark"] == "look"]
+    assert any(f"{state / 'refused'} holds records that the agent refused: 1 files" in one for one in said)
+    assert any(f"{state / 'unreadable'} holds journal segments with damage" in one for one in said)
+
+
+def test_a_state_directory_that_others_may_write_is_named(logship: Logship, tmp_path: Path) -> None:
+    (tmp_path / "journals").mkdir()
+    tmp_path.chmod(0o777)
+    status, found = doctor(logship)
+    assert status == 1
+    (finding,) = [one for one in found["state directory"] if one["mark"] == "wrong"]
+    assert "can be written by other users" in finding["found"] + finding["advice"]
+    assert all(one["mark"] != "good" for one in found["journals"])
 
 
 def test_a_worker_whose_journal_grows_is_named(logship: Logship, tmp_path: Path) -> None:

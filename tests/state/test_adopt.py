@@ -9,16 +9,17 @@ from pathlib import Path
 import ormsgpack
 import pytest
 
+from logship.errors import JournalUnreadable
 from logship.event import entry
-from logship.state import adopt, home, inflight, locks
+from logship.state import adopt, home, identity, inflight, locks, segment
 from logship.state.identity import Facts
 from logship.state.journal import Journal
 
 DEAD_WORKER = """
     import os, sys, time
     from pathlib import Path
-    from logship.event import entry
-    from logship.state import home, journal, inflight
+    from logship.event import build, entry
+    from logship.state import home, identity, journal, inflight, segment
     from logship.state.identity import Cell, Facts
     state = home.open_home(Path(sys.argv[1]))
     facts = Facts(service="shop", host="web", pid=os.getpid(), supervisor=int(sys.argv[3]), started_ns=time.time_ns(),
@@ -34,6 +35,9 @@ DEAD_WORKER = """
     def log(span, action):
         fields = {"span.id": span.decode(), "event.action": action}
         made.append((entry.begin(time.time_ns(), 2), entry.pairs(fields)))
+    def goodbye():
+        fields = build.closed(build.Counters(cells[Cell.SEQUENCE] + 1, 0, made.identity.dropped()))
+        return made.append((entry.begin(time.time_ns(), len(fields)), entry.pairs(fields)), True)
     exec(sys.argv[2])
     os.kill(os.getpid(), 9)
 """
@@ -105,8 +109,162 @@ def test_a_worker_that_was_being_shut_down_is_not_lost_unless_requests_were_cut_
 
 
 def test_a_worker_that_said_goodbye_needs_no_report(tmp_path: Path) -> None:
-    assert report(a_dead_worker(tmp_path, "request(b'b' * 16, True); made.inflight.map[-256:] = bytes(256); "
-                                "cells[Cell.CLOSING] = 2")) is None  # fmt: skip
+    assert report(a_dead_worker(tmp_path, "request(b'b' * 16, True); made.inflight.map[-256:] = bytes(256); goodbye()")) is None
+
+
+def test_a_goodbye_that_was_dropped_does_not_count_however_the_table_says_it_was_meant(tmp_path: Path) -> None:
+    """A full disk at a clean end: the intention stands in the table, the goodbye does not stand in the journal."""
+    said = report(
+        a_dead_worker(
+            tmp_path,
+            "request(b'b' * 16, True); cells[Cell.DROPPED + 1] = 40; cells[Cell.SEQUENCE] = 42; cells[Cell.CLOSING] = 43",
+        )
+    )
+    assert said is not None
+    assert said["event.action"] == "worker-closed"
+    assert (said["logship.emitted"], said["logship.dropped.segment_late"]) == (43, 40)
+
+
+def test_a_goodbye_that_does_not_tell_of_every_loss_is_followed_by_a_report_that_does(tmp_path: Path) -> None:
+    directory = a_dead_worker(tmp_path, "request(b'b' * 16, True); made.inflight.map[-256:] = bytes(256); goodbye()")
+    orphan = adopt.adopt(directory)
+    assert orphan is not None
+    orphan.refuse()  # the agent would not have one of the last events
+    orphan.release()
+    said = report(directory)
+    assert said is not None
+    assert said["logship.dropped.refused"] == 1
+    assert said["event.sequence"] == 3
+
+
+def test_a_goodbye_that_cannot_be_read_does_not_count_and_what_is_unreadable_is_reported(tmp_path: Path) -> None:
+    directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(9)]; goodbye()")
+    assert flipped(directory, 9) == 10
+    said = report(directory)
+    assert said is not None
+    assert said["logship.journal.unreadable_events"] == 1
+    assert isinstance(said["logship.journal.unreadable_bytes"], int)
+    assert said["logship.journal.unreadable_bytes"] > 100
+    assert said["event.sequence"] == 11
+    assert "1 event in its journal could not be read" in str(said["message"])
+
+
+# Damage.
+
+
+def flipped(directory: Path, record: int) -> int:
+    """Flip a bit in one record of the first segment and return its number."""
+    path = directory / segment.file_name(1)
+    data = bytearray(path.read_bytes())
+    index = memoryview(data)[segment.INDEX_AT : segment.DATA_AT].cast("Q")
+    end = index[record] & 0xFFFFFFFF
+    index.release()
+    data[segment.DATA_AT + end - 30] ^= 1
+    path.write_bytes(data)
+    return record + 1
+
+
+def test_a_damaged_record_costs_itself_alone_and_its_segment_is_set_aside(tmp_path: Path) -> None:
+    directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
+    lost = {flipped(directory, 3), flipped(directory, 600)}
+    orphan = adopt.adopt(directory)
+    assert orphan is not None
+    shipped: list[int] = []
+    for entries, mark in orphan.pending():
+        shipped += [ormsgpack.unpackb(one, ext_hook=lambda tag, data: data)[1]["event.sequence"] for one in entries]
+        assert mark == 1 << 32 | shipped[-1], "places run on over what cannot be read"
+        orphan.advance(mark, len(entries))
+    assert set(range(1, 701)) - set(shipped) == lost
+    assert orphan.unreadable()[0] == 2
+    assert "2 events" in orphan.set_aside()
+    orphan.remove()
+    assert not directory.exists()
+    (kept,) = (tmp_path / "unreadable").iterdir()
+    assert kept.name == f"{directory.name}-00000001.segment"
+    assert len(segment.read(kept)) == 698
+
+
+def test_a_second_adopter_counts_what_cannot_be_read_as_the_first_did(tmp_path: Path) -> None:
+    directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
+    flipped(directory, 3)
+    flipped(directory, 600)
+    first = adopt.adopt(directory)
+    assert first is not None
+    for (entries, mark), _ in zip(first.pending(), range(2), strict=False):
+        first.advance(mark, len(entries))  # as far as behind the first of the two, then it is killed
+    first.release()
+    said = report(directory)
+    assert said is not None
+    assert said["logship.journal.unreadable_events"] == 2
+
+
+def test_what_was_acknowledged_before_it_was_damaged_is_no_loss(tmp_path: Path) -> None:
+    directory = a_dead_worker(
+        tmp_path, "[request(b'%016d' % n, True) for n in range(700)]; identity.move_mark(cells, (1 << 32) | 100)"
+    )
+    flipped(directory, 50)
+    said = report(directory)
+    assert said is not None
+    assert "logship.journal.unreadable_events" not in said
+
+
+def test_a_segment_that_cannot_be_read_at_all_does_not_keep_the_others(tmp_path: Path) -> None:
+    directory = a_dead_worker(
+        tmp_path, "[(made.prepare(), request(b'%016d' % n, True), log(b'x' * 60000, 'big')) for n in range(40)]"
+    )
+    numbers = segment.numbers(directory)
+    (directory / segment.file_name(2)).write_bytes(b"garbage" * 100_000)
+    orphan = adopt.adopt(directory)
+    assert orphan is not None
+    shipped = sum(len(entries) for entries, _ in orphan.pending())
+    assert 40 < shipped < 80
+    assert orphan.unreadable() == (0, 700_000)
+    assert "an unknown number of events (700000 bytes)" in orphan.set_aside()
+    orphan.remove()
+    assert len(numbers) > 3
+
+
+def test_facts_that_are_damaged_are_said_with_the_way_out_and_read_from_the_events(tmp_path: Path) -> None:
+    directory = a_dead_worker(
+        tmp_path, "made.append((entry.begin(time.time_ns(), 2), entry.pairs({'service.name': 'shop', 'host.name': 'web'})))"
+    )
+    data = bytearray((directory / "identity").read_bytes())
+    for at in identity.FACTS_AT:
+        data[at + 12] ^= 1
+    (directory / "identity").write_bytes(data)
+    with pytest.raises(JournalUnreadable, match="logship up --adopt"):
+        adopt.known(directory)
+    found, problems = adopt.survey(tmp_path)
+    assert found == []
+    assert "logship up --adopt" in problems[0]
+    said = report(directory)
+    assert said is not None
+    assert (said["service.name"], said["host.name"]) == ("shop", "web")
+
+
+@pytest.mark.parametrize("cell", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 20])
+@pytest.mark.parametrize("bit", [0, 9, 40, 63])
+def test_a_bit_flipped_in_any_cell_never_makes_a_killed_worker_complete_or_its_report_unsendable(
+    tmp_path: Path, cell: int, bit: int
+) -> None:
+    state = home.open_home(tmp_path / "state")
+    made = Journal(state.journals, Facts(service="shop", host="web", tells_closing=True, started_ns=1), 8 << 20)
+    assert made.directory is not None
+    fields = {"message": "one"}
+    for _ in range(10):
+        assert made.append((entry.begin(1_700_000_000 * 10**9, len(fields)), entry.pairs(fields)))
+    made.cells[cell] ^= 1 << bit
+    locks.release(made.directory / "lock")
+    orphan = adopt.adopt(made.directory)
+    assert orphan is not None
+    assert sum(len(entries) for entries, _ in orphan.pending()) == 10, "an event too often rather than one too few"
+    packed = adopt.report_of(orphan.end(), Facts(host="web"))
+    assert packed is not None
+    said = ormsgpack.unpackb(packed, ext_hook=lambda tag, data: data)[1]
+    assert said["event.sequence"] >= 11
+    assert entry.parse_event_id(said["event.id"]) == (made.incarnation, said["event.sequence"])
+    assert all(value < 1 << 53 for value in said.values() if isinstance(value, int))
+    orphan.release()
 
 
 def test_only_one_of_two_adopters_gets_an_orphan(tmp_path: Path) -> None:
@@ -124,7 +282,7 @@ def test_only_one_of_two_adopters_gets_an_orphan(tmp_path: Path) -> None:
 
 def test_an_orphan_is_shipped_from_its_mark_on(tmp_path: Path) -> None:
     directory = a_dead_worker(
-        tmp_path, "[request(b'%016d' % n, True) for n in range(700)]; cells[Cell.MARK] = (1 << 32) | 100"
+        tmp_path, "[request(b'%016d' % n, True) for n in range(700)]; identity.move_mark(cells, (1 << 32) | 100)"
     )
     orphan = adopt.adopt(directory)
     assert orphan is not None
@@ -176,6 +334,18 @@ def test_the_in_flight_table_cuts_long_text_and_shows_the_oldest_first(tmp_path:
     assert (first.started_ns, len(first.path)) == (10, 152)
     assert (second.path, second.method, second.request_id) == ("/second", "GET", "id")
     assert table.count() == 2
+
+
+def test_giving_up_counts_what_cannot_be_read_as_well(tmp_path: Path) -> None:
+    directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
+    flipped(directory, 3)
+    orphan = adopt.adopt(directory)
+    assert orphan is not None
+    assert orphan.give_up() == 699
+    orphan.release()
+    said = report(directory)
+    assert said is not None
+    assert (said["logship.dropped.state_limit"], said["logship.journal.unreadable_events"]) == (699, 1)
 
 
 def test_a_half_made_directory_is_no_journal_and_is_swept_later(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The journal against a plain list, torn by kills, threads, signals and full limits."""
 
+import asyncio
+import errno
 import gc
 import os
 import signal
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logship.event import entry
-from logship.state import adopt, home, segment
+from logship.state import adopt, home, mapping, segment
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
 
@@ -105,18 +107,70 @@ def test_a_journal_that_was_full_takes_events_again_once_they_are_acknowledged(s
     assert not first.path.exists()
 
 
-def test_on_an_event_loop_a_missing_segment_drops_and_counts_instead_of_waiting(state: home.Home) -> None:
-    import asyncio
-
+def test_while_the_shipping_thread_does_not_come_an_append_makes_its_segment_and_nothing_is_dropped(
+    state: home.Home,
+) -> None:
     journal = journal_in(state)
 
     async def burst() -> int:
-        return sum(journal.append(*event("burst", 60_000)) for _ in range(100))
+        return sum(journal.append(*event(str(number), 60_000)) for number in range(100))
 
-    kept = asyncio.run(burst())
-    assert kept < 100
+    assert asyncio.run(burst()) == 100
+    assert len(segment.numbers(directory_of(journal))) >= 6, "far beyond the two that lay ready"
+    assert [one["message"] for one in records(directory_of(journal))] == [str(number) for number in range(100)]
+    assert journal.identity.dropped() == dict.fromkeys(journal.identity.dropped(), 0)
+
+
+def test_an_append_beyond_a_full_disk_is_a_counted_drop_and_tries_it_once(
+    state: home.Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_in(state)
+    tried = 0
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        nonlocal tried
+        tried += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    reserve = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    kept = sum(journal.append(*event("burst", 60_000)) for _ in range(100))
+    assert 45 < kept < 60
     assert journal.identity.dropped()["segment_late"] == 100 - kept
     assert journal.cells[Cell.SEQUENCE] == 100
+    assert tried == 1, "each log call would try in vain"
+    assert not list(directory_of(journal).glob("00000004*"))
+    monkeypatch.setattr(os, "posix_fallocate", reserve)
+    journal.prepare()
+    assert journal.append(*event("again", 60_000))
+
+
+def test_a_segment_that_came_too_late_goes_behind_the_one_that_an_append_made(
+    state: home.Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_in(state)
+    make, said = mapping.make, 0
+
+    def log_until(number: int) -> None:
+        nonlocal said
+        while not (part := journal.segment_after(number - 1)) or not journal.is_current(part):
+            assert journal.append(*event(str(said), 60_000))
+            said += 1
+
+    def made_slowly(path: Path, size_bytes: int, present: bool) -> object:
+        made = make(path, size_bytes, present)
+        if path.name == segment.file_name(4):  # requests fill all that is ready while the shipping thread makes this one
+            log_until(5)
+        return made
+
+    log_until(2)
+    monkeypatch.setattr(mapping, "make", made_slowly)
+    journal.prepare()
+    assert segment.numbers(directory_of(journal)) == [1, 2, 3, 5, 6, 7]
+    log_until(7)
+    assert [one["message"] for one in records(directory_of(journal))] == [str(number) for number in range(said)]
+    adopted = [one.number for one in journal._segments]
+    assert adopted == sorted(adopted)
 
 
 def test_an_event_larger_than_a_segment_is_counted_and_nothing_breaks(state: home.Home) -> None:

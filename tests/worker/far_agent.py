@@ -165,7 +165,7 @@ class Sending:
         state = home.open_home(tmp_path / "state")
         self.journal = Journal(state.journals, Facts(service="shop"), 32 * MIB)
         self.journal.prepare()
-        self.folder = state.refused
+        self.folder = state.path / "refused"
         self.first_acks = 0
         self.now = 1000.0
         self.far: FarAgent | None = None

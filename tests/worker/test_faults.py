@@ -13,7 +13,8 @@ import pytest
 
 from logship.errors import StateUnusable
 from logship.settings import load
-from logship.state import home, locks
+from logship.state import adopt, home, locks
+from logship.state.identity import Facts
 from logship.worker import configure
 from logship.worker.line import Line, Serving
 from tests.worker.far_agent import AwakeAgent, entries
@@ -33,7 +34,8 @@ def mount() -> Iterator[Mount]:
     def make(path: Path, options: str) -> Path:
         path.mkdir(exist_ok=True)
         try:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(path)], check=True, capture_output=True)
+            command = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "none", str(path)]
+            subprocess.run(command, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
             pytest.skip(f"a tmpfs cannot be mounted here ({error}); run as root")
         mounted.append(path)
@@ -173,6 +175,31 @@ def test_a_file_of_events_on_a_full_disk_gets_every_line_whole_and_once_when_the
     assert line.shipper.flush(20)
     lines = (disk / "out.jsonl").read_bytes().splitlines()
     assert [orjson.loads(text)["message"] for text in lines] == [str(number) for number in range(300)]
+
+
+@pytest.mark.parametrize("end", ["logship.shutdown(0)", "pass", "os.kill(os.getpid(), 9)"])
+def test_what_a_full_disk_cost_is_reported_however_the_life_ended(mount: Mount, tmp_path: Path, end: str) -> None:
+    disk = mount(tmp_path / "disk", "size=8m")
+    script = f"""
+        import os, logship
+        logship.configure(agent="127.0.0.1:9", state_dir={str(disk / "state")!r}, console="off", service="shop")
+        log = logship.get_logger()
+        for number in range(15_000):
+            log.info("event", filler="x" * 500)
+        {end}
+    """
+    words = [sys.executable, "-c", textwrap.dedent(script)]
+    subprocess.run(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL, check=False)
+    (name,) = home.incarnations(disk / "state")
+    orphan = adopt.adopt(disk / "state" / "journals" / name)
+    assert orphan is not None
+    shipped = [one for batch, _ in orphan.pending() for _, one in entries(b"".join(batch))]
+    packed = adopt.report_of(orphan.end(), Facts())
+    orphan.remove()
+    last = entries(packed)[0][1] if packed else shipped[-1]
+    assert last["event.action"].startswith("worker-")
+    assert last["logship.dropped.segment_late"] > 2000
+    assert last["event.sequence"] == len(shipped) + bool(packed) + last["logship.dropped.segment_late"]
 
 
 # No state directory.

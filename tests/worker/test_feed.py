@@ -23,7 +23,7 @@ def a_dead_worker(
     script = f"""
         import os, time
         from pathlib import Path
-        from logship.event import entry
+        from logship.event import build, entry
         from logship.state import home
         from logship.state.identity import Cell, Facts
         from logship.state.journal import Journal
@@ -35,7 +35,8 @@ def a_dead_worker(
             fields = {{"message": f"{name} {{number}}", "labels": {{"filler": "x" * 2000}}}}
             assert journal.append((entry.begin(time.time_ns(), 2), entry.pairs(fields)))
         if {goodbye}:
-            journal.cells[Cell.CLOSING] = journal.cells[Cell.SEQUENCE] + 1
+            fields = build.closed(build.Counters({events} + 1, 0, journal.identity.dropped()))
+            assert journal.append((entry.begin(time.time_ns(), len(fields)), entry.pairs(fields)))
         print(journal.directory, flush=True)
         os._exit(0)
     """
@@ -65,7 +66,7 @@ def test_what_dead_workers_left_is_shipped_beside_our_own_and_removed(
     arrived = [message for message in far.stored() if not message.startswith("worker")]
     assert set(arrived) == wanted
     assert len(arrived) == len(wanted), "each once"
-    assert len(far.stored()) - len(arrived) == 2, "a report for each that said no goodbye"
+    assert len(far.stored()) - len(arrived) == 3, "a goodbye, and a report for each that said none"
     assert other.exists()
     assert elsewhere.exists()
 
@@ -90,7 +91,7 @@ def test_a_dead_workers_journal_stays_until_its_last_event_is_acknowledged(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_journal_that_cannot_be_read_is_kept_said_once_and_passed_over(
+def test_what_another_version_wrote_is_kept_and_said_once_and_the_rest_is_shipped(
     a_line: Make, far: AwakeAgent, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = a_dead_worker(tmp_path, far.address, "broken")
@@ -105,7 +106,7 @@ def test_a_journal_that_cannot_be_read_is_kept_said_once_and_passed_over(
     for _ in range(20):
         the_shipper(line).wake()
         time.sleep(0.005)
-    assert (broken / "00000001.segment").exists()
+    assert (tmp_path / "state" / "unreadable" / f"{broken.name}-00000001.segment").read_bytes()[:8] == b"LSHIPSG9"
     assert (foreign / "00000001.segment").exists()
     said = [record.message for record in caplog.records]
     assert len(said) == 2, said
@@ -138,7 +139,7 @@ def test_over_the_total_limit_the_oldest_dead_workers_events_go_first_even_while
     until(lambda: not any(path.exists() for path in dead), "everything else to be shipped")
     assert the_shipper(line).flush(20)
     lost = {one["service.ephemeral_id"]: one["logship.dropped.state_limit"] for one in told}
-    assert lost[dead[0].name] == 900, "its goodbye was lost with the rest, and the loss is reported all the same"
+    assert lost[dead[0].name] == 901, "its goodbye was lost with the rest, and the loss is reported all the same"
     assert {f"dead3 {number}" for number in range(900)} <= set(far.stored())
 
 

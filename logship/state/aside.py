@@ -1,0 +1,59 @@
+"""What could not be delivered and is kept for a person to look at, beside the journals.
+
+    <state>/refused/<incarnation>-<ns>.msgpack             a record that the agent refused alone
+    <state>/unreadable/<incarnation>-<number>.segment      a segment of which a part could not be read
+
+Each directory holds `LIMIT_BYTES` at most; what does not fit is not kept, and the caller says so. Nothing is deleted here.
+A name that begins with a dot is being written.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from logship.state.home import make_directory
+
+LIMIT_BYTES = 64 << 20
+FOLDERS = ("refused", "unreadable")
+
+
+def keep(folder: Path, name: str, data: bytes) -> Path:
+    """Write `data` as a file of `folder` and return its path. OSError if it does not fit or cannot be written."""
+    _make_room(folder, len(data))
+    making, path = folder / f".{name}", folder / name
+    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(data)
+    making.rename(path)
+    return path
+
+
+def move(folder: Path, name: str, source: Path) -> Path:
+    """Move the file `source` into `folder` under `name` and return its path. OSError if it does not fit."""
+    _make_room(folder, source.lstat().st_size)
+    path = folder / name
+    source.rename(path)
+    return path
+
+
+def held(state: Path) -> dict[Path, tuple[int, int]]:
+    """(files, bytes) of each of these directories under `state` that holds anything."""
+    found = {state / folder: _size(state / folder) for folder in FOLDERS}
+    return {folder: size for folder, size in found.items() if size[0]}
+
+
+def _make_room(folder: Path, size_bytes: int) -> None:
+    make_directory(folder)
+    _, held_bytes = _size(folder)
+    if held_bytes + size_bytes > LIMIT_BYTES:
+        text = f"{folder} holds {held_bytes} bytes and its limit is {LIMIT_BYTES}; move its files elsewhere"
+        raise OSError(errno.EDQUOT, text)
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    try:
+        sizes = [entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return 0, 0
+    return len(sizes), sum(sizes)
