@@ -19,6 +19,7 @@ from uuid import UUID
 
 import orjson
 
+from logship.event import foreign
 from logship.event.cut import cut_text, safe_text
 from logship.event.redact import CUT_MARGIN_CHARACTERS, Redactor, suspicious_text
 from logship.event.remember import Remembered
@@ -230,15 +231,10 @@ class _Cleaner:
             "dict_values",
         }:
             return self._list(value, value, depth)  # type: ignore[arg-type]
-        told = _told(value)
-        if told is not None:
-            return self._map(value, told, depth)
-        # numpy and its like, without importing them: a scalar has item(), an array tolist() and a size.
-        if hasattr(value, "dtype") and hasattr(value, "tolist"):
-            if getattr(value, "size", 1) > self.limits.items:
-                return self.mark(self.text(repr(value)))
-            return self.clean(value.tolist(), depth)
-        return self.text(repr(value))
+        found = foreign.plain(value, self.limits.items)
+        if found is foreign.UNKNOWN:
+            return self.text(repr(value))
+        return self._map(value, found, depth) if isinstance(found, Mapping) else self.clean(found, depth + 1)
 
     def _map(self, value: object, items: Mapping[Any, object], depth: int) -> object:
         if stands_for := self.enter(value, depth):
@@ -380,19 +376,3 @@ def _type_name(value: object) -> str:
         return safe_text(type(value).__name__)[:100]
     except Exception:  # noqa: BLE001 - a metaclass may do anything
         return "object"
-
-
-def _told(value: object) -> Mapping[Any, object] | None:
-    """Return the fields of a dataclass, an attrs class or a pydantic model; None for anything else.
-
-    A field left out of the repr of a dataclass is left out here too: that is how people keep secrets from logs."""
-    if isinstance(value, type):
-        return None
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.repr}
-    if callable(dump := getattr(type(value), "model_dump", None)):
-        told = dump(value)
-        return told if isinstance(told, Mapping) else None
-    if attributes := getattr(type(value), "__attrs_attrs__", None):
-        return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
-    return None

@@ -59,8 +59,11 @@ class Exits:
         raise SystemExit(3)
 
 
+@dataclasses.dataclass
 class Model:
-    def model_dump(self) -> NoReturn:
+    name: str = "ann"
+
+    def __getattribute__(self, name: str) -> NoReturn:
         raise RuntimeError("no")
 
 
