@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from logship.errors import LogshipError
     from logship.settings import Settings
+    from logship.worker.capture.structlog import get_logger
     from logship.worker.configure import configure, flush, shutdown
-    from logship.worker.logs import get_logger
     from logship.worker.request import RequestLog
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ _HOMES = {
     "Settings": "settings",
     "configure": "worker.configure",
     "flush": "worker.configure",
-    "get_logger": "worker.logs",
+    "get_logger": "worker.capture.structlog",
     "shutdown": "worker.configure",
 }
 

@@ -5,6 +5,7 @@ without lines: the same bug keeps its id when the file around it changes.
 """
 
 import hashlib
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -42,6 +43,36 @@ def error_fields(
         "error.stack_trace": cut_middle(_shown(trace, redactor), limit_bytes),
         "error.id": _attempt(lambda: fingerprint(kind, exc, tb), _digest([name])),
     }
+
+
+def error_fields_of_text(text: str, redactor: Redactor, limit_bytes: int = 16 * 1024) -> dict[str, object]:
+    """Return the same fields for a traceback that another process has written: class and message are read off its end.
+
+    The fingerprint is made of the class and the functions that the text names: the same bug has one id for all such
+    texts, and another one where the exception itself is known."""
+    shown = _shown(text.rstrip("\n"), redactor)
+    name, message = _last_words(shown)
+    fields: dict[str, object] = {"error.stack_trace": cut_middle(shown, limit_bytes)}
+    if name:
+        fields["error.type"] = cut_text(name, 256)
+        fields["error.message"] = cut_text(message, max(limit_bytes // 4, 256))
+        fields["error.id"] = _digest([name, *_FRAME.findall(shown)[-_FRAMES:]])
+    return fields
+
+
+# `  File "shop.py", line 7, in checkout`, and the last line of a traceback: `shop.OutOfStock: tea`.
+_FRAME: Final = re.compile(r'^\s+File "[^"\n]*", line \d+, in (\S+)', re.MULTILINE)
+_LAST_LINE: Final = re.compile(r"([A-Za-z_][\w.]{0,255})(?:: (.*))?", re.DOTALL)
+
+
+def _last_words(trace: str) -> tuple[str, str]:
+    """Return (class, message) of the exception that a traceback ends with; two empty texts if it ends otherwise."""
+    lines = trace.split("\n")
+    frames = [number for number, line in enumerate(lines) if line[:1] in {" ", "\t"}]
+    # The message may have several lines of its own; the class begins the first line behind the last frame.
+    behind = lines[frames[-1] + 1 :] if frames else lines[-1:]
+    match = _LAST_LINE.fullmatch("\n".join(behind))
+    return (match[1], match[2] or "") if match else ("", "")
 
 
 def fingerprint(exc_type: type[BaseException], exc: BaseException | None, tb: TracebackType | None) -> str:

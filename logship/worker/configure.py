@@ -21,9 +21,11 @@ from logship.state import home
 from logship.state.identity import Facts
 from logship.state.journal import Journal
 from logship.wire.address import parse_address
-from logship.worker import hooks, logs
+from logship.worker import hooks
 from logship.worker import line as lines
 from logship.worker.agent import ForwardAgent
+from logship.worker.capture import install as capture
+from logship.worker.capture import stdlib
 from logship.worker.feed import Feed, Orphans, OwnFeed, Refused
 from logship.worker.line import Heartbeat, Line, SlotWatch
 from logship.worker.render import json_line, pretty_line
@@ -94,7 +96,7 @@ def _install(settings: Settings) -> None:
     with _guard:
         before, _settings = _settings, settings
         lines.install(partial(_make, settings))
-        logs.install(settings.level)
+        capture.install(settings.level)
         hooks.install(reassert=_reassert)
         existing = lines.existing()
         if existing is not None and before != settings:
@@ -220,7 +222,7 @@ def _shipper(line: Line, state: Path | None) -> Shipper:
 
 def _outlet(settings: Settings, feed: Feed) -> Outlet:
     where, _, path = settings.agent.partition(":")
-    mute: Callable[[], object] = logs.mute_access if settings.mute_access else int
+    mute: Callable[[], object] = stdlib.mute_access if settings.mute_access else int
     if settings.agent == "stdout":
         return Sink(feed, "stdout", json_line, mute)
     if settings.agent == "console":
@@ -269,7 +271,7 @@ def _apply(line: Line, settings: Settings) -> None:
 
 def _reassert() -> None:
     if _settings is not None:
-        logs.reassert()
+        capture.reassert()
 
 
 def _boot() -> str:

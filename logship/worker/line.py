@@ -327,6 +327,11 @@ def existing() -> Line | None:
     return _line
 
 
+def installed() -> bool:
+    """Whether this process was configured, so that `current` makes a line."""
+    return _make is not None
+
+
 def _open() -> Line | None:
     global _line, _making, _complained
     if _make is None or _making == threading.get_ident():

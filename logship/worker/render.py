@@ -7,7 +7,7 @@ import orjson
 import ormsgpack
 
 from logship.event import build
-from logship.worker.logs import SERVER_LOGGERS
+from logship.worker.capture.stdlib import SERVER_LOGGERS
 
 
 def unpack(record: bytes) -> tuple[int, dict[str, Any]]:

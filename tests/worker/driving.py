@@ -11,7 +11,7 @@ import structlog
 
 import logship
 from logship.state import segment
-from logship.worker import configure, hooks, line, logs, render
+from logship.worker import configure, hooks, line, render
 
 Message = MutableMapping[str, Any]
 Event = dict[str, Any]
@@ -113,6 +113,5 @@ def desk(state: Path, **settings: object) -> Iterator[Desk]:
         line.forget()
         hooks._open.clear()
         configure._settings = None
-        root.removeHandler(logs._handler)
         root.setLevel(level)
         structlog.reset_defaults()

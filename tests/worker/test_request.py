@@ -595,7 +595,7 @@ def test_a_context_that_outlives_its_request_keeps_the_route_but_not_the_scope(a
     assert said["http.route"] == "/orders/{number}"
     current = kept[0][line.REQUEST]
     assert current is not None
-    assert [type(part) for part in current] == [bytes, bytes, bytes, str]
+    assert [type(part) for part in current] == [bytes, bytes, bytes, str, type(None)]
 
 
 def test_nothing_on_the_way_of_a_request_can_wait(at: Desk) -> None:

@@ -12,7 +12,8 @@ import pytest
 import structlog
 
 import logship
-from logship.worker import logs
+from logship.worker.capture import install as capture
+from logship.worker.capture import stdlib
 from tests.worker.driving import Desk, desk
 from tests.worker.serving import ROOT, Event, Server, until
 
@@ -42,14 +43,14 @@ def test_a_stdlib_record_says_where_it_came_from_and_what_it_was_given(at: Desk)
     logging.getLogger("shop.orders").warning("order %d placed", 7, extra={"customer": "ada", "total": 12.5})
     [event] = at.said()
     assert (event["message"], event["log.level"], event["log.logger"]) == ("order 7 placed", "warning", "shop.orders")
-    assert event["log.origin.file.name"] == "test_logs.py"
+    assert event["log.origin.file.name"] == "test_stdlib.py"
     assert event["log.origin.function"].startswith("test_a_stdlib_record")
     assert (event["labels"], event["numeric_labels"]) == ({"customer": "ada"}, {"total": 12.5})
 
 
 def test_a_record_with_wrong_arguments_is_kept(at: Desk) -> None:
     record = logging.makeLogRecord({"name": "shop", "msg": "%d orders", "args": ("many",), "levelno": logging.INFO})
-    logs._handler.handle(record)
+    stdlib.journal(record)
     assert "orders" in messages(at)[0]
 
 
@@ -60,7 +61,7 @@ def test_uvicorns_access_line_once_muted_is_not_even_prepared() -> None:
     access.addHandler(kept)
     try:
         assert access.hasHandlers()  # what uvicorn asks when a client connects
-        logs.mute_access()
+        stdlib.mute_access()
         assert not access.hasHandlers()
         access.error("said nevertheless")
         assert kept.messages == []
@@ -128,11 +129,12 @@ def test_a_later_dict_config_is_survived_and_its_handlers_stay(at: Desk, disable
 def test_a_logger_that_begins_to_propagate_is_not_heard_twice(at: Desk) -> None:
     logger = logging.getLogger("moody")
     logger.addHandler(kept := Kept())
+    logger.setLevel(logging.INFO)
     logger.propagate = False
-    logs.reassert()
+    capture.reassert()
     logger.info("alone")
     logger.propagate = True
-    logs.reassert()
+    capture.reassert()
     logger.info("with the others")
     logger.removeHandler(kept)
     assert messages(at) == ["alone", "with the others"] == kept.messages
@@ -142,48 +144,54 @@ def test_a_library_that_is_silent_by_choice_stays_silent(at: Desk) -> None:
     logger = logging.getLogger("silent")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    logs.reassert()
+    capture.reassert()
     logger.warning("not for you")
     logger.propagate = True
     assert messages(at) == []
 
 
-def test_a_later_structlog_configuration_is_stood_beside(at: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-    logs.reassert()
-    logs.reassert()
-    try:
-        raise LookupError("gone")
-    except LookupError:
-        structlog.get_logger().error("no order", order="o-7", exc_info=True)
-    [event] = at.said()
-    assert (event["message"], event["log.level"], event["error.type"]) == ("no order", "error", "LookupError")
-    assert event["labels"] == {"order": "o-7"}
-    assert capsys.readouterr().out.count("no order") == 1
+PLAIN = """
+import logging, logging.config, sys
+if "with" in sys.argv:
+    import logship
+    logship.configure()
+log = logging.getLogger("shop")
+logging.warning("before any configuration, and so it is made")
+logging.getLogger().handlers.clear()
+log.warning("by the handler of last resort")
+logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stdout)
+log.info("below the root's level")
+log.warning("above it")
+logging.getLogger().setLevel(logging.INFO)
+log.info("the root was lowered by the application")
+log.debug("too low for anybody")
+child = logging.getLogger("shop.loud")
+child.setLevel(logging.DEBUG)
+child.debug("by a logger that has a level of its own")
+"""
 
 
-def test_structlog_that_goes_through_stdlib_is_heard_once(at: Desk) -> None:
-    structlog.configure(
-        processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
-    logs.reassert()
-    structlog.get_logger("shop").warning("low stock", item="tea", left=3)
-    [event] = at.said()
-    assert (event["message"], event["log.logger"], event["log.level"]) == ("low stock", "shop", "warning")
-    assert event["labels"]["item"] == "tea"
-    assert event["numeric_labels"] == {"left": 3}
+def test_what_handlers_of_the_application_print_is_what_they_printed_before(tmp_path: Path) -> None:
+    out = tmp_path / "events.jsonl"
+
+    def run(*words: str) -> tuple[bytes, bytes]:
+        done = subprocess.run(
+            [sys.executable, "-c", PLAIN, *words],
+            env={"LOGSHIP_AGENT": f"file:{out}", "LOGSHIP_STATE_DIR": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout, done.stderr
+
+    assert run("with") == run()
+    said = [event["message"] for event in map(orjson.loads, out.read_bytes().splitlines()) if app_event(event)]
+    assert said == [
+        "before any configuration, and so it is made",
+        "by the handler of last resort",
+        "below the root's level",
+        "above it",
+        "the root was lowered by the application",
+    ]
 
 
 FOREIGN = """
