@@ -20,9 +20,11 @@ from logship.cli.show import (
     show,
     status_style,
     talk,
+    write,
 )
 from logship.cli.source import (
     Window,
+    hint,
     kql_argument,
     living_requests,
     make_query,
@@ -37,7 +39,9 @@ from logship.cli.source import (
 from logship.errors import SourceError
 from logship.event.fields import BY_NAME
 from logship.page import streams
+from logship.search.kql import text_of
 from logship.search.query import Page, Query, Record, Rows, Source
+from logship.search.shorthand import ALIASES, field_of
 
 NOTHING, UNKNOWN = 1, 4
 # Newest last means that all are in memory at once; more is asked for with --limit 0, oldest first, a page at a time.
@@ -47,6 +51,7 @@ TAIL_SECONDS = 0.25
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 2.0
 BAR_CELLS = 24
+SHORT = {field: [name for name in ALIASES if ALIASES[name] == field] for field in ALIASES.values()}
 
 
 def event_columns() -> tuple[Column, ...]:
@@ -118,6 +123,7 @@ FIELD = (
     Column("Type", "type", style=lambda _: "dim"),
     Column("Events", "events", "{:,}".format, right=True),
     Column("Meaning", "sentence", wrap=True, keep=1, style=lambda _: "dim"),
+    Column("Short name", "short", keep=2, style=lambda _: "cyan"),
 )
 
 
@@ -145,7 +151,27 @@ def search(kql: str, limit: int, source: str | None, form: Form | None, **window
         found = show(_all(asked, query), event_columns(), form or "lines", heads)
     if not found:
         talk(nothing_found(asked, query))
+    hint(asked, query)
     return 0 if found else NOTHING
+
+
+@click.command()
+@kql_argument
+@source_option
+def kql(kql: str, source: str | None) -> int:
+    """Print the query in full, as Kibana reads it: short names and values replaced, labels with their map.
+
+    The labels are those that occur in the source; without a source each bare name is a label that is text."""
+    from logship.search.kibana import for_kibana
+
+    node = make_query(Window(kql)).where
+    try:
+        labels = {one.name for one in open_source(source).fields()} if node is not None else set()
+    except SourceError as error:
+        labels = set()
+        note(f"{error}; which labels there are is not known")
+    write(text_of(for_kibana(node, labels, time.time_ns())))
+    return 0
 
 
 @click.command()
@@ -163,6 +189,7 @@ def tail(kql: str, slot: int | None, lines: int, source: str | None, form: Form 
     query = make_query(Window(kql, slot=slot))
     asked = open_source(source)
     columns = event_columns()
+    hint(asked, query)
     if form is None and sys.stdout.isatty():
         note(f"times in {zone_name()}; Ctrl-C ends")
     key: str | None = asked.tail(query, None).next
@@ -209,13 +236,16 @@ def _arriving(asked: Source, query: Query, key: str | None) -> Iterator[list[Rec
 @form_options
 def count(kql: str, source: str | None, form: Form | None, **window: Any) -> int:
     """Count events."""
-    events = open_source(source).count(make_query(Window(kql, **window)))
+    query = make_query(Window(kql, **window))
+    asked = open_source(source)
+    events = asked.count(query)
     show([{"count": events}], (Column("Events", "count", _number),), form)
+    hint(asked, query)
     return 0 if events else NOTHING
 
 
 def _field_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    return [name for name in BY_NAME if name.startswith(begun)]
+    return [name for name in (*ALIASES, *BY_NAME) if name.startswith(begun)]
 
 
 @click.command()
@@ -237,14 +267,17 @@ def top(field: str, kql: str, limit: int, source: str | None, form: Form | None,
     if form is None:
         rows = [{**row, "bar": one.events / found[0].events} for row, one in zip(rows, found, strict=True)]
     columns = [
-        Column(field, "value", wrap=True, style=lambda _: ""),
+        Column(field_of(field), "value", wrap=True, style=lambda _: ""),
         Column("Events", "events", _number, right=True),
         Column("Share", "share", "{:.1%}".format, right=True),
     ]
     if sys.stdout.isatty():
         columns.append(Column("", "bar", lambda part: bar(part, BAR_CELLS), keep=1, style=lambda _: "cyan"))
-    if not show(rows, columns, form):
+    shown = show(rows, columns, form)
+    if not shown:
         talk(nothing_found(asked, query))
+    hint(asked, query)
+    if not shown:
         return NOTHING
     if len(found) == limit and form is None:
         note(f"the first {limit}; --limit takes another number")
@@ -264,9 +297,13 @@ def fields(part: str, source: str | None, form: Form | None) -> int:
     """List the fields that occur, with how many events have them. PART narrows them to names that contain it."""
     asked = open_source(source)
     rows = [
-        {**plain(one), "sentence": BY_NAME[one.name].sentence if one.name in BY_NAME else "of the application"}
+        {
+            **plain(one),
+            "short": ", ".join(SHORT[one.name]) if one.name in SHORT else None,
+            "sentence": BY_NAME[one.name].sentence if one.name in BY_NAME else "of the application",
+        }
         for one in asked.fields()
-        if part.lower() in one.name.lower()
+        if part.lower() in one.name.lower() or field_of(part.lower()) == one.name
     ]
     if not show(rows, FIELD, form):
         talk(f"nothing: no field that occurs contains {part!r}" if part else "nothing: the store is empty")
@@ -378,7 +415,9 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     verdicts = report(asked, query, time.time_ns())
     if form is None:
         verdicts.sort(key=lambda one: (one.node, one.generation or 0))
-    if not show(of_workers(verdicts, form), VERDICT, form):
+    shown = show(of_workers(verdicts, form), VERDICT, form)
+    hint(asked, query)
+    if not shown:
         talk(nothing_found(asked, query))
         return NOTHING
     finding = overall(verdicts)

@@ -34,6 +34,7 @@ from logship.cli.show import (
 from logship.cli.source import (
     Window,
     begin_ns,
+    hint,
     length_ns,
     make_query,
     moment,
@@ -249,6 +250,7 @@ def view(
         every = max(every, BEAT_NS)
     found = views.answer(asked, one, query, every, limit, id)
     rows = found.records if isinstance(found, Rows) else found
+    hint(asked, query)
     if not rows:
         talk(nothing_found(asked, query))
         return NOTHING

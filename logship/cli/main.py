@@ -36,6 +36,7 @@ COMMANDS = {
         "count": ("cli.ask", "Count events."),
         "top": ("cli.ask", "List the most frequent values of a field."),
         "fields": ("cli.ask", "List the fields that occur."),
+        "kql": ("cli.ask", "Print a query in full, as Kibana reads it."),
         "context": ("cli.ask", "Show what happened before and after an event."),
         "trace": ("cli.draw", "Draw a request with its log lines as a waterfall."),
     },

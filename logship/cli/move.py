@@ -19,6 +19,7 @@ from logship.cli.source import (
     Entries,
     Forward,
     Window,
+    hint,
     kql_argument,
     listens,
     make_query,
@@ -90,6 +91,7 @@ def export(kql: str, form: Format | None, output: str | None, source: str | None
         raise QuestionError("Parquet has its index at the end and cannot be streamed; name a file with --output")
     asked = open_source(source)
     total = asked.count(query)
+    hint(asked, query)
     if not total:
         talk(nothing_found(asked, query))
         return NOTHING

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from logship.cli.show import note
 from logship.errors import QuestionError, SourceError, WireError
 from logship.search.kql import equal, every, parse
 from logship.search.query import Query, Record, Source
@@ -214,6 +215,14 @@ def nothing_found(source: Source, query: Query) -> str:
     since = f" since {told(query.since_ns)}" if query.since_ns is not None else ""
     until = f" until {told(query.until_ns)}" if query.until_ns is not None else ""
     return f"nothing{since}{until}; the store begins at {told(oldest_ns)}"
+
+
+def hint(source: Source, query: Query) -> None:
+    """Say on stderr which names of the query no event has: the result is right and may answer another question."""
+    from logship.search.hints import hints
+
+    for sentence in hints(source, query.where):
+        note(f"hint: {sentence}")
 
 
 def story(source: Source, id: str) -> list[Record]:  # noqa: A002 - the word people know

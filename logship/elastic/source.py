@@ -13,7 +13,9 @@ Pages continue by key and not by a point in time, so that a key outlives the pro
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, tzinfo
+from functools import cache
 from typing import Any, Final
 
 from elasticsearch import Elasticsearch
@@ -24,8 +26,18 @@ from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search import dsl
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal, existing
-from logship.search.meaning import KIND_OF, MAPS, Target, columns_of, targets, unknown_field, unknown_names
+from logship.search.meaning import (
+    KIND_OF,
+    MAPS,
+    Target,
+    columns_of,
+    compared_labels,
+    targets,
+    unknown_field,
+    unknown_names,
+)
 from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
+from logship.search.shorthand import field_of
 from logship.search.times import from_rfc3339, rfc3339
 from logship.settings import Settings
 
@@ -60,6 +72,7 @@ class ElasticSource:
         self._client.close()
 
     def search(self, query: Query, page: Page) -> Rows:
+        page = replace(page, greatest=field_of(page.greatest))
         order = [{page.greatest: {"order": "desc"}}] if page.greatest else []
         if page.greatest and KIND_OF.get(page.greatest) not in ("integer", "number"):
             raise QuestionError(f"{page.greatest} is no field that holds numbers, so none is the greatest")
@@ -88,11 +101,13 @@ class ElasticSource:
     def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
         indices = self._indices()
         if after is None:
+            self._check_names(query.where)
             return Rows([], f"{indices[-1]}|{self._last(indices[-1])}" if indices else "|-1")
         name, bar, number = after.rpartition("|")
         if not bar or not number.lstrip("-").isdecimal():
             raise QuestionError(f"{after!r} is no key of a tail; pass the `next` of the rows before")
-        where, at = self._where(query), int(number)
+        # Its names were checked when the tail began; it may be asked several times a second.
+        where, at = self._where(query, checked=True), int(number)
         records: list[Record] = []
         for index in indices:
             if index < name:
@@ -149,7 +164,7 @@ class ElasticSource:
         if target.kind not in ("integer", "number", "label"):
             raise QuestionError(f"{number_field} holds no numbers, so there are no statistics of it")
         self._check_known(number_field)
-        number = f"numeric_labels.{target.name}" if target.kind == "label" else number_field
+        number = f"numeric_labels.{target.name}" if target.kind == "label" else target.name
         percents = {"field": number, "percents": [50, 95, 99], "keyed": False, "tdigest": {"compression": COMPRESSION}}
         inner = {"stats": {"stats": {"field": number}}, "percentiles": {"percentiles": percents}}
         found = []
@@ -179,21 +194,27 @@ class ElasticSource:
         found = self.search(Query(), Page(1, newest_first=False, columns=("event.id",))).records
         return from_rfc3339(found[0]["@timestamp"]) if found else None
 
-    def _where(self, query: Query) -> Body:
-        self._check_names(query.where)
+    def _where(self, query: Query, *, checked: bool = False) -> Body:
+        if not checked:
+            self._check_names(query.where)
         labels = self._label_names() if _asks_for_labels(query.where) else ()
-        return dsl.whole(query, self._clock_ns(), self._zone, labels)
+        return dsl.whole(query, self._clock_ns(), self._zone, labels, cache(self._is_label))
 
     def _check_names(self, where: Node | None) -> None:
-        """KqlError for a name that is no field, no label, and nearly a field."""
+        """KqlError for a name that is no field, no label, and nearly one of them, and for `label=value`."""
         for name in unknown_names(where):
-            error = unknown_field(name.text, name.at)
-            if "did you mean" in error.expected and not self._is_label(name.text):
+            if self._is_label(name.text):
+                continue
+            error = unknown_field(name.text, name.at, labels=self._label_names())
+            if "did you mean" in error.expected:
                 raise error
+        for label, compared in compared_labels(where):
+            if self._is_label(label):
+                raise compared
 
     def _check_known(self, name: str) -> None:
         if any(unknown_names(existing(name))) and not self._is_label(name):
-            raise unknown_field(name)
+            raise unknown_field(name, labels=self._label_names())
 
     def _is_label(self, name: str) -> bool:
         has = [{"exists": {"field": f"{root}.{name}"}} for root in MAPS]
@@ -221,7 +242,7 @@ class ElasticSource:
             raise QuestionError(f"Elasticsearch does not group by {by}, whose values are {target.kind}s")
         if target.kind == "label":
             return {f"{prefix}1": f"labels.{target.name}", f"{prefix}2": f"numeric_labels.{target.name}"}
-        return {f"{prefix}1": by}
+        return {f"{prefix}1": target.name}
 
     def _buckets(
         self,

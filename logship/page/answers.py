@@ -9,6 +9,9 @@ import orjson
 from logship.errors import KqlError, QuestionError
 from logship.forensics import inflight, verify, workers
 from logship.page.asked import LIMIT_ROWS, QUERY_NAMES, Asked
+from logship.search.hints import hints
+from logship.search.kibana import for_kibana
+from logship.search.kql import text_of
 from logship.search.query import Source
 from logship.search.views import VIEWS
 
@@ -124,6 +127,12 @@ def inflight_(source: Source, asked: Asked) -> object:
     return {"requests": inflight.inflight(source, asked.query(), now_ns=asked.now_ns, worker=worker)}
 
 
+def kql(source: Source, asked: Asked) -> object:
+    where = asked.query().where
+    labels = {one.name for one in source.fields()} if where is not None else set()
+    return {"kql": text_of(for_kibana(where, labels, asked.now_ns))}
+
+
 ANSWERS = {
     "search": Answer(search, QUERY_NAMES + PAGE_NAMES),
     "arrivals": Answer(arrivals, (*QUERY_NAMES, "after", "limit")),
@@ -137,10 +146,20 @@ ANSWERS = {
     "workers": Answer(workers_, ("since", "until", "last", "since_ns", "until_ns")),
     "verify": Answer(verify_, QUERY_NAMES),
     "inflight": Answer(inflight_, (*QUERY_NAMES, "worker")),
+    "kql": Answer(kql, ("q",)),
     "fields": Answer(fields, ()),
     "oldest": Answer(oldest, ()),
     "views": Answer(views_, ()),
 }
+
+
+def answered(one: Answer, source: Source, asked: Asked) -> object:
+    """What `one` answers, with `hints` where the query names what no event has."""
+    told = one.ask(source, asked)
+    found = hints(source, asked.query().where) if "q" in one.names and one.ask is not kql else []
+    if not found:
+        return told
+    return {**(told if isinstance(told, dict) else asdict(told)), "hints": found}  # type: ignore[call-overload]
 
 
 def as_json(value: object) -> bytes:

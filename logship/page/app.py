@@ -22,7 +22,7 @@ from starlette.types import Send
 from logship import __version__
 from logship.errors import QuestionError, SourceError
 from logship.page import openapi, streams
-from logship.page.answers import ANSWERS, Answer, Nothing, as_json, wrong
+from logship.page.answers import ANSWERS, Answer, Nothing, answered, as_json, wrong
 from logship.page.asked import QUERY_NAMES, Asked
 from logship.page.guard import OPEN_ACCESS, Access, Guard
 from logship.page.html import PLACES, POLICY, asset, shell, start_page
@@ -110,7 +110,7 @@ class Doors:
     async def answer(self, one: Answer, request: Request) -> Response:
         asked = _asked(request)
         asked.only(one.names)
-        return _json(await self._in_thread(lambda: as_json(one.ask(self._source, asked))))
+        return _json(await self._in_thread(lambda: as_json(answered(one, self._source, asked))))
 
     async def tail(self, request: Request) -> Response:
         """Server-sent events: one for each record; the id of the last of a batch is where `Last-Event-ID` resumes.

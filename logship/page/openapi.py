@@ -11,6 +11,7 @@ TEXT: Final[Schema] = {"type": "string"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 WHOLE: Final[Schema] = {"type": "integer"}
 NUMBER: Final[Schema] = {"type": "number"}
+HINT: Final[Schema] = {**TEXT, "description": "A name of the query that no event has, and the one that was meant."}
 
 
 def maybe(schema: Schema) -> Schema:
@@ -26,6 +27,11 @@ def several(schema: Schema) -> Schema:
 def named(**fields: Schema) -> Schema:
     """Return the schema of an object with exactly these fields."""
     return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def found(**fields: Schema) -> Schema:
+    """Return the schema of an answer to a query: these fields, and hints where it names what no event has."""
+    return {**named(**fields), "properties": {**fields, "hints": several(HINT)}}
 
 
 def component(name: str) -> Schema:
@@ -50,7 +56,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "properties": {"@timestamp": {"type": "string", "format": "date-time"}, "labels": {"type": "object"}},
         "additionalProperties": True,
     },
-    "Rows": named(records=several(component("Record")), next=maybe(TEXT)),
+    "Rows": found(records=several(component("Record")), next=maybe(TEXT)),
     "Bucket": named(start_ns=WHOLE, key=TEXT, events=COUNT, and_key=TEXT, error=COUNT),
     "Share": named(value=TEXT, events=COUNT, share=NUMBER, error=COUNT),
     "Stat": named(
@@ -109,16 +115,17 @@ RECORDS: Final = named(records=several(component("Record")))
 PATHS: Final[dict[str, Path]] = {
     "/api/search": Path("Events by time, a page at a time.", component("Rows")),
     "/api/arrivals": Path("What was stored after a key, as it arrived; without one a key from now on.", component("Rows")),
-    "/api/count": Path("How many events.", named(count=COUNT)),
-    "/api/tally": Path("How many events in each bucket of time.", named(buckets=several(component("Bucket")))),
-    "/api/top": Path("The most frequent values of a field.", named(values=several(component("Share")))),
-    "/api/stats": Path("Count, sum and exact percentiles of a number.", named(stats=several(component("Stat")))),
+    "/api/count": Path("How many events.", found(count=COUNT)),
+    "/api/tally": Path("How many events in each bucket of time.", found(buckets=several(component("Bucket")))),
+    "/api/top": Path("The most frequent values of a field.", found(values=several(component("Share")))),
+    "/api/stats": Path("Count, sum and exact percentiles of a number.", found(stats=several(component("Stat")))),
     "/api/context": Path("What happened before and after an event, by time.", RECORDS),
     "/api/events/{id}": Path("The events with this event id, request id or trace id; 404 without any.", RECORDS),
-    "/api/incarnations": Path("The lives of workers, with the ranges of sequences that are stored.", named(incarnations=OBJECTS)),
+    "/api/incarnations": Path("The lives of workers, with the ranges of sequences that are stored.", found(incarnations=OBJECTS)),
     "/api/workers": Path("The table of workers; without a time of the last 15 minutes.", named(workers=OBJECTS)),
-    "/api/verify": Path("Did everything arrive? A verdict on each life.", named(finding=TEXT, verdicts=OBJECTS)),
-    "/api/inflight": Path("Requests that ended with their worker.", named(requests=OBJECTS)),
+    "/api/verify": Path("Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS)),
+    "/api/inflight": Path("Requests that ended with their worker.", found(requests=OBJECTS)),
+    "/api/kql": Path("The query in full, as Kibana reads it: no short names, labels with their map.", named(kql=TEXT)),
     "/api/fields": Path("The fields that occur.", named(fields=several(component("FieldCount")))),
     "/api/views": Path("The catalogue of views: what each asks, and how its answer is shown.", named(views=OBJECTS)),
     "/api/oldest": Path("When the oldest event happened.", named(oldest_ns=maybe(WHOLE))),

@@ -5,7 +5,7 @@ digits, and what a field cannot hold has been refused before. `labels` is one `f
 the mapping, so wildcards in their names need the names that there are.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -39,16 +39,28 @@ _GREATEST = "\U0010ffff"
 LONG = 2**63
 
 
-def dsl(node: Node | None, now_ns: int, zone: tzinfo = UTC, labels: Collection[str] = ()) -> Dsl:
-    """Return the query of `node`. KqlError as in `meaning`.
+def dsl(
+    node: Node | None,
+    now_ns: int,
+    zone: tzinfo = UTC,
+    labels: Collection[str] = (),
+    is_label: Callable[[str], bool] = lambda _: True,
+) -> Dsl:
+    """Return the query of `node`. `is_label` and KqlError as in `meaning`.
 
     `labels`: names of labels, as `labels.tenant` and `numeric_labels.retry`, for wildcards in names."""
-    return _test(meaning(node, now_ns, zone), labels)
+    return _test(meaning(node, now_ns, zone, is_label), labels)
 
 
-def whole(query: Query, now_ns: int, zone: tzinfo = UTC, labels: Collection[str] = ()) -> Dsl:
+def whole(
+    query: Query,
+    now_ns: int,
+    zone: tzinfo = UTC,
+    labels: Collection[str] = (),
+    is_label: Callable[[str], bool] = lambda _: True,
+) -> Dsl:
     """Return the query of a `Query`, with its times."""
-    parts = [] if query.where is None else [dsl(query.where, now_ns, zone, labels)]
+    parts = [] if query.where is None else [dsl(query.where, now_ns, zone, labels, is_label)]
     times = {"gte": query.since_ns, "lt": query.until_ns}
     bounds = {bound: rfc3339(max(ns, 0)) for bound, ns in times.items() if ns is not None}
     if bounds:

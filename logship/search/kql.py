@@ -32,8 +32,16 @@ _KEYWORD_AHEAD = re.compile(r"[ \t\r\n\u00a0](?:or|and)[ \t\r\n\u00a0]", re.IGNO
 _NOT_AHEAD = re.compile(r"not[ \t\r\n\u00a0]", re.IGNORECASE)
 _ESCAPE = re.compile(r'\\(?:([trn])|u([0-9a-fA-F]{4})|([\\():<>"*{}])|((?i:or|and|not)))')
 _QUOTED_ESCAPE = re.compile(r'\\(?:([trn])|u([0-9a-fA-F]{4})|([\\"]))')
+# Operators of SQL, Lucene and programs, as they stand before what the grammar cannot read.
+_COMPARED_BEFORE = re.compile(r"([\w@.-]+)\s*(!=|==|=~|=)\s*$")
+_LESS_BEFORE = re.compile(r"([\w@.-]+)\s*<\s*$")
+_COLON_BEFORE = re.compile(r"([\w@.-]+)\s*:\s*$")
+_VALUE_BEHIND = re.compile(r'\([^()]*\)|"[^"]*"|[^\s()]+')
+_IN_BEFORE = re.compile(r"([\w@.-]+)\s+(in|IN)\s*$")
+_AND_OR = re.compile(r"&&|\|\|")
 _CONTROLS = {"t": "\t", "r": "\r", "n": "\n"}
-_MUST_ESCAPE = re.compile(r"(or|and|not)(?=[ \t\r\n\u00a0]|$)", re.IGNORECASE)
+# Where the grammar could read a word: "or" and "and" behind a blank or at the beginning, "not" behind anything.
+_MUST_ESCAPE = re.compile(r"(?:(?<![^ \t\r\n\u00a0])(?:or|and)|not)(?=[ \t\r\n\u00a0]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +163,10 @@ def _literal_text(value: Value) -> str:
 
 def _bare(text: str) -> str:
     escaped = re.sub(r'[\\():<>"*{}]', r"\\\g<0>", text)
-    # As \uXXXX, since \not would be read as a line feed and "ot", here as in Kibana.
-    escaped = _MUST_ESCAPE.sub(lambda word: f"\\u{ord(word[0][0]):04x}{word[0][1:]}", escaped)
+    # "or" and "and" take a backslash; "not" its first letter as \uXXXX, since \not would be read as a line feed and "ot".
+    escaped = _MUST_ESCAPE.sub(
+        lambda word: f"\\u{ord(word[0][0]):04x}{word[0][1:]}" if word[0][0] in "nN" else f"\\{word[0]}", escaped
+    )
     return escaped.replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n")
 
 
@@ -336,8 +346,27 @@ class _Parser:
         rest = self.text[self.at : self.at + 20]
         if _NOT_AHEAD.match(rest):
             return KqlError('found "not " here: quote a value that contains it', self.at, self.text)
+        if meant := self.meant():
+            return KqlError(meant, self.at, self.text)
         found = repr(rest[0]) if rest else "the end"
         return KqlError(f"expected {expected}, found {found}", self.at, self.text)
+
+    def meant(self) -> str:
+        """What to write instead of an operator of another language that stands here; empty without one."""
+        before, rest = self.text[: self.at], self.text[self.at :]
+        value = (_VALUE_BEHIND.match(rest) or [""])[0] or "value"
+        if found := _COMPARED_BEFORE.search(before):
+            return f'KQL compares with ":" and not "{found[2]}": write {"not " * ("!" in found[2])}{found[1]}: {value}'
+        if (found := _LESS_BEFORE.search(before)) and rest.startswith(">"):
+            value = (_VALUE_BEHIND.search(rest[1:]) or ["value"])[0]
+            return f'KQL compares with ":" and not "<>": write not {found[1]}: {value}'
+        if (found := _COLON_BEFORE.search(before)) and rest[:1] in ("<", ">"):
+            return f'expected a value behind ":"; a range is written {found[1]} {rest.split(")")[0].strip()}'
+        if found := _IN_BEFORE.search(before):
+            return f"KQL has no {found[2]!r}: write {found[1]}: (a or b)"
+        if found := _AND_OR.search(self.text):
+            return f'write "{"and" if found[0] == "&&" else "or"}" instead of "{found[0]}"'
+        return ""
 
 
 def _unescaped(escape: re.Match[str]) -> str:

@@ -10,8 +10,8 @@ import difflib
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
@@ -20,6 +20,7 @@ from logship.errors import KqlError, QuestionError
 from logship.event.fields import FIELDS
 from logship.search import kql
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, Value
+from logship.search.shorthand import ALIASES, compared_with_equals, field_of, full, refuse_other_languages
 from logship.search.times import interval
 
 Kind: TypeAlias = Literal[
@@ -128,41 +129,43 @@ Test: TypeAlias = Every | Some | Unless | Exists | Compare | Within | Like | Phr
 NEVER, ALWAYS = Some(()), Every(())
 
 
-def meaning(node: Node | None, now_ns: int, zone: tzinfo = UTC) -> Test:
+def meaning(
+    node: Node | None, now_ns: int, zone: tzinfo = UTC, is_label: Callable[[str], bool] = lambda _: True
+) -> Test:
     """Return the tests that `node` stands for, `now` being `now_ns` and dates without an offset being in `zone`.
 
+    `is_label`: whether an event may have a label of this name. An alias such as `status` then stands for the label as
+    well, and a value that only the label can hold is no error.
     KqlError when a field is compared with what it cannot hold."""
     match node:
         case None:
             return ALWAYS
         case And(parts):
-            return Every(tuple(meaning(part, now_ns, zone) for part in parts))
+            return Every(tuple(meaning(part, now_ns, zone, is_label) for part in parts))
         case Or(parts):
-            return Some(tuple(meaning(part, now_ns, zone) for part in parts))
+            return Some(tuple(meaning(part, now_ns, zone, is_label) for part in parts))
         case Not(part):
-            return Unless(meaning(part, now_ns, zone))
-        case Is(name, value):
-            return _Leaf(now_ns, zone).test_is(name, value)
-        case Range(name, operator, value):
-            return _Leaf(now_ns, zone).test_range(name, operator, value)
+            return Unless(meaning(part, now_ns, zone, is_label))
+        case Is() | Range():
+            return _Leaf(now_ns, zone).test_of(node, is_label)
 
 
 def targets(name: Value) -> tuple[Target, ...]:
     """Return where a field name of KQL points to. A name that is no field is a label; a wildcard fits many of both."""
     if isinstance(name, Text):
-        if name.text in KIND_OF:
-            return (Target(name.text, KIND_OF[name.text]),)
+        if (field := field_of(name.text)) in KIND_OF:
+            return (Target(field, KIND_OF[field]),)
         if name.text in MAPS:
             return _labels("", ("", ""))
-        return _labels(_label_key(name.text))
+        return _labels(label_key(name.text))
     whole = like_regex(name.parts)
     found = tuple(Target(field, kind) for field, kind in KIND_OF.items() if whole.fullmatch(field))
-    return found if found and name.parts[0] else found + _labels("", (_label_key(name.parts[0]), *name.parts[1:]))
+    return found if found and name.parts[0] else found + _labels("", (label_key(name.parts[0]), *name.parts[1:]))
 
 
 def columns_of(names: Iterable[str]) -> tuple[str, ...]:
     """Return the fields that hold these, the time left out; a label is in one of two maps."""
-    held = dict.fromkeys(names)
+    held = dict.fromkeys(map(field_of, names))
     for name in [one for one in held if one not in KIND_OF and one not in MAPS]:
         del held[name]
         held |= dict.fromkeys(MAPS)
@@ -170,7 +173,7 @@ def columns_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def unknown_names(node: Node | None) -> Iterator[Text]:
-    """Names that are no field: labels, if some event has such a label, or else mistakes."""
+    """Names that are neither a field nor an alias: labels, if some event has such a label, or else mistakes."""
     match node:
         case And(parts) | Or(parts):
             for part in parts:
@@ -178,21 +181,56 @@ def unknown_names(node: Node | None) -> Iterator[Text]:
         case Not(part):
             yield from unknown_names(part)
         case Is(Text() as name, _) | Range(Text() as name, _, _):
-            if name.text not in KIND_OF and not name.text.startswith(MAPS):
+            if not is_field(name.text) and not name.text.startswith(MAPS):
                 yield name
 
 
-def nearest(name: str) -> str | None:
-    """Return the field that somebody who typed `name` may have meant."""
-    close = difflib.get_close_matches(name, KIND_OF, 1, 0.8)
-    if close:
-        return close[0]
-    return next((field for field in KIND_OF if field.endswith("." + name.lower())), None)
+def is_field(name: str) -> bool:
+    """Return whether `name` is a field, or an alias of one."""
+    return name in KIND_OF or name in ALIASES
 
 
-def unknown_field(name: str, at: int = 0, text: str = "") -> KqlError:
+def compared_labels(node: Node | None) -> Iterator[tuple[str, KqlError]]:
+    """Names in bare text such as `order_id=7` that are no field, each with its error in case there is such a label."""
+    match node:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from compared_labels(part)
+        case Not(part):
+            yield from compared_labels(part)
+        case Is() | Range():
+            compared = compared_with_equals(node)
+            if compared is not None:
+                yield compared
+
+
+def nearest(name: str, labels: Iterable[str] = ()) -> str | None:
+    """Return the field, alias or label that somebody who typed `name` may have meant.
+
+    `labels`: names of labels that occur, with or without `labels.` before them."""
+    small = name.lower().replace("-", "_")
+    if is_field(small):
+        return small
+    last = next((field for field in KIND_OF if field.endswith("." + small)), None)
+    if last is not None:
+        return last
+    close = difflib.get_close_matches(name, [*KIND_OF, *ALIASES, *map(label_key, labels)], 1, 0.8)
+    return close[0] if close else _same_words(small)
+
+
+def _same_words(name: str) -> str | None:
+    """The field with all words of a name such as `http.status_code` or `request.id`, in their order."""
+    wanted = [word for word in re.split(r"[._]", name) if word]
+    for field in KIND_OF if len(wanted) > 1 else ():
+        held = iter(re.split(r"[._]", field))
+        if all(word in held for word in wanted):
+            return field
+    return None
+
+
+def unknown_field(name: str, at: int = 0, text: str = "", labels: Iterable[str] = ()) -> KqlError:
     """The error for a name that is neither a field nor a label."""
-    near = nearest(name)
+    near = nearest(name, labels)
     return KqlError(f"there is no field or label {name!r}" + (f"; did you mean {near}?" if near else ""), at, text)
 
 
@@ -234,7 +272,8 @@ def _labels(key: str, parts: tuple[str, ...] | None = None) -> tuple[Target, ...
     return Target(key, "label", parts), Target(key, "number label", parts)
 
 
-def _label_key(name: str) -> str:
+def label_key(name: str) -> str:
+    """Return the key of a label, without the name of its map."""
     return (
         name.removeprefix("numeric_").removeprefix("labels.")
         if name.startswith(("labels.", "numeric_labels."))
@@ -247,6 +286,33 @@ class _Leaf:
 
     def __init__(self, now_ns: int, zone: tzinfo) -> None:
         self.now_ns, self.zone = now_ns, zone
+
+    def test_of(self, leaf: Is | Range, is_label: Callable[[str], bool]) -> Test:
+        refuse_other_languages(leaf)
+        if not isinstance(leaf.field, Text) or leaf.field.text not in ALIASES or not is_label(leaf.field.text):
+            return self.test_full(full(leaf))
+        label = self.test_leaf(replace(leaf, field=replace(leaf.field, text=f"labels.{leaf.field.text}")))
+        try:
+            return Some((self.test_full(full(leaf)), label))
+        except KqlError:
+            return label
+
+    def test_full(self, node: Node) -> Test:
+        """The tests of what a leaf became: no name in it is an alias."""
+        match node:
+            case And(parts):
+                return Every(tuple(map(self.test_full, parts)))
+            case Or(parts):
+                return Some(tuple(map(self.test_full, parts)))
+            case Not(part):
+                return Unless(self.test_full(part))
+            case Is() | Range():
+                return self.test_leaf(node)
+
+    def test_leaf(self, leaf: Is | Range) -> Test:
+        if isinstance(leaf, Range):
+            return self.test_range(leaf.field, leaf.operator, leaf.value)
+        return self.test_is(leaf.field, leaf.value)
 
     def test_is(self, name: Value | None, value: Value) -> Test:
         if isinstance(name, Pattern) and name.any and isinstance(value, Pattern) and value.any:

@@ -3,6 +3,7 @@ our own table of fields are ever part of the text."""
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
@@ -55,10 +56,12 @@ class Sql:
     params: tuple[Any, ...] = ()
 
 
-def where(node: Node | None, now_ns: int, zone: tzinfo = UTC) -> Sql:
-    """Return the condition of `node`; it is NULL or false for a row that does not match. KqlError as in `meaning`."""
+def where(node: Node | None, now_ns: int, zone: tzinfo = UTC, is_label: Callable[[str], bool] = lambda _: True) -> Sql:
+    """Return the condition of `node`; it is NULL or false for a row that does not match. `is_label` as in `meaning`.
+
+    KqlError as in `meaning`."""
     writer = _Writer()
-    return Sql(writer.test(meaning(node, now_ns, zone)), tuple(writer.params))
+    return Sql(writer.test(meaning(node, now_ns, zone, is_label)), tuple(writer.params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,16 @@ def value_of(name: str) -> Value:
             number = _number_text("numeric_labels[?]")
             return Value(Sql(f"coalesce(labels[?], {number})", (target.name, target.name)))
         case "list":
-            return Value(Sql(f"array_to_string({column(name)}, ', ')"))
+            return Value(Sql(f"array_to_string({column(target.name)}, ', ')"))
         case "date":
             below = "lpad((epoch_ns({0}) % 1000000000)::VARCHAR, 9, '0')"
-            return Value(Sql(column(name)), f"strftime({{0}}, '%Y-%m-%dT%H:%M:%S.') || {below} || 'Z'")
+            return Value(Sql(column(target.name)), f"strftime({{0}}, '%Y-%m-%dT%H:%M:%S.') || {below} || 'Z'")
         case "number":
-            return Value(Sql(column(name)), _number_text("{}"))
+            return Value(Sql(column(target.name)), _number_text("{}"))
         case "integer" | "boolean":
-            return Value(Sql(column(name)), "{}::VARCHAR")
+            return Value(Sql(column(target.name)), "{}::VARCHAR")
         case _:
-            return Value(Sql(column(name)))
+            return Value(Sql(column(target.name)))
 
 
 def number_of(name: str) -> Sql | None:
@@ -94,7 +97,7 @@ def number_of(name: str) -> Sql | None:
     target = targets(Text(name))[0]
     if target.kind == "label":
         return Sql("numeric_labels[?]", (target.name,))
-    return Sql(column(name)) if target.kind in ("integer", "number") else None
+    return Sql(column(target.name)) if target.kind in ("integer", "number") else None
 
 
 def column(name: str) -> str:

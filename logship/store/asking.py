@@ -15,7 +15,7 @@ import duckdb
 from logship.errors import StoreError
 from logship.search import sql
 from logship.search.kql import And, Is, Node, Or, Text
-from logship.search.meaning import unknown_field, unknown_names
+from logship.search.meaning import compared_labels, unknown_field, unknown_names
 from logship.search.query import Query, Record
 from logship.search.sql import Sql
 from logship.store import ids
@@ -26,6 +26,8 @@ _TRIES = 8
 # A log that is read takes 32 MB or more for each thread, so that two questions may be too many.
 _TRIES_WHEN_SHORT = 40
 _KNOWN_SEGMENTS = 1_000
+_KNOWN_NAMES = 100
+_LABEL_NAMES = 10_000
 # A window is sorted by DuckDB and in memory as records: 10,000 of the usual size are 30 MB. Smaller ones would read each row
 # group, which is 24,576 rows, too often.
 WINDOW_ROWS = 10_000
@@ -43,6 +45,7 @@ class Look:
         self._asker, self.cursor, self.listing = asker, cursor, listing
         self.directory = asker.directory
         self.beats = asker.known_beats
+        self._labels: dict[str, bool] = {}
 
     def all(self, text: str, *params: Any) -> list[Any]:
         """Return all rows of a statement."""
@@ -108,13 +111,32 @@ class Look:
         return self.directory / log_name(number)
 
     def is_label(self, name: str) -> bool:
-        """Whether some event has a label of this name."""
+        """Whether some event has a label of this name. Segments never change: each is looked through once."""
+        if name not in self._labels:
+            self._labels[name] = self._find_label(name)
+        return self._labels[name]
+
+    def _find_label(self, name: str) -> bool:
+        without = self._asker.known_without.setdefault(name, set())
+        unread = [one for one in self.listing.segments if one.stem not in without]
         held = "map_contains(labels, ?) OR map_contains(numeric_labels, ?)"
-        return bool(self.all(f"SELECT 1 FROM ({self.relation()}) WHERE {held} LIMIT 1", name, name))  # noqa: S608
+        if self.all(f"SELECT 1 FROM ({self.relation(unread)}) WHERE {held} LIMIT 1", name, name):  # noqa: S608
+            return True
+        if len(self._asker.known_without) > _KNOWN_NAMES:
+            self._asker.known_without.clear()
+        without.clear()  # segments that were merged away
+        without.update(one.stem for one in self.listing.segments)
+        return False
+
+    def label_names(self) -> list[str]:
+        """Return the names of labels, the first `_LABEL_NAMES`: among them is what somebody meant."""
+        keys = "SELECT unnest(map_keys(labels)) FROM (SELECT * FROM rows) UNION SELECT unnest(map_keys(numeric_labels))"
+        found = self.all(f"WITH rows AS ({self.relation()}) SELECT DISTINCT * FROM ({keys} FROM rows) LIMIT {_LABEL_NAMES}")  # noqa: S608
+        return [name for (name,) in found]
 
     def condition(self, query: Query) -> Sql:
         """Return the condition for `where` and the times of a query."""
-        where = sql.where(query.where, self._asker.clock_ns(), self._asker.zone)
+        where = sql.where(query.where, self._asker.clock_ns(), self._asker.zone, self.is_label)
         text, params = where.text, where.params
         for limit_ns, operator in ((query.since_ns, ">="), (query.until_ns, "<")):
             if limit_ns is not None:
@@ -123,11 +145,16 @@ class Look:
         return Sql(f"({text})", params)
 
     def check_names(self, where: Node | None) -> None:
-        """Raise KqlError for a name that is no field, no label, and nearly a field."""
+        """Raise KqlError for a name that is no field, no label, and nearly one of them, and for `label=value`."""
         for name in unknown_names(where):
-            error = unknown_field(name.text, name.at)
-            if "did you mean" in error.expected and not self.is_label(name.text):
+            if self.is_label(name.text):
+                continue
+            error = unknown_field(name.text, name.at, labels=self.label_names())
+            if "did you mean" in error.expected:
                 raise error
+        for label, compared in compared_labels(where):
+            if self.is_label(label):
+                raise compared
 
 
 class Asker:
@@ -147,6 +174,8 @@ class Asker:
         self.known_ids: dict[str, ids.Ids] = {}
         # Heartbeats and last reports by incarnation and sequence.
         self.known_beats: dict[tuple[str, int], Record] = {}
+        # By name of a label: the segments in which no event has it.
+        self.known_without: dict[str, set[str]] = {}
         self._limit_seconds = limit_seconds
         self._threads = self._used_threads = threads
         self._database = connect(memory_limit_bytes, threads, new_spill(directory))

@@ -26,6 +26,7 @@ from logship.search.query import (
     around,
 )
 from logship.search.ranges import size
+from logship.search.shorthand import field_of
 from logship.search.sql import Sql, Value
 from logship.store import ids
 from logship.store.asking import Asker, Look
@@ -107,7 +108,8 @@ class Reader:
             )  # fmt: skip
             return Rows([record(row) for row in found], str(found[-1][0] if len(found) == limit else last))
 
-        return self._asker.ask(query.where, answer)
+        # Its names were checked when the tail began; it may be asked several times a second.
+        return self._asker.ask(query.where if after is None else None, answer)
 
     def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
         page = Page(SAME_ID_LIMIT, newest_first=False)
@@ -136,6 +138,7 @@ class Reader:
         return [Bucket(*row) for row in found]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
+        field = field_of(field)
         value, events = self._value(field), "sum(n) OVER ()"
         if KIND_OF.get(field) == "list":
             value = Value(Sql(f"unnest({sql.column(field)})"))
@@ -204,8 +207,14 @@ class Reader:
 
     def _check_known(self, name: str) -> None:
         """KqlError unless `name` is a field, or a label that some event has."""
-        if any(unknown_names(kql.existing(name))) and not self._asker.ask(None, lambda look: look.is_label(name)):
-            raise unknown_field(name)
+        if not any(unknown_names(kql.existing(name))):
+            return
+
+        def check(look: Look) -> None:
+            if not look.is_label(name):
+                raise unknown_field(name, labels=look.label_names())
+
+        self._asker.ask(None, check)
 
     def _value(self, by: str | None) -> Value:
         if by is None:
@@ -226,9 +235,9 @@ class _Order:
     def of(cls, page: Page) -> "_Order":
         number = 'epoch_ns("@timestamp")'
         if page.greatest:
-            if KIND_OF.get(page.greatest) not in ("integer", "number"):
+            if KIND_OF.get(field_of(page.greatest)) not in ("integer", "number"):
                 raise QuestionError(f"{page.greatest} is no field that holds numbers, so none is the greatest")
-            number = sql.column(page.greatest)
+            number = sql.column(field_of(page.greatest))
         return cls(page, number, _key(page.after) if page.after else None)
 
     def edge_ns(self, segment: Segment) -> int:

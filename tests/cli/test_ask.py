@@ -70,6 +70,45 @@ def test_a_slot_a_window_and_a_limit_narrow_the_search(kept: Kept, logship: Logs
     assert logship(*ask, "--last", "1h").returncode == 0
 
 
+def test_short_names_and_values_work_and_are_printed_in_full(kept: Kept, logship: Logship) -> None:
+    kept.put(1, **{"http.response.status_code": 503, "event.duration": 200_000_000, "labels": {"tenant": "acme"}})
+    kept.put(2, **{"http.response.status_code": 200, "event.duration": 20_000_000, "log.level": "error"})
+    asked = ("--source", kept.at)
+    assert lines(logship("count", "status: 5xx and duration > 100ms", *asked).stdout) == [["1"]]
+    assert lines(logship("top", "status", *asked).stdout) == [["200", "1", "50.0%"], ["503", "1", "50.0%"]]
+    assert "level" in logship("fields", "level", *asked).stdout.split("\n")[0].split("\t")
+    told = logship("kql", "status: 5xx and tenant: acme or level: ERROR", *asked)
+    assert told.stdout.strip() == (
+        "http.response.status_code >= 500 and http.response.status_code < 600 and labels.tenant: acme"
+        " or log.level: error or log.level: ERROR"
+    )
+    told = logship("kql", "status: 500 and tenant: acme", LOGSHIP_SOURCE="http://127.0.0.1:1")
+    assert told.stdout.strip() == "http.response.status_code: 500 and labels.tenant: acme"
+    assert "is not known" in told.stderr
+
+
+def test_a_name_that_nothing_has_is_said(kept: Kept, logship: Logship) -> None:
+    kept.put(1, 2, **{"http.response.status_code": 503, "labels": {"tenant": "acme"}})
+    asked = ("--source", kept.at)
+    told = logship("search", "status >= 500 or basket: 7", *asked)
+    assert (told.returncode, len(lines(told.stdout))) == (0, 2)
+    assert "no event has a field or label 'basket'" in told.stderr
+    told = logship("count", "labels.tennant: acme", *asked)
+    assert "no event has a field or label 'labels.tennant'; did you mean tenant?" in told.stderr
+    for wrong, fix in {
+        "level=error": "write level: error",
+        'level="error"': 'write level: "error"',
+        "status in (500, 502)": "write status: (a or b)",
+        "status: >= 500": "written status >= 500",
+        "level: error && status: 500": 'write "and"',
+        "statsu: 500": "did you mean status?",
+        "tenant=acme": "write tenant: acme",
+    }.items():
+        told = logship("count", wrong, *asked)
+        assert (told.returncode, told.stdout) == (2, ""), wrong
+        assert fix in told.stderr
+
+
 def test_a_directory_can_be_asked_while_it_is_written_and_after(up: Up, logship: Logship, tmp_path: Path) -> None:
     up.put(1)
     store = str(tmp_path / "store")
@@ -255,8 +294,8 @@ def test_fields_lists_what_occurs(kept: Kept, logship: Logship) -> None:
     kept.put(1, labels={"tenant": "a"})
     kept.put(2)
     told = {line[0]: line[1:] for line in lines(logship("fields", "--source", kept.at).stdout)}
-    assert told["labels.tenant"] == ["keyword", "1", "of the application"]
-    assert told["message"] == ["text", "2", "What happened, in one line for people."]
+    assert told["labels.tenant"] == ["keyword", "1", "of the application", ""]
+    assert told["message"] == ["text", "2", "What happened, in one line for people.", ""]
     assert [line[0] for line in lines(logship("fields", "TENANT", "--source", kept.at).stdout)] == ["labels.tenant"]
     assert logship("fields", "nowhere", "--source", kept.at).returncode == 1
 

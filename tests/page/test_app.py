@@ -75,6 +75,22 @@ def test_wrong_kql_says_where(served: Served) -> None:
     assert ask(served, "/api/count?q=a%3A%20(b").json()["at"] == 5
 
 
+def test_short_names_are_answered_and_said_in_full(served: Served) -> None:
+    assert ask(served, "/api/count?q=status: 5xx and duration > 2ms").json() == {"count": 1}
+    told = ask(served, "/api/tally?by=status").json()["buckets"]
+    assert [(one["key"], one["events"]) for one in told] == [("200", 4), ("500", 1)]
+    kql = ask(served, "/api/kql?q=status: 5xx and worker: w2").json()["kql"]
+    assert kql == "http.response.status_code >= 500 and http.response.status_code < 600 and logship.worker.slot: 2"
+
+
+def test_an_answer_says_which_names_no_event_has(served: Served) -> None:
+    (hint,) = ask(served, "/api/search?q=status: 500 or basket: 7").json()["hints"]
+    assert "'basket'" in hint
+    assert ask(served, "/api/count?q=basket: 7").json()["hints"] == [hint]
+    assert "hints" not in ask(served, "/api/count?q=status: 500").json()
+    assert "did you mean status" in ask(served, "/api/count?q=status: 500 or statsu: 7").json()["error"]
+
+
 def test_what_is_not_there_is_named_with_what_is(served: Served) -> None:
     answer = ask(served, "/api/serach")
     assert answer.status_code == 404

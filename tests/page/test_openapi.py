@@ -40,6 +40,14 @@ def test_it_is_a_document_of_openapi(told: dict[str, Any]) -> None:
     assert told == httpx.Response(200, content=as_json(document(told["info"]["version"], NAMES))).json()
 
 
+def test_an_answer_with_hints_has_the_shape_it_gives(served: Served, told: dict[str, Any]) -> None:
+    for path in ("/api/search", "/api/tally", "/api/verify"):
+        answer = httpx.get(f"{served.url}{path}?q=basket: 7", timeout=20)
+        assert answer.json()["hints"]
+        schema = told["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema_rs.validate({**schema, "components": told["components"]}, answer.json())
+
+
 @pytest.mark.parametrize("path", [path for path, one in PATHS.items() if one.media == "application/json"])
 def test_answers_have_the_shape_it_gives(served: Served, told: dict[str, Any], path: str) -> None:
     more = {"/api/top": "?field=http.response.status_code", "/api/stats": "?field=event.duration"}

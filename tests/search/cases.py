@@ -26,8 +26,9 @@ RECORDS: dict[str, dict[str, Any]] = {
     },
     "c": {
         "@timestamp": "2026-11-20T10:01:00.000000000Z", "message": "customer_id 1,000 saved; a:b x-y user@host",
-        "log.level": "warning", "labels": {"tenant": "Tenant-003", "user.plan": "gold", "note": 'say "hi" (now)'},
-        "numeric_labels": {"order.id": 17.0, "ratio": 0.25}, "tags": ["app"], "http.request.id": "req-1",
+        "log.level": "warning",
+        "labels": {"tenant": "Tenant-003", "user.plan": "gold", "note": 'say "hi" (now)', "status": "paid"},
+        "numeric_labels": {"order.id": 17.0, "ratio": 0.25, "duration": 90.0}, "tags": ["app"], "http.request.id": "req-1",
     },
     "d": {
         "@timestamp": "2026-11-20T10:02:00.000000000Z", "message": "12 events, 3 requests in flight",
@@ -71,11 +72,12 @@ d       logship.in_flight.count: 0
 d       logship.in_flight.count: -0
 ae      http.request.method: GET
 ae      http.request.method: "GET"
--       http.request.method: get
+ae      http.request.method: get
 ae      http.request.method: G*
 abe     http.request.method: *T
 b       http.request.method: P*T
--       http.request.method: g*
+ae      http.request.method: g*
+-       http.request.method: et
 -       http.request.method: "G*"
 b       http.request.method > GET
 abe     http.request.method >= GET
@@ -298,6 +300,53 @@ c       log.level: ((error or warning) and not error)
 b       event.duration >= 1000000000
 a       event.duration < 1000000000
 b       event.duration > 24300000.5
+a       status: 200
+b       status >= 500
+be      status: (4xx or 5xx)
+ab      not status: 4xx and status: *  and not status: paid
+c       status: paid
+c       labels.status: *
+abce    status: *
+b       http.response.status_code: 5XX
+ae      method: GET
+ae      method: get
+b       method: "post"
+a       route: "/api/orders/{id}"
+a       path: /api/orders/*
+a       request_id: req-1 and trace_id: t1
+b       level: error
+b       level: ERROR
+bc      level: (Warn or ERR)
+c       log.level: "WARNING"
+b       log.level: ERR*
+bc      level >= warning
+c       level < error
+b       level > WARN
+acef    not level: * and not event.action: * and not method: (GET and POST) or level: warning
+b       error: httpx.ConnectError
+b       exception: *
+a       worker: w0
+bd      worker: w3
+bd      worker: 3
+abd     worker: *
+a       worker: web-1/shop/w0
+a       worker: web-1*
+bd      worker >= W1
+bd      logship.worker.slot: w3
+b       duration > 100ms
+b       duration >= 5s
+b       duration: 5s
+a       duration < 24.5ms
+ab      duration >= 24300us
+ab      event.duration > 0.01s
+-       event.duration > 1m30s
+c       duration: 90
+c       duration < 100
+b       event.duration >= 5000ms
+ab      ip: 0.0.0.0/0
+b       client: 10.0.0.5
+d       action: worker-heartbeat
+abcdef  timestamp: 2026-11
 """.strip().splitlines()
 
 REFUSED = {
@@ -314,6 +363,15 @@ REFUSED = {
     "@timestamp: 2026-13-01": (12, "is no date"),
     "@timestamp: 2026-11-*": (12, "holds no text"),
     "@timestamp >= now-1q": (14, "is no date"),
+    "log.level=error": (0, "write log.level: error"),
+    "status: 200 and level == ERROR": (16, "write level: ERROR"),
+    "route != /orders": (0, "write not route: /orders"),
+    "status => 500": (0, "write status >= 500"),
+    "level: = error": (7, "write level: error"),
+    "!status: 500": (0, "write not status: 500"),
+    "level: error || status: 500": (22, "instead of"),
+    "log.level > critical": (12, "no level is"),
+    "event.duration > 5 parsecs": (17, "holds numbers"),
     "logship.journal.durable: yes": (25, "true or false"),
     "logship.journal.durable: tr*": (25, "holds no text"),
 }

@@ -115,9 +115,9 @@ http.response.status_code > 500
 http.response.status_code < 500
 http.response.status_code <= 499.5
 not http.response.status_code: *
-http.request.method: get
+http.request.method: et
 http.request.method: GE
-http.request.method: g*
+http.request.method: e*
 url.path: /orders
 url.path: "/orders/*"
 message: time
@@ -195,9 +195,15 @@ def test_bare_text_is_looked_for_in_fields_that_exist() -> None:
         ("http.response.statuscode", "http.response.status_code"),
         ("status_code", "http.response.status_code"),
         ("htp.route", "http.route"),
-        ("slot", "logship.worker.slot"),
+        ("worker.slot", "logship.worker.slot"),
+        ("Status", "status"),
+        ("duration_ms", "duration"),
+        ("user-agent", "user_agent"),
+        ("http.status_code", "http.response.status_code"),
+        ("request.id", "http.request.id"),
+        ("tennant", "tenant"),
         ("order_id", None),
     ],
 )
 def test_the_nearest_field_is_named(typed: str, meant: str | None) -> None:
-    assert nearest(typed) == meant
+    assert nearest(typed, ["labels.tenant"]) == meant

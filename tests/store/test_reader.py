@@ -330,11 +330,43 @@ def test_a_misspelt_field_is_named_with_the_nearest_unless_it_is_a_label(store: 
         reader.count(Query(parse("a: 1 or http.response.statuscode: 500")))
     assert caught.value.at == 8
     assert reader.count(Query(parse("slot: *"))) == 1
+    assert reader.count(Query(parse("slot: a label"))) == 1
     assert reader.count(Query(parse("never_seen: *"))) == 0
     with pytest.raises(QuestionError, match="never_seen"):
         reader.top(Query(), "never_seen", 3)
     with pytest.raises(QuestionError, match="no numbers"):
         reader.stats(Query(), "message", None)
+
+
+def test_an_alias_is_its_field_and_a_label_of_that_name_is_not_hidden(store: Store, reader: Reader) -> None:
+    failed = event(1, http__response__status_code=500, http__request__method="GET", log__level="error")
+    store.append([failed, event(2, http__response__status_code=200)])
+    assert reader.count(Query(parse("status >= 500 and level: ERROR and method: get"))) == 1
+    assert [(one.value, one.events) for one in reader.top(Query(), "status", 3)] == [("200", 1), ("500", 1)]
+    assert [one.key for one in reader.tally(Query(), "method", None)] == ["", "GET"]
+    assert reader.search(Query(), Page(1, columns=("status",), greatest="status")).records[0].keys() == {
+        "@timestamp",
+        "http.response.status_code",
+    }
+    with pytest.raises(KqlError, match="holds numbers"):
+        reader.count(Query(parse("status: paid")))
+    store.append([event(3, status="paid")])
+    assert reader.count(Query(parse("status: paid"))) == 1
+    assert reader.count(Query(parse("not status: paid and status: *"))) == 2
+    assert reader.count(Query(parse("labels.status: *"))) == 1
+
+
+def test_a_label_is_nearest_to_its_misspelling_and_compared_with_a_colon(store: Store, reader: Reader) -> None:
+    store.append([event(1, tenant="acme", message="seats=3 tenant=acme")])
+    with pytest.raises(KqlError, match="did you mean tenant"):
+        reader.count(Query(parse("status: 200 or tennant: acme")))
+    with pytest.raises(KqlError, match="write tenant: acme") as caught:
+        reader.count(Query(parse("status: 200 or tenant=acme")))
+    assert caught.value.at == 15
+    assert reader.count(Query(parse("seats=3"))) == 1
+    assert reader.count(Query(parse('"tenant=acme"'))) == 1
+    with pytest.raises(KqlError, match="did you mean duration"):
+        reader.stats(Query(), "duration_ms", None)
 
 
 @pytest.mark.parametrize("key", ["", "x", "1", "1.x", "1.2.3"])

@@ -136,7 +136,7 @@ export function Box({ q, window, error = null, onAsk, children, verb = "Search" 
   };
   const wrong = error && error.at !== null && error.status === 400;
   return html`<form class="question" role="search" onSubmit=${submit}>
-    <div class="box"><input ref=${input} data-question name="q" type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" placeholder="status, path, message: http.response.status_code >= 500 and url.path: /orders*"
+    <div class="box"><input ref=${input} data-question name="q" type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" placeholder="status >= 500 and path: /orders*"
       role="combobox" aria-label="Question in KQL" aria-expanded=${found.length > 0} aria-controls="offers" aria-autocomplete="list" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} aria-invalid=${Boolean(error)} aria-describedby=${error ? "question-error" : undefined}
       onInput=${(/** @type {any} */ event) => {
         setText(event.target.value);

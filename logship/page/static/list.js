@@ -3,10 +3,10 @@ import { html } from "./html.js";
 import { Component } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { Copy, requestAddress, Status, Text, When, workerAddress } from "./parts.js";
-import { go, here, href, patch, usePlace, zoneOf } from "./url.js";
+import { go, here, href, patch, usePlace, windowOf, zoneOf } from "./url.js";
 import { isCommand } from "./keys.js";
 import { is, narrowed } from "./kql.js";
-import { msOf, nsBetween, stamp, zoneWords } from "./time.js";
+import { DAY, msOf, nsBetween, stamp, zoneWords } from "./time.js";
 import * as words from "./words.js";
 
 /** @typedef {import("./words.js").Event} Event */
@@ -76,7 +76,7 @@ export class Row extends Component {
         <span class="c-time"><${When} at=${event["@timestamp"]} zone=${zone} /></span><span class="c-delta n">${delta === null ? "" : words.since(delta)}</span>
         <span class="c-worker">${words.workerName(event)}</span><span class="c-status"><${Status} event=${event} /></span>
         <span class="c-took n">${typeof duration === "number" ? words.took(duration) : ""}</span>
-        <span class="c-message"><${Text} value=${event.message ?? event["error.message"] ?? ""} /></span>
+        <span class="c-message">${event["error.type"] && html`<span class="error-type"><${Text} value=${String(event["error.type"]).split(".").pop()} most=${60} /></span> `}<${Text} value=${event.message ?? event["error.message"] ?? ""} /></span>
         ${chosen.map((name) => {
           const value = valueOf(event, name);
           return html`<span class="c-chosen">${value === undefined ? "" : html`<${Text} value=${typeof value === "number" ? words.inUnit(name, value) : value} most=${120} />`}</span>`;
@@ -141,7 +141,9 @@ export function List({ events, chosen = NONE, label, delta = true, onChoose }) {
   const stop = ids.includes(focused) ? focused : ids.includes(params.event) ? params.event : ids[0];
   const toggle = (/** @type {string} */ id) => patch({ event: here().params.event === id ? null : id }, true);
   useListKeys(box, ids, stop, setFocused, events);
-  const today = events.every((one) => stamp(msOf(one["@timestamp"]), zone, Date.now()).length < 13);
+  const today =
+    windowOf(params, Date.now()).span <= DAY &&
+    events.every((one) => stamp(msOf(one["@timestamp"]), zone, Date.now()).length < 13);
   return html`<div class=${`list ${today ? "" : "dated"}`} ref=${box}>
     <div class="row heads" aria-hidden="true"><span class="c-time">Time ${zoneWords(Date.now(), zone)}</span><span class="c-delta n">${delta ? "after" : ""}</span><span class="c-worker">Worker</span><span class="c-status">Status</span><span class="c-took n">Took</span><span class="c-message">Message</span>${chosen.map((name) => html`<span class="c-chosen">${words.short(name, 40)}</span>`)}</div>
     ${chosen.length > 0 && onChoose && html`<p class="chosen-names"><span class="soft">Columns:</span> ${chosen.map((name) => html`<button type="button" class="pill" aria-label=${`Take the column ${words.short(name, 60)} away`} onClick=${() => onChoose(name)}>${words.short(name, 60)} ×</button>`)}</p>`}

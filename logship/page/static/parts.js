@@ -2,8 +2,8 @@
 import { html } from "./html.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { exactly, here, href, patch, usePlace, zoneOf } from "./url.js";
-import { full, range, stamp, tick, zoneWords, msOf } from "./time.js";
+import { exactly, here, href, patch, usePlace, windowOf, zoneOf } from "./url.js";
+import { DAY, full, msOf, range, spanOf, stamp, tick, zoneWords } from "./time.js";
 import * as words from "./words.js";
 
 /** @typedef {import("./time.js").Zone} Zone */
@@ -177,11 +177,13 @@ export const Begin = () => html`<div class="begin"><p>To see your service here, 
   <pre tabindex="0">logship run uvicorn shop:app --workers 4</pre><p>or put one line first into the application's module:</p><pre tabindex="0">import logship.auto</pre>
   <p>Its events go to 127.0.0.1:24224 unless <code>LOGSHIP_AGENT</code> says otherwise; <code>logship doctor</code> finds out what is in the way.</p></div>`;
 
+const WIDER = ["1h", "24h", "7d", "30d", "365d"];
 /** Nothing in this window: what to do about it. @param {{what: string, window: import("./url.js").Window, children?: any}} given */
 export function Nothing({ what, window, children }) {
   const wider = { since: null, until: null };
+  const spans = WIDER.filter((last) => (spanOf(last) ?? 0) > window.span * 1.1);
   return html`<${Notice}><p><strong>${what}</strong> between ${full(window.since, zoneOf(here().params))} and ${full(window.until, zoneOf(here().params))} ${zoneWords(window.since, zoneOf(here().params))}.</p>
-    <p>Widen the time: ${["1h", "24h", "7d"].map((last) => html`<a class="pill" href=${href(here().path, { ...here().params, ...wider, last })}>last ${last}</a>`)}</p>${children}</${Notice}>`;
+    ${spans.length > 0 && html`<p>Widen the time: ${spans.map((last) => html`<a class="pill" href=${href(here().path, { ...here().params, ...wider, last })}>last ${last}</a>`)}</p>`}${children}</${Notice}>`;
 }
 
 /** The moment of an event; the other zone and the nanoseconds are in its title and in the details.
@@ -189,7 +191,9 @@ export function Nothing({ what, window, children }) {
 export function When({ at, zone, now = Date.now() }) {
   const ms = msOf(at);
   if (Number.isNaN(ms)) return html`<time>${words.visible(at)}</time>`;
-  return html`<time dateTime=${at} title=${`${at}\n${stamp(ms, zone === "utc" ? "local" : "utc")} ${zoneWords(ms, zone === "utc" ? "local" : "utc")}`}>${stamp(ms, zone, now)}</time>`;
+  // A time of day alone says little where the window spans days.
+  const today = windowOf(here().params, now).span > DAY ? undefined : now;
+  return html`<time dateTime=${at} title=${`${at}\n${stamp(ms, zone === "utc" ? "local" : "utc")} ${zoneWords(ms, zone === "utc" ? "local" : "utc")}`}>${stamp(ms, zone, today)}</time>`;
 }
 
 /** @param {{event: Event}} given */
@@ -206,7 +210,7 @@ export function Status({ event }) {
 /** Text of an event: never markup, in a direction of its own. @param {{value: unknown, most?: number}} given */
 export const Text = ({ value, most = 400 }) => html`<bdi>${words.short(value, most)}</bdi>`;
 
-/** A button that copies, and says that it has. @param {{text: () => string, children?: any, label?: string, kind?: string}} given */
+/** A button that copies, and says that it has. @param {{text: () => string | Promise<string>, children?: any, label?: string, kind?: string}} given */
 export function Copy({ text, children, label, kind = "quiet" }) {
   const [done, setDone] = useState("");
   useEffect(() => {
@@ -216,7 +220,7 @@ export function Copy({ text, children, label, kind = "quiet" }) {
   }, [done]);
   return html`<button type="button" class=${kind} aria-label=${label} onClick=${(/** @type {Event} */ event) => {
     event.stopPropagation();
-    copy(text()).then(setDone);
+    Promise.resolve(text()).then(copy).then(setDone, (error) => setDone(words.short(error.message, 60)));
   }}>${done || children}</button>`;
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
 import { address, answers, ask, idle, series, tally, useAnswer, useAsk, within } from "./api.js";
 import { Box, fields as known } from "./box.js";
-import { Chart, CLASSES, Legend, Nothing, Notice, Begin, Problem, Text, useTitle } from "./parts.js";
+import { Chart, CLASSES, Copy, Legend, Nothing, Notice, Begin, Problem, Text, useTitle } from "./parts.js";
 import { filter, List } from "./list.js";
 import { go, here, href, patch, present, usePlace, windowOf, zoneOf } from "./url.js";
 import { ahead } from "./parts.js";
@@ -86,6 +86,7 @@ export function View() {
       if (next === q) setAsked(asked + 1);
       else go(href("/search", { ...params, q: next, event: null }));
     }}>
+      ${q && html`<${Copy} kind="" label="Copy the query as Kibana reads it" text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`}
       <details class="menu export"><summary class="button" aria-keyshortcuts="e">Export</summary><div class="pop"><p class="soft">Everything that matches, not the page: ${total === null ? "" : words.plural(total, "event")}</p>
         <a class="button" href=${exported("ndjson")} download>NDJSON</a> <a class="button" href=${exported("csv")} download>CSV</a></div></details>
     </${Box}>
@@ -194,9 +195,12 @@ function Found({ q, span, window, order, chosen, choose, total }) {
   if (first.error && !first.data) return html`<div class="found"><${Problem} error=${first.error} /></div>`;
   if (!first.data)
     return html`<div class="found"><div class="list-wait" role="status"><span class="away">Searching</span></div></div>`;
+  const hints = (first.data.hints ?? []).map(
+    (/** @type {string} */ one) => html`<p class="hint" role="status">${words.visible(one)}</p>`,
+  );
   if (!events.length)
-    return html`<div class="found"><${Nothing} what=${q ? "Nothing matches" : "Nothing happened"} window=${{ ...window, ...span }}>${q ? html`<p>or <a href=${href("/search", { ...here().params, q: null })}>take the question away</a>.</p>` : html`<${Begin} />`}</${Nothing}></div>`;
-  return html`<div class="found"><p class="summary" role="status">${words.count(events.length)} of ${total === null ? "…" : words.count(total)} shown, <button type="button" class="quiet" aria-label=${`${order} first; turn round`} onClick=${() => patch({ order: order === "newest" ? "oldest" : null })}>${order} first ⇅</button>
+    return html`<div class="found"><${Nothing} what=${q ? "Nothing matches" : "Nothing happened"} window=${{ ...window, ...span }}>${q ? html`<p>or <a href=${href("/search", { ...here().params, q: null })}>clear the query</a>.</p>` : html`<${Begin} />`}</${Nothing}>${hints}</div>`;
+  return html`<div class="found">${hints}<p class="summary" role="status">${words.count(events.length)} of ${total === null ? "…" : words.count(total)} shown, <button type="button" class="quiet" aria-label=${`${order} first; turn round`} onClick=${() => patch({ order: order === "newest" ? "oldest" : null })}>${order} first ⇅</button>
       <a class="pill" href=${href("/tail", { q })}>Follow</a></p>
     <${List} events=${whole ? events : events.slice(0, ROWS_FIRST)} chosen=${chosen} onChoose=${choose} label="Events" delta=${order === "newest"} />
     ${!whole ? null : last?.next ? html`<p class="end" ref=${end}>${events.length >= ROWS_MOST ? html`<${Notice}>${words.count(ROWS_MOST)} lines are enough to read. Narrow the time to go on, or export all.</${Notice}>` : ""}<button type="button" onClick=${load} disabled=${more}>${more ? "Loading…" : "More"}</button></p>` : html`<p class="end soft">That is all.</p>`}</div>`;
