@@ -165,8 +165,9 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
     import zstandard
 
     from logship.store.asking import stoppable
-    from logship.store.keeper import MEMORY_LIMIT_BYTES, ROW_GROUP_ROWS
+    from logship.store.keeper import MEMORY_LIMIT_BYTES
     from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect, quoted
+    from logship.store.writing import ROW_GROUP_ROWS
 
     columns = {name: kind for name, kind in COLUMNS.items() if name != POSITION}
     struct_text = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items()) + "}"

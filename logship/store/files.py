@@ -4,14 +4,17 @@
     00000240-00000249.50000.<t0>.<t1>.parquet    logs 240 to 249 sealed: rows, first and last "@timestamp" in ns
     00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be made again
     dead.ndjson, dead.old.ndjson                 records that fit nowhere: {"@timestamp", "reason", "record"}
-    *.tmp                                        being written      *.bad    could not be read, kept for a person
+    00000240-00000249.50000.<t0>.<t1>.bad        a damaged segment that was set aside; never deleted, its .ids stays too
+    00000257.bad                                 damaged lines of log 257, or all of it; never deleted
+    *.tmp                                        being written
     spill.<pid>.<any>                            a directory: what a question of that process has no memory for
     lock                                         locked by the one writer, holds its pid
 
 Only the log with the highest number is appended to; fdatasync of it is the acknowledgement. A crash can leave a torn
 last line there, a *.tmp, and files whose logs a wider segment holds already: `Store` cuts and removes them, readers
 pass them over. The log numbers that are there follow each other: a hole means that the directory changed while it was
-being listed, so it is listed again. Segments never change: a wider one supersedes them, or they go, oldest first.
+being listed, so it is listed again. Segments never change: a wider one supersedes them, or they go, oldest first. One
+that is damaged is renamed and still counts among the numbers; one without rows stands for logs that are gone.
 
 Every row has a position, `_n`: log number * 2**24 + line. It never changes, and grows with the order of arrival, which
 is the order of rows in a segment too: near enough to that of time for Parquet to pass over row groups.
@@ -36,6 +39,8 @@ LOCK = "lock"
 _SPILL = re.compile(r"spill\.(\d+)\.\w+")
 _LOG = re.compile(r"(\d{8,})\.ndjson")
 _SEGMENT = re.compile(r"(\d{8,})-(\d{8,})\.(\d+)\.(-?\d+)\.(-?\d+)\.parquet")
+_DAMAGED = re.compile(r"(\d{8,})-(\d{8,})\.(\d+)\.(-?\d+)\.(-?\d+)\.bad")
+DAMAGED_LINES = re.compile(r"(\d{8,})\.bad")
 _LISTINGS = 6
 
 
@@ -61,24 +66,32 @@ class Segment:
     def ids_name(self) -> str:
         return self.stem + ".ids"
 
+    @property
+    def bad_name(self) -> str:
+        return self.stem + ".bad"
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What holds every record once: `segments` and `logs` in order of their numbers; `covered` is left over."""
+    """What holds every record once: `segments` and `logs` in order of their numbers; `covered` is left over.
+
+    `damaged`: segments that were set aside, unless others hold what they held."""
 
     segments: tuple[Segment, ...]
     logs: tuple[int, ...]
     covered: tuple[str, ...]
+    damaged: tuple[Segment, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether the numbers follow each other."""
+        """Whether the numbers follow each other, from the first that can be read."""
         spans = sorted([(segment.first, segment.last) for segment in self.segments] + [(log, log) for log in self.logs])
-        return all(before[1] + 1 == after[0] for before, after in itertools.pairwise(spans))
+        aside = [(segment.first, segment.last) for segment in self.damaged]
+        return all(_beyond(before[1] + 1, aside) >= after[0] for before, after in itertools.pairwise(spans))
 
     @property
     def next_log(self) -> int:
-        return max([segment.last for segment in self.segments] + list(self.logs), default=-1) + 1
+        return max([one.last for one in (*self.segments, *self.damaged)] + list(self.logs), default=-1) + 1
 
 
 def log_name(number: int) -> str:
@@ -91,10 +104,20 @@ def log_of(position: int) -> int:
     return position >> POSITION_BITS
 
 
+def number_of(name: str) -> int:
+    """Return the number of a log, or of the first log in a segment, from the name of a file that is one."""
+    return int(re.match(r"\d+", name)[0])  # type: ignore[index]
+
+
 def listing(names: list[str]) -> Listing:
     """Sort out file names: of two segments that overlap the wider one counts, of a log and its segment the segment."""
     found = sorted(
         (Segment(*map(int, match.groups())) for match in map(_SEGMENT.fullmatch, names) if match),
+        # Of two for the same logs the one with fewer rows is newer: retention made it.
+        key=lambda segment: (segment.first, -segment.last, segment.rows),
+    )
+    damaged = sorted(
+        (Segment(*map(int, match.groups())) for match in map(_DAMAGED.fullmatch, names) if match),
         key=lambda segment: (segment.first, -segment.last),
     )
     live: list[Segment] = []
@@ -111,7 +134,21 @@ def listing(names: list[str]) -> Listing:
             covered.append(log_name(number))
         else:
             logs.append(number)
-    return Listing(tuple(live), tuple(logs), tuple(name for name in covered if name in names))
+    held = sealed + [(number, number) for number in logs]
+    return Listing(
+        tuple(live),
+        tuple(logs),
+        tuple(name for name in covered if name in names),
+        tuple(one for one in damaged if _beyond(one.first, held) <= one.last),
+    )
+
+
+def _beyond(number: int, spans: list[tuple[int, int]]) -> int:
+    """The first number from `number` on that is in none of the spans."""
+    for first, last in sorted(spans):
+        if first <= number <= last:
+            number = last + 1
+    return number
 
 
 def read_listing(directory: Path) -> Listing:

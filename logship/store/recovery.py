@@ -10,12 +10,22 @@ import duckdb
 import orjson
 
 from logship.store import ids
-from logship.store.files import Listing, Segment, listing, log_name, new_spill, remove_left_spills, sync_directory
+from logship.store.damage import damage_of_ends, set_aside
+from logship.store.files import (
+    Listing,
+    Segment,
+    listing,
+    log_name,
+    new_spill,
+    remove_left_spills,
+    sync_directory,
+    write_durably,
+)
 from logship.store.ids import Ids
+from logship.store.lines import keep_lines, split
 from logship.store.schema import as_stored, connect
 from logship.store.sums import Sum
 
-_MAGIC = b"PAR1"
 _MEMORY_LIMIT_BYTES = 256 * 2**20
 
 _logger = logging.getLogger("logship.store")
@@ -23,7 +33,9 @@ _logger = logging.getLogger("logship.store")
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A store in order: `active` is the log to append to, with what it holds; `full_logs` wait to be sealed."""
+    """A store in order: `active` is the log to append to, with what it holds; `full_logs` wait to be sealed.
+
+    `sentence` says what was found and done, `damage` which files were set aside now."""
 
     active: int
     active_lines: int
@@ -31,6 +43,7 @@ class Recovered:
     full_logs: tuple[int, ...]
     ids: Ids
     sentence: str
+    damage: tuple[str, ...] = ()
 
 
 def recover(directory: Path) -> Recovered:
@@ -43,7 +56,14 @@ def recover(directory: Path) -> Recovered:
         (directory / name).unlink()
     if spilt := remove_left_spills(directory):
         did.append(f"removed what {spilt} killed questions left")
-    found = _readable(directory, listing(names), did)
+    aside = listing(names).damaged
+    damage: list[str] = []
+    found = _readable(directory, listing(names), damage)
+    if damage:
+        did.append(f"set {len(damage)} unreadable segments aside as .bad")
+    if aside:
+        events = sum(one.rows for one in aside)
+        did.append(f"{len(aside)} damaged segments were set aside before, their {events} events are missing")
     if superseded := [name for name in found.covered if name not in temporary]:
         did.append(f"removed {len(superseded)} superseded files")
     for name in superseded:
@@ -53,9 +73,15 @@ def recover(directory: Path) -> Recovered:
     torn = sum(_cut(directory / log_name(number)) for number in found.logs)
     if torn:
         did.append(f"cut {torn} bytes of a torn line")
+    damaged = {number: lost for number in found.logs if (lost := _take_out(directory / log_name(number)))}
+    if damaged:
+        kept = ", ".join(log_name(number).replace(".ndjson", ".bad") for number in damaged)
+        did.append(f"set {sum(damaged.values())} damaged lines of logs aside in {kept}")
     counts = {number: _count(directory / log_name(number)) for number in found.logs}
     # An empty last log is taken up again: log numbers must follow each other.
-    active = found.logs[-1] if found.logs and found.logs[-1] == found.next_log - 1 else found.next_log
+    last = found.logs[-1] if found.logs else None
+    # Without some of its lines the positions in it are not known from their number.
+    active = last if last is not None and last == found.next_log - 1 and last not in damaged else found.next_log
     sync_directory(directory)
     rows = sum(segment.rows for segment in found.segments) + sum(counts.values())
     held = f"holds {rows} records in {len(found.segments)} segments and {len(found.logs)} logs" if rows else "is empty"
@@ -67,30 +93,22 @@ def recover(directory: Path) -> Recovered:
         full_logs=tuple(number for number in found.logs if number != active),
         ids=ids.merge([*_sealed(directory, found, did), *(_unsealed(directory / log_name(one)) for one in found.logs)]),
         sentence="; ".join([sentence, *did]),
+        damage=tuple(damage),
     )
 
 
-def _readable(directory: Path, found: Listing, did: list[str]) -> Listing:
-    """The listing without segments whose ends are no Parquet; they are renamed, never deleted."""
-    bad = [segment for segment in found.segments if not _is_parquet(directory / segment.name)]
-    for segment in bad:
-        (directory / segment.name).rename(directory / (segment.stem + ".bad"))
-        (directory / segment.ids_name).unlink(missing_ok=True)
-    if not bad:
-        return found
-    did.append(f"set {len(bad)} unreadable segments aside as .bad")
+def _readable(directory: Path, found: Listing, damage: list[str]) -> Listing:
+    """The listing without segments that are no Parquet or have another size; they are renamed, never deleted.
+
+    Their checksums are compared later, in the background and by questions: that reads all of them."""
+    bad = [
+        set_aside(directory, segment, wrong)
+        for segment in found.segments
+        if (wrong := damage_of_ends(directory / segment.name, ids.read_segment_sum(directory, segment)))
+    ]
+    damage += bad
     # What a bad segment superseded may still be there.
-    return _readable(directory, listing(os.listdir(directory)), did)
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) < 2 * len(_MAGIC):
-            return False
-        file.seek(-len(_MAGIC), os.SEEK_END)
-        tail = file.read()
-        file.seek(0)
-        return tail == file.read(len(_MAGIC)) == _MAGIC
+    return _readable(directory, listing(os.listdir(directory)), damage) if bad else found
 
 
 def _cut(log: Path) -> int:
@@ -103,6 +121,15 @@ def _cut(log: Path) -> int:
             file.flush()
             os.fsync(file.fileno())
         return len(data) - end
+
+
+def _take_out(log: Path) -> int:
+    """Move damaged lines of a log to its `.bad` file and return how many they were."""
+    good, bad = split(log.read_bytes())
+    if bad:
+        keep_lines(log, bad)
+        write_durably(log, b"".join(good))
+    return len(bad)
 
 
 def _count(log: Path) -> int:

@@ -107,6 +107,11 @@ def relation(segments: Iterable[Path], logs: Iterable[Path], rows: Mapping[Path,
     return f"SELECT {_WHOLE} FROM ({' UNION ALL BY NAME '.join(parts)})"
 
 
+def no_rows() -> str:
+    """Return a SELECT of every column of a segment, and of no row."""
+    return _NO_ROWS
+
+
 def as_stored(segments: Iterable[Path]) -> str:
     """Return a SELECT of segments as they are on disk."""
     return f"SELECT * FROM read_parquet([{', '.join(map(quoted, segments))}], union_by_name = true)"

@@ -21,11 +21,15 @@ from logship.store.files import (
     sync_directory,
 )
 from logship.store.ids import Fresh, Seen
-from logship.store.keeper import Keeper, Retention
+from logship.store.keeper import Keeper
+from logship.store.lines import with_sum
 from logship.store.recovery import recover
+from logship.store.retention import Retention, room
 
 # Every question reads the unsealed log again: 5,000 lines are a few milliseconds.
 ROLL_RECORDS = 5_000
+# Of large records as well: what has 950 KB would make a log of 5 GB.
+ROLL_BYTES = 8 * 2**20
 # An idle service's events are sealed after a minute as well.
 ROLL_SECONDS = 60.0
 # More unsealed logs than this hold up the next append, and so the acknowledgement.
@@ -61,12 +65,13 @@ class Store:
         roll_seconds: float = ROLL_SECONDS,
         retention_days: float = 0,
         retention_bytes: int = 0,
+        retention_disk_percent: float = 0,
     ) -> None:
         self.directory = Path(directory)
         self._roll_records, self._roll_seconds = roll_records, roll_seconds
         self._lock_file = _lock(self.directory)
         try:
-            self._open(Retention(retention_days, retention_bytes))
+            self._open(Retention(retention_days, retention_bytes, retention_disk_percent))
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -74,6 +79,8 @@ class Store:
     def _open(self, retention: Retention) -> None:
         found = recover(self.directory)
         _logger.info("%s", found.sentence)
+        for one in found.damage:
+            _logger.error("%s", one)
         self._seen = Seen(found.ids)
         self._door = Door()
         self._full = list(found.full_logs)
@@ -108,7 +115,7 @@ class Store:
                 self._write(b"".join(lines))
                 self._lines += len(lines)
             self._seen.add(batch)
-            if self._lines >= self._roll_records:
+            if self._lines >= self._roll_records or self._size >= ROLL_BYTES:
                 self._roll()
                 self._keeper.wake()
         return Appended(len(lines), duplicates, len(letters))
@@ -145,6 +152,8 @@ class Store:
             return f"{self.directory} was removed, moved or unmounted; put it back, or restart the collector"
         if len(self._full) >= UNSEALED_LOGS:
             return f"{self.directory}: {len(self._full)} logs wait to be sealed: {self._keeper.failed}"
+        if short := self._short_of_room():
+            return short
         if self._refused is not None:
             return f"{self.directory}: the last write failed, it is tried again with the next events: {self._refused}"
         return None
@@ -174,6 +183,17 @@ class Store:
         if trouble := self.trouble():
             raise StoreError(trouble)
 
+    def _short_of_room(self) -> str | None:
+        """The sentence when the disk is too full. Nothing is deleted then: others may have filled it for a moment."""
+        try:
+            free, floor = room(self.directory)
+        except OSError as error:
+            return f"{self.directory}: the disk cannot be asked for its free space: {error.strerror}"
+        if free >= floor:
+            return None
+        have = f"the disk of {self.directory} has {free / 2**20:.1f} MiB free, {floor / 2**20:.1f} are needed"
+        return f"{have}; free some, or lower retention_days, retention_bytes or retention_disk_percent"
+
     def _in_place(self) -> bool:
         """Whether the directory is still the one that was opened: what is written elsewhere is lost."""
         try:
@@ -197,7 +217,7 @@ class Store:
                 duplicates += 1
                 continue
             try:
-                lines.append(line(position, time_ns, record))
+                lines.append(with_sum(line(position, time_ns, record)))
             except Unfit as reason:
                 letters.append(dead_letter(time_ns, record, str(reason)))
                 continue

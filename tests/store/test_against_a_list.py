@@ -21,6 +21,7 @@ from logship.store import keeper as keeper_module
 from logship.store.files import log_name, read_listing
 from logship.store.keeper import mergeable
 from logship.store.reader import Reader
+from logship.store.retention import Retention
 from logship.store.store import Appended, Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event
 
@@ -158,7 +159,11 @@ class StoreAgainstAList(RuleBasedStateMachine):
     def let_go(self, days: bool) -> None:
         """Retention of everything that is sealed, but for the newest segment."""
         self.store.seal()
-        gone = self.store._keeper.make_room(-(2**60)) if days else []
+        segments = read_listing(self.home).segments
+        newest = (self.home / segments[-1].name).stat().st_size if segments else 0
+        self.store._keeper._retention = Retention(limit_bytes=newest)
+        gone = self.store._keeper.retain(BEGIN_NS) if days else []
+        self.store._keeper._retention = Retention()
         lost = {log for segment in gone for log in range(segment.first, segment.last + 1)}
         self.held = [one for one in self.held if one.log not in lost]
         self.unheard = [one for one in self.unheard if one.log not in lost]

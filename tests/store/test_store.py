@@ -248,20 +248,26 @@ def test_dead_letters_have_a_bound(store: Store, directory: Path, monkeypatch: p
     assert kept == ["2", "3", "4", "5"]
 
 
-def test_a_disk_that_fills_up_costs_the_oldest_segments_and_says_so(
-    directory: Path, reader: Reader, caplog: pytest.LogCaptureFixture
+def test_a_disk_that_others_fill_stops_acknowledgements_and_deletes_nothing(
+    directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Store(directory, roll_records=5) as store:
+    free = [10**9]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, free[0]))
+    with Store(directory, roll_records=5, retention_days=10_000) as store:
         for number in range(4):
             store.append(events(number * 5 + 1, number * 5 + 5))
             store.seal()
-        keeper, size = store._keeper, (directory / read_listing(directory).segments[0].name).stat().st_size
-        assert keeper.make_room(keeper_module.FLOOR_BYTES) == []
-        assert [one.first for one in keeper.make_room(keeper_module.FLOOR_BYTES - size - 1)] == [0, 1]
-        assert "2 oldest segments were removed, 10 rows" in caplog.text
-        assert [one.first for one in keeper.make_room(0)] == [2]
+        before = read_listing(directory).segments
+        free[0] = 5 * 10**7 - 1  # a twentieth of a small disk
+        assert "47.7 MiB free, 47.7 are needed" in (store.trouble() or "")
+        with pytest.raises(StoreError, match="free some"):
+            store.append(events(21, 22))
+        assert store._keeper.retain(time.time_ns()) == []
+        assert (read_listing(directory).segments, reader.count(Query())) == (before, 20)
+        free[0] += 1
+        assert store.trouble() is None
         assert store.append(events(21, 22)) == Appended(2)
-    assert reader.count(Query()) == 7
+    assert reader.count(Query()) == 22
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
@@ -269,16 +275,6 @@ def test_sealing_and_merging_have_a_lower_priority(store: Store) -> None:
     normal = os.getpriority(os.PRIO_PROCESS, 0)
     ids = [thread.native_id or 0 for thread in (store._keeper._seals, store._keeper._merges)]
     wait_until(lambda: {os.getpriority(os.PRIO_PROCESS, id_) for id_ in ids} == {normal + 5})
-
-
-def test_a_small_disk_must_have_a_tenth_free(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 5))
-    monkeypatch.setattr(keeper_module.Keeper, "make_room", lambda _, free, floor: asked.append((free, floor)))
-    with Store(directory) as store:
-        store._keeper._merges.wake.set()
-        wait_until(lambda: asked)
-    assert asked[0] == (5, 10**8)
 
 
 def test_writes_that_fail_again_and_again_cost_nothing_that_comes_later(

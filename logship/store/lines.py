@@ -1,0 +1,68 @@
+"""The lines of a log, each with a checksum of its own: a damaged line costs one record and is noticed.
+
+    {"_c":"<crc32 of all that follows the comma, newline included>","_n":...}
+
+JSON readers pass over `_c`. A line without it (of an earlier release) is intact when it is JSON."""
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import orjson
+
+from logship.store.files import write_durably
+
+_HEAD = b'{"_c":"'
+_HEAD_BYTES = len(_HEAD) + 8 + len(b'",')
+_OLD_HEAD = b'{"_n":'
+
+
+def with_sum(line: bytes) -> bytes:
+    """Return the line of a JSON object with its checksum in front."""
+    rest = line[1:]
+    return b'{"_c":"%08x",%b' % (zlib.crc32(rest), rest)
+
+
+def intact(line: bytes) -> bool:
+    """Whether a line, newline included, is as it was written."""
+    if line.startswith(_HEAD):
+        return line[len(_HEAD) : _HEAD_BYTES] == b'%08x",' % zlib.crc32(line[_HEAD_BYTES:])
+    if not line.startswith(_OLD_HEAD):
+        return False
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def split(data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Return the intact lines of a log and the damaged ones."""
+    good: list[bytes] = []
+    bad: list[bytes] = []
+    for line in io.BytesIO(data):
+        (good if intact(line) else bad).append(line)
+    return good, bad
+
+
+def slices(lines: Iterable[bytes], limit_bytes: int) -> Iterator[list[bytes]]:
+    """Yield the lines in groups of at most `limit_bytes`; a longer line is a group of its own."""
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        if group and size + len(line) > limit_bytes:
+            yield group
+            group, size = [], 0
+        group.append(line)
+        size += len(line)
+    if group:
+        yield group
+
+
+def keep_lines(log: Path, lines: list[bytes]) -> Path:
+    """Keep damaged lines of a log in a `.bad` file beside it, and return its path; twice is once."""
+    kept, lost = log.with_suffix(".bad"), b"".join(lines)
+    before = kept.read_bytes() if kept.exists() else b""
+    if lost not in before:
+        write_durably(kept, before + lost)
+    return kept
