@@ -27,6 +27,7 @@ PLANTED: Final[Mapping[str, str]] = {
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJlLW9mLW5vYm9keQ",
     "private-key": "MIIBnobodysKeyMaterial",
     "url-credentials": "ann:b3hind-the-scheme",
+    "parameters": "p4rameter-of-nobody",
     "named": "Ann Nobody",
 }
 
@@ -43,6 +44,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "jwt": "checking {} now",
     "private-key": "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
     "url-credentials": "cannot reach postgres://{}@db.example/shop",
+    "parameters": "[SQL: INSERT INTO users (name) VALUES (?)]\n[parameters: ('{}', 3)]",
     "named": "{{'customer_name': '{}'}}",
 }
 

@@ -4,25 +4,46 @@
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
+
+from logship.event.secrets.formats import NAMED_AFTER
+
+
+class Promise(NamedTuple):
+    """What a name says of its value. `kind`: a key of `redact.KINDS`; `word`: the word of the name that promised it.
+
+    With kind "", `word` may be a vendor of `formats.NAMED_AFTER`: a value of its shape is a secret.
+    `sure` is False for a word with other meanings (`session`, `pin`): there the value has to look like a secret.
+    `plural`: the name counts secrets, `cookies: 3`."""
+
+    kind: str
+    word: str
+    sure: bool = True
+    plural: bool = False
+
 
 # kind -> phrases; a phrase is one or more words of a name that stand together.
 ANYWHERE: Final = {
-    "password": "password passwords passwd passphrase passcode passwort kennwort pwd pass-word",
+    "password": "password passwords passwd passphrase passcode passwort kennwort pwd pass-word contraseña contrasena senha "
+    "wachtwoord lösenord losenord salasana passord hasło haslo heslo mot-de-passe motdepasse mdp пароль 密码 パスワード "
+    "dbpass userpass rootpass adminpass smtppass ftppass mailpass sshpass",
     "authorization": "authorization",
     "cookie": "cookie cookies",
     "token": "token jwt bearer csrf xsrf access-tokens refresh-tokens auth-tokens api-tokens",
     "api-key": "api-key api-keys access-key secret-key signing-key encryption-key account-key shared-key master-key "
-    "subscription-key private-key private-keys ssh-key service-key storage-key auth-key session-key",
+    "subscription-key private-key private-keys ssh-key service-key storage-key auth-key session-key deploy-key license-key "
+    "app-key application-key consumer-key host-key secret-id psk preshared-key pre-shared-key connection-string webhook-url",
     "session": "session-id session-token",
     "signature": "hmac",
-    "card": "card-number credit-card debit-card cvv cvc",
-    "secret": "secret secrets credential credentials otp totp mnemonic seed-phrase ssn social-security",
+    "card": "card-number credit-card debit-card cvv cvc security-code card-code",
+    "secret": "secret secrets credential credentials otp totp mnemonic seed-phrase recovery-phrase ssn social-security "
+    "recovery-code recovery-codes backup-code backup-codes verification-code one-time-code mfa-code fa-code tfa-code "
+    "creds security-answer",
 }
 # The same, but only at the end of a name or before a word such as "number": elsewhere they are harmless words.
 AT_THE_END: Final = {
     "authorization": "auth",
-    "password": "pass",
+    "password": "pass pw",
     "session": "session sid sessid",
     "signature": "signature sig",
     "card": "card pan",
@@ -31,17 +52,24 @@ AT_THE_END: Final = {
 STILL_THE_END: Final = frozenset("code data digits hash header id key no num number raw text value".split())
 # After a secret word these say that only something about the secret is told: `password_length`, `token_type`.
 HARMLESS: Final = frozenset(
-    "age algorithm attempts brand budget bytes changed count created duration enabled endpoint error errors "
-    "exists expired expires expiry expiration failed field fields form format hint issued kind last4 length len "
-    "limit max min model ms name names policy present provider remaining required reset rotation rules scope "
-    "scopes seconds size source status store strength total ttl type types url uri usage used valid verified "
-    "version".split()
+    "age algorithm alg arn attempt attempts backend banner bits brand bucket budget bytes changed chars check checks class "
+    "config consent correct count created dir disabled domain duration enabled encryption endpoint entropy error errors "
+    "exempt exists expired expires expiry expiration failed failures field fields file filename flow form format generator "
+    "hasher hint history httponly index issued issuer iterations jar kind last4 lastfour length len level lifetime limit "
+    "limits manager match matches max middleware min mode model ms name names pattern path placeholder policy position "
+    "present prompt protection provider ref regex remaining required requirements reset resets retries rotation rounds "
+    "rules samesite scope scopes secure seconds settings size source state status store strategy strength suffix support timeout "
+    "title total ttl type types updated url uri usage used valid validator validators verified version".split()
 )
 # Words in which a secret word hides without a border: "PGPASSWORD", "csrftoken", "PHPSESSID".
 FUSED: Final = {
-    **dict.fromkeys("password passwd passphrase passwort".split(), "password"),
+    **dict.fromkeys("password passwd passphrase passwort pwd".split(), "password"),
     **dict.fromkeys("token jwt".split(), "token"),
-    **dict.fromkeys("apikey accesskey secretkey privatekey accountkey".split(), "api-key"),
+    **dict.fromkeys(
+        "apikey accesskey secretkey privatekey accountkey authkey sessionkey signingkey encryptionkey consumerkey masterkey "
+        "sharedkey servicekey deploykey".split(),
+        "api-key",
+    ),
     **dict.fromkeys("sessionid sessid".split(), "session"),
     **dict.fromkeys("creditcard cardnumber".split(), "card"),
     **dict.fromkeys("secret credential credentials".split(), "secret"),
@@ -49,7 +77,20 @@ FUSED: Final = {
     **dict.fromkeys("cookie cookies".split(), "cookie"),
 }
 # In the query of a URL these short names carry secrets too.
-IN_QUERIES: Final = {"code": "token", "key": "api-key", "sig": "signature", "ticket": "token", "assertion": "token"}
+IN_QUERIES: Final = {
+    name: Promise(kind, name, sure=False)
+    for name, kind in {"code": "token", "key": "api-key", "ticket": "token", "assertion": "token"}.items()
+}
+# Words that speak of other things too; `cookie` is what a page has as well as what a header holds.
+UNSURE: Final = frozenset(
+    "auth pass session sid sessid signature sig card pan pin hmac mnemonic cookie cookies".split()
+)
+PLURAL: Final = frozenset("passwords cookies secrets credentials private-keys api-keys".split())
+# Beside the name of a vendor these say that an id is meant.
+NOT_OF_VENDORS: Final = frozenset(
+    "id ids request trace span event commit sha version hash digest checksum user client url host region org release etag".split()
+)
+NOTHING: Final = Promise("", "")
 
 # Longer names are read from their end, where the telling word stands.
 _NAME_CHARACTERS = 256
@@ -62,7 +103,7 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def _phrases(table: dict[str, str]) -> dict[tuple[str, ...], str]:
-    return {tuple(phrase.split("-")): kind for kind, phrases in table.items() for phrase in phrases.split()}
+    return {words(phrase): kind for kind, phrases in table.items() for phrase in phrases.split()}
 
 
 _ANYWHERE: Final = _phrases(ANYWHERE)
@@ -71,8 +112,8 @@ _FUSED = re.compile(rf"\w({'|'.join(sorted(FUSED, key=len, reverse=True))})\d*\Z
 _BARE = re.compile(r"\d+\Z")
 
 
-class Names(dict[str, str]):
-    """Maps any name to the kind of secret that it promises, "" for none. Remembers answers; threads may share one."""
+class Names(dict[str, Promise]):
+    """Maps any name to its `Promise`, with kind "" for none. Remembers answers; threads may share one."""
 
     # Clients choose some of the names we are asked about: what is remembered must stay bounded.
     _REMEMBERED = 4096
@@ -81,27 +122,30 @@ class Names(dict[str, str]):
         super().__init__()
         self._extra = {found for name in extra_names if (found := words(name))}
 
-    def __missing__(self, name: str) -> str:
-        answer = self._kind(words(name))
+    def __missing__(self, name: str) -> Promise:
+        answer = self._promise(words(name))
         if len(name) <= _NAME_CHARACTERS:
             if len(self) >= self._REMEMBERED:
                 self.clear()
             self[name] = answer
         return answer
 
-    def _kind(self, found: tuple[str, ...]) -> str:
+    def _promise(self, found: tuple[str, ...]) -> Promise:
         """The last secret word decides, read with the words after it."""
         for start in reversed(range(len(found))):
             for end in range(min(len(found), start + 5), start, -1):
                 phrase, rest = found[start:end], found[end:]
                 if phrase in self._extra:
-                    return "named"
+                    return Promise("named", "")
+                word = "-".join(phrase)
                 kind = _ANYWHERE.get(phrase) or (_fused(phrase[0]) if len(phrase) == 1 else "")
                 if kind and HARMLESS.isdisjoint(rest):
-                    return kind
+                    return Promise(kind, word, word not in UNSURE, word in PLURAL)
                 if (kind := _AT_THE_END.get(phrase, "")) and STILL_THE_END.issuperset(rest):
-                    return kind
-        return ""
+                    # `db_pass` is a password, `pass` alone may be the third of many.
+                    return Promise(kind, word, word == "pass" and start > 0)
+        vendor = next((word for word in found if word in NAMED_AFTER), "")
+        return Promise("", vendor) if vendor and NOT_OF_VENDORS.isdisjoint(found) else NOTHING
 
 
 def _fused(word: str) -> str:

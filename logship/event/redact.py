@@ -1,36 +1,43 @@
 """Takes secrets out of text: `login password=hunter2` becomes `login password=[redacted:password]`.
 
-Three kinds of evidence: a name that promises a secret before a value (`event/names.py`), the look of the secret itself
-(a JWT, a key with a known prefix, a card number that passes Luhn's check), and its place (the user part of a URL).
-Everything is linear in the length of the text: no pattern can start twice inside one run of characters that it
-may consume.
+Kinds of evidence, each a module of `event/secrets/`: a name before a value (`named`, `labels`, `forms`, `statements`), the
+look of the secret itself (`formats`, `cards`), its place in an address (`urls`) or after a flag (`commands`). Everything is
+linear in the length of the text: no pattern can start twice inside one run of characters that it may consume without a bound.
 
 Redacting twice changes nothing. Nothing here raises. `suspicious` and `suspicious_text` are cheap and never say no
 to a text that the redactor would change; tests/event/test_redact.py holds them to it.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote_plus
 
-from logship.event.names import IN_QUERIES, Names
+from logship.event.names import IN_QUERIES, Names, Promise
+from logship.event.secrets import commands, encoded, formats, forms, named, statements, urls
+from logship.event.secrets.cards import hide_cards, is_card, is_other_number, may_hold_card
+from logship.event.secrets.marks import WHOLE, mark
+from logship.event.secrets.values import tells_nothing
 
 # Every kind, for docs/privacy.md and for the marks: "[redacted:card]".
 KINDS: Final[dict[str, str]] = {
-    "authorization": "values of authorization headers, and `Bearer`, `Basic`, `Digest`, `Negotiate` with what follows",
-    "password": "values named password, passwd, pwd, passphrase and the like",
-    "token": "values named token, csrf, jwt and the like; `code` in the query of a URL",
-    "api-key": "values named api key, access key, secret key, private key; keys of AWS, GitHub, GitLab, Slack, Stripe, "
-    "OpenAI, Google, npm, PyPI, Hugging Face and SendGrid by their look",
+    "authorization": "values of authorization headers, and `Bearer`, `Basic`, `Digest`, `Negotiate`, `ApiKey` with what follows",
+    "password": "values named password, passwd, pwd, passphrase and the like, in other languages too; hashes of passwords "
+    "(bcrypt, argon2, scrypt, PBKDF2, crypt); `IDENTIFIED BY 'x'`; passwords after `curl -u`, `mysql -p`, `sshpass -p`",
+    "token": "values named token, csrf, jwt and the like; `code` and `ticket` in the query of a URL; what follows `/reset/`, "
+    "`/verify-email/`, `/magic-link/` and the like in a path",
+    "api-key": "values named api key, access key, secret key, private key; keys and tokens of about 120 vendors by their look "
+    "(`logship/event/secrets/formats.py` lists them), and of 55 more beside the vendor's name",
     "cookie": "values of cookie and set-cookie headers, and of fields named cookie",
     "session": "values named session, session id, sid, PHPSESSID and the like",
     "signature": "signatures of signed URLs: values named signature, sig, hmac",
-    "secret": "values named secret, credential, otp, pin, ssn and the like",
-    "card": "card numbers of 13 to 19 digits that pass Luhn's check, and values named card number, cvv and the like",
+    "secret": "values named secret, credential, otp, pin, ssn, recovery code and the like",
+    "card": "card numbers of 13 to 19 digits with the beginning and length of a card scheme that pass Luhn's check, and "
+    "values named card number, cvv and the like",
     "jwt": "JSON web tokens by their look",
     "private-key": "private keys in PEM form",
-    "url-credentials": "user and password in a URL",
+    "url-credentials": "user and password in a URL or before a host, `Host: user:password@host`",
+    "parameters": "parameters of SQL statements as SQLAlchemy prints them, and rows that PostgreSQL rejected",
     "named": "values of the names listed in `LOGSHIP_REDACT_NAMES`",
 }
 
@@ -40,60 +47,23 @@ TEXT_LIMIT_CHARACTERS = 2**20
 CUT_MARGIN_CHARACTERS = 4096
 # Each round takes out what an earlier one laid bare. A text that still changes after these is hostile: all of it goes.
 _ROUNDS = 6
-_DECODINGS = 3
-_WHOLE = "[redacted]"
 
 _PEM = re.compile(
     r"-----BEGIN[ +][A-Z0-9 +]{0,40}PRIVATE[ +]KEY[A-Z0-9 +]{0,20}-----"
     r"(?:[\s\S]*?-----END[ +][A-Z0-9 +]{0,40}PRIVATE[ +]KEY[A-Z0-9 +]{0,20}-----|[\s\S]*)"
 )
-# The user part ends at the last "@" before the path; a password with "/" in it is caught by the second form.
-_USER = re.compile(r"(?<=://)(?:[^\s/?#\"'<>]*(?=@)|[^\s/?#@:\"'<>]{0,100}:(?!\d{1,5}[/?#])[^\s@\"'<>]{1,200}(?=@))")
-_SCHEME = re.compile(r"(?ai:\b(bearer|basic|digest|negotiate)(?:[ \t]|\+)[ \t]{0,3})([A-Za-z0-9\-._~+/]{6,}=*)")
+_SCHEME = re.compile(r"(?ai:\b(bearer|basic|digest|negotiate|apikey)(?:[ \t]|\+)[ \t]{0,3})([A-Za-z0-9\-._~+/]{6,}=*)")
 # Words that follow a scheme in prose.
 _PROSE = frozenset(
     "authentication authorization authenticated credentials header headers information required scheme token".split()
 )
 _JWT = re.compile(r"(?<![\w\-])eyJ[\w\-]{5,}+\.[\w\-]{5,}+(?:\.[\w\-]*+){0,3}")
-_KEYS = re.compile(
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|xox[abeoprs]-[\w\-]{10,}|xapp-[\w\-]{10,}|AIza[\w\-]{30,}"
-    r"|(?<![A-Za-z0-9])(?:sk-[\w\-]{16,}|[sr]k_(?:live|test)_\w{10,}|glpat-[\w\-]{16,}|npm_\w{30,}|hf_\w{20,}|pypi-[\w\-]{30,}"
-    r"|SG\.[\w\-]{16,64}\.[\w\-]{16,64}|whsec_\w{16,}|shpat_\w{16,}|ya29\.[\w\-]{16,})",
-    re.ASCII,
-)
-# A flag of a command line, or a name and what separates it from its value. The look-behind and the possessive
-# quantifiers let a search begin only once in each run of name characters.
-_NAME = re.compile(
-    r"(?<![\w.\-])(?:(?P<flag>--[A-Za-z][\w.\-]*+)[ \t]{1,3}(?!-)"
-    r"|(?P<name>[\w.\-]++)(?:\\{0,8}[\"'\]]){0,2}"
-    r"(?:[ \t]{0,3}(?:=>|:=|={1,3}|:)[ \t]{0,3}|(?P<pair>,[ \t]?)(?=b?[\"'])))"
-)
-_PAIR_BEFORE = re.compile(r"[(\[]b?[\"']\Z")
-_QUOTE = re.compile(r"[bBrRfFuU]{0,2}(?P<quote>\\{0,8}[\"'`])")
-_QUOTES = re.compile(r"(?<!\\)\\*+[\"'`]")
-_BRACKETS = re.compile(r"[\[\](){}]")
-_BARE = re.compile(r"[^\s&\"'<>]+")
-_LINE = re.compile(r"[^\r\n]+")
-_AUTHORIZATION = re.compile(
-    r"(?ai:bearer|basic|token|negotiate|apikey)[ \t]+[^\s\"',;&]+"
-    r"|(?ai:digest|oauth|hawk|signature|aws4)[^\r\n]*"
-    r"|[^\s&\"'<>]+"
-)
-_WORD_BEFORE = re.compile(r"([A-Za-z]{2,12})[ \t]\Z")
-# What may stand for a value and tells nothing.
-_TELLS_NOTHING = frozenset(
-    "none null nil true false undefined missing required invalid expired empty absent str string int bytes bool".split()
-)
-_SOMETIMES = frozenset("auth card pass pin session sig signature".split())
-_MARK = re.compile(r"\[redacted(?::[a-z-]+)?\]")
-_CARD = re.compile(r"[0-9]{3,}+(?:[ \-+][0-9]{3,}+)*+(?:[ \-+][0-9]{1,2}(?![0-9]))?")
 _FIRST_CARD = 10**12
-_GROUP = re.compile(r"[0-9]+")
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
-# The cheap tests. Digits: each card number begins so.
-_DIGITS = re.compile(r"[0-9]{3}[0-9 \-+]{10}").search
-_UNDERSCORED = re.compile(r"_(?<=[a-z]_)[A-Za-z0-9_]{10}").search
+# The cheap tests. What is left of a text without these characters is nearly always nothing.
+_NO_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ./_\r\n!()*#+;,"
+_NO_DIGITS = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
+_CARD_DIGITS = 13
 # Segments this short, of these characters, hold no name with a value, no known key, no card number.
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_.\-]{0,12}+)*+").fullmatch
 
@@ -104,29 +74,52 @@ def suspicious(path: bytes) -> bool:
 
 
 def suspicious_text(text: str) -> bool:
-    """Return False only if the redactor would leave `text` as it is; below 1 us for a short message."""
+    """Return False only if the redactor would leave `text` as it is; about 1 us for a short message."""
     if len(text) < 13 and text.isalnum():
         return False
-    if "=" in text or ":" in text or "%" in text or "--" in text or "eyJ" in text:
+    if "=" in text or ":" in text or "%" in text or "\\" in text:
         return True
-    if "," in text and ("'," in text or '",' in text):
+    raw = text.encode("latin-1", "replace")
+    signs = raw.translate(None, _NO_SIGNS)
+    if signs and _may_be_between_signs(text, signs):
         return True
-    return _may_hold_key(text) or _DIGITS(text) is not None or _may_hold_scheme(text)
+    if (" is " in text or " was " in text) and _may_promise(text):
+        return True
+    if statements.may_hold_rows(text):
+        return True
+    if len(raw.translate(None, _NO_DIGITS)) >= _CARD_DIGITS and may_hold_card(text):
+        return True
+    if _may_hold_scheme(text):
+        return True
+    if not formats.may_hold_token(raw):
+        return False
+    return "eyJ" in text or next(formats.tokens(text), None) is not None or urls.may_hold_link_token(text)
 
 
-def _may_hold_key(text: str) -> bool:
-    if "AIza" in text or "AKIA" in text or "ASIA" in text:
+def _may_be_between_signs(text: str, signs: bytes) -> bool:
+    """The part of the test for texts with signs other than those of prose; `signs`: those that it has."""
+    if b"-" in signs:
+        if "--" in text or "->" in text or commands.may_hold_command(text):
+            return True
+        if not signs.strip(b"-"):
+            return False
+    if "'," in text or '",' in text or encoded.may_hide(text):
         return True
-    if "." in text and ("SG." in text or "ya29." in text):
+    if ("|" in text or "\t" in text or "'" in text or '"' in text) and _may_promise(text):
         return True
-    if "-" in text and ("sk-" in text or "xox" in text or "glpat-" in text or "pypi-" in text or "xapp-" in text):
+    if not text.isascii() and ("\uff1a" in text or "\uff1d" in text):
         return True
-    return "_" in text and _UNDERSCORED(text) is not None
+    return forms.may_hold_element(text) or statements.may_hold_parameters(text)
+
+
+def _may_promise(text: str) -> bool:
+    small = text.lower()
+    return any(word in small for word in named.LOOSE_WORDS) or "passphrase" in small or "identified" in small
 
 
 def _may_hold_scheme(text: str) -> bool:
     small = text.lower()
-    return "bearer" in small or "basic" in small or "digest" in small or "negotiate" in small
+    return "bearer" in small or "basic" in small or "digest" in small or "negotiate" in small or "apikey" in small
 
 
 class Redactor:
@@ -135,11 +128,11 @@ class Redactor:
     `extra_names`: names of fields whose values are secrets too, in any spelling (`customer_name`, `customerName`)."""
 
     def __init__(self, extra_names: Collection[str] = ()) -> None:
-        self._kinds = Names(tuple(extra_names))
+        self._names = Names(tuple(extra_names))
 
     def name_is_secret(self, name: str) -> bool:
         """Return whether the value of a field, header or parameter of this name has to be redacted whole."""
-        return self._kinds[name] != ""
+        return self._names[name].kind != ""
 
     def text(self, text: str) -> str:
         """Return `text` with "[redacted:kind]" in place of every secret; the same object if there is none."""
@@ -161,7 +154,7 @@ class Redactor:
             clean = self._thorough(encoded)
             if clean == encoded:
                 return clean
-        return _WHOLE
+        return WHOLE
 
     def query(self, query: str, allowed: Collection[str]) -> str:
         """Return the parameters of `query` whose names are allowed, redacted, in their order; the others are absent."""
@@ -169,11 +162,13 @@ class Redactor:
             return ""
         kept = []
         for part in query.replace(";", "&").split("&"):
-            name, equals, _ = part.partition("=")
+            name, equals, value = part.partition("=")
             plain = unquote_plus(name)
             if plain in allowed:
-                kind = self._kinds[plain]
-                kept.append(f"{name}=[redacted:{kind}]" if kind and equals else self.url(part))
+                promise = self._names[plain]
+                promise = promise if promise.kind else IN_QUERIES.get(plain.lower(), promise)
+                hidden = equals and promise.kind and not tells_nothing(promise, plain, unquote_plus(value))
+                kept.append(f"{name}={mark(promise.kind)}" if hidden else self.url(part))
         return "&".join(kept)
 
     def fields(self, fields: Mapping[str, object]) -> dict[str, object]:
@@ -183,17 +178,20 @@ class Redactor:
         try:
             return {self.text(name): self.value(name, value) for name, value in fields.items()}
         except Exception:  # noqa: BLE001 - a record must survive whatever its values do
-            return {"redaction": _WHOLE}
+            return {"redaction": WHOLE}
 
     def value(self, name: str, value: object) -> object:
         """Return the value of one field as `fields` would; the same object if there is nothing to redact."""
-        if kind := self._kinds[name]:
-            return _hidden(kind, value)
+        promise = self._names[name]
+        if promise.kind:
+            return self._hidden(promise, name, value)
+        if promise.word and isinstance(value, str) and formats.is_vendors(promise.word, value):
+            return mark("api-key")
         exact = type(value)
         if exact is str:
             return self.text(value)  # type: ignore[arg-type]
         if exact is int or exact is float:
-            return value if value < _FIRST_CARD else _number(value)  # type: ignore[operator, arg-type]
+            return value if value < _FIRST_CARD else _number(name, value)  # type: ignore[operator, arg-type]
         if isinstance(value, Mapping):
             return self.fields(value)
         if isinstance(value, (list, tuple)):
@@ -214,130 +212,49 @@ class Redactor:
                         return text
                 text = cleaner
         except Exception:  # noqa: BLE001 - what cannot be read cannot be shown
-            return _WHOLE
-        return _WHOLE
+            return WHOLE
+        return WHOLE
 
     def _decoded(self, text: str) -> str:
-        """Return `text` decoded and redacted if percent-encoding hid a secret, else `text` itself."""
-        plain = text
-        for _ in range(_DECODINGS):
-            if "%" not in plain or (decoded := unquote(plain)) == plain:
-                break
-            plain = decoded
-            if (cleaner := self._once(plain)) != plain:
-                return cleaner
+        """Return `text` decoded and redacted if an encoding hid a secret, else `text` itself."""
+        if encoded.may_hide(text):
+            for plain in encoded.plain_forms(text):
+                if (cleaner := self._once(plain)) != plain:
+                    return cleaner
         return text
 
     def _once(self, text: str) -> str:
         if "PRIVATE" in text:
-            text = _PEM.sub("[redacted:private-key]", text)
-        if "://" in text:
-            text = _USER.sub(_unless_marked("url-credentials"), text)
+            text = _PEM.sub(mark("private-key"), text)
+        if "@" in text:
+            text = urls.hide_credentials(text)
         if _may_hold_scheme(text):
             text = _SCHEME.sub(_scheme, text)
-        if _may_hold_key(text):
-            text = _KEYS.sub("[redacted:api-key]", text)
+        text = formats.hide_tokens(text)
         if "eyJ" in text:
-            text = _JWT.sub("[redacted:jwt]", text)
-        text = self._named(text)
-        return _CARD.sub(_cards, text) if _DIGITS(text) else text
+            text = _JWT.sub(mark("jwt"), text)
+        if commands.may_hold_command(text):
+            text = commands.hide_command_passwords(text)
+        if may_hold_card(text):
+            text = hide_cards(text)
+        text = forms.hide_form_values(text, self._names)
+        text = statements.hide_statement_values(text, self._names)
+        text = named.hide_named(text, self._names)
+        return urls.hide_link_tokens(text) if "/" in text else text
 
-    def _named(self, text: str) -> str:
-        pieces: list[str] = []
-        done = at = 0
-        while found := _NAME.search(text, at):
-            at = found.end()
-            kind = self._kind_at(text, found)
-            if not kind:
-                continue
-            start, at = _extent(text, found, kind)
-            if not _tells_nothing(text[start:at]) and not _is_prose(found, text[start:at]):
-                pieces += (text[done:start], f"[redacted:{kind}]")
-                done = at
-        return text if not pieces else "".join((*pieces, text[done:]))
-
-    def _kind_at(self, text: str, found: re.Match[str]) -> str:
-        """Return the kind of secret that the name just found promises, seen where it stands."""
-        if flag := found["flag"]:
-            return self._kinds[flag]
-        name, start = found["name"], found.start()
-        if found["pair"] and not _PAIR_BEFORE.search(text[max(0, start - 3) : start]):
-            return ""
-        kind = self._kinds[name]
-        if kind or len(name) > len("assertion"):
-            return kind
-        if start and text[start - 1] in "?&;":
-            return IN_QUERIES.get(name.lower(), "")
-        # "API key: ..." is written with a space.
-        before = (
-            _WORD_BEFORE.search(text[max(0, start - 14) : start]) if name.lower() in {"key", "number", "id"} else None
-        )
-        return self._kinds[f"{before[1]}_{name}"] if before else ""
+    def _hidden(self, promise: Promise, name: str, value: object) -> object:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (str, int, float)) and tells_nothing(promise, name, str(value)):
+            return value if not isinstance(value, str) else self.text(value)
+        if not promise.sure and isinstance(value, Mapping):
+            # `card: {brand: visa, last4: 1111}`: its own names say what is secret.
+            return self.fields(value)
+        return mark(promise.kind)
 
 
-def _hidden(kind: str, value: object) -> object:
-    if value is None or isinstance(value, bool) or (isinstance(value, str) and _tells_nothing(value)):
-        return value
-    return f"[redacted:{kind}]"
-
-
-def _number(value: float) -> object:
-    return "[redacted:card]" if value < 10**19 and _luhn(str(int(value))) else value
-
-
-def _extent(text: str, found: re.Match[str], kind: str) -> tuple[int, int]:
-    """Return where the value after a secret name begins and ends."""
-    at = found.end()
-    quoted = _QUOTE.match(text, at)
-    if quoted:
-        return quoted.end(), _closing_quote(text, quoted.end(), quoted["quote"])
-    if text[at : at + 1] in {"[", "{", "("} and not _MARK.match(text, at):
-        return at, _closing_bracket(text, at)
-    pattern = _BARE
-    if kind == "cookie":
-        pattern = _LINE
-    elif (found["name"] or "").lower().endswith("authorization"):
-        pattern = _LINE if ":" in text[found.end("name") : at] else _AUTHORIZATION
-    bare = pattern.match(text, at)
-    end = bare.end() if bare else at
-    # `-H "Cookie: a=b"`: the quote that opened before the name closes the value.
-    before = text[found.start() - 1 : found.start()] if found.start() else ""
-    if before and before in "\"'" and (closed := text.find(before, at, end)) >= 0:
-        end = closed
-    value = text[at:end].rstrip(" \t,;)}")
-    return at, at + len(value if "[" in value else value.rstrip(" \t,;)}]"))
-
-
-def _closing_quote(text: str, at: int, quote_mark: str) -> int:
-    """Return where the text in quotes ends; a quote with more backslashes than the opening one belongs to the text."""
-    for mark in _QUOTES.finditer(text, at):
-        if mark[0][-1] == quote_mark[-1] and len(mark[0]) <= len(quote_mark):
-            return mark.start()
-    return len(text)
-
-
-def _closing_bracket(text: str, at: int) -> int:
-    depth = 0
-    for bracket in _BRACKETS.finditer(text, at):
-        depth += 1 if bracket[0] in "[({" else -1
-        if depth == 0:
-            return bracket.end()
-    return len(text)
-
-
-def _tells_nothing(value: str) -> bool:
-    bare = value.strip(" \t,;()[]{}*\"'")
-    return not bare or bare.lower() in _TELLS_NOTHING or _MARK.fullmatch(f"[{bare}]") is not None
-
-
-def _is_prose(found: re.Match[str], value: str) -> bool:
-    """Whether this is "auth: failed", a word that only sometimes names a secret and a word of prose."""
-    name, between = found["name"] or "", found[0]
-    return name.lower() in _SOMETIMES and between.endswith(": ") and value.islower() and value.isalpha()
-
-
-def _unless_marked(kind: str) -> Callable[[re.Match[str]], str]:
-    return lambda found: found[0] if not found[0] or _MARK.fullmatch(found[0]) else f"[redacted:{kind}]"
+def _number(name: str, value: float) -> object:
+    return mark("card") if value < 10**19 and is_card(str(int(value))) and not is_other_number(name) else value
 
 
 def _scheme(found: re.Match[str]) -> str:
@@ -347,50 +264,4 @@ def _scheme(found: re.Match[str]) -> str:
     # "Basic" and the others are also words of prose; what they are followed by as schemes is base64, never plain words.
     if found[1].lower() != "bearer" and word.islower() and word.isalpha():
         return found[0]
-    return found[0][: found.start(2) - found.start()] + "[redacted:authorization]"
-
-
-def _cards(found: re.Match[str]) -> str:
-    """Redact the card numbers in digits that stand in groups: one group, or four digits and more groups."""
-    text = found[0]
-    if len(text) < 13:
-        return text
-    groups = [(group.start(), group.end()) for group in _GROUP.finditer(text)]
-    # Digits inside a longer word are part of an id in hexadecimal.
-    if found.start() and found.string[found.start() - 1].isalnum():
-        del groups[0]
-    if found.string[found.end() : found.end() + 1].isalnum():
-        del groups[-1:]
-    pieces: list[str] = []
-    done = first = 0
-    while first < len(groups):
-        last = _card_from(text, groups, first)
-        if last < 0:
-            first += 1
-            continue
-        pieces += (text[done : groups[first][0]], "[redacted:card]")
-        done, first = groups[last][1], last + 1
-    return "".join((*pieces, text[done:]))
-
-
-def _card_from(text: str, groups: list[tuple[int, int]], first: int) -> int:
-    """Return the last group of the longest card number that begins with group `first`, -1 for none."""
-    digits, best = "", -1
-    for last in range(first, min(len(groups), first + 6)):
-        start, end = groups[last]
-        digits += text[start:end]
-        if len(digits) > 19:
-            break
-        if _luhn(digits):
-            best = last
-        if last == first and end - start != 4:
-            break
-    return best
-
-
-def _luhn(digits: str) -> bool:
-    """Whether these digits may be a card number. No card begins with other digits, but times in ns and many ids do."""
-    if not 13 <= len(digits) <= 19 or digits[0] not in "23456":
-        return False
-    numbers = [int(digit) for digit in reversed(digits)]
-    return (sum(numbers[::2]) + sum(_DOUBLED[number] for number in numbers[1::2])) % 10 == 0
+    return found[0][: found.start(2) - found.start()] + mark("authorization")

@@ -359,12 +359,12 @@ def test_a_map_that_cannot_be_read_is_named() -> None:
 
 
 def test_secrets_are_taken_out_by_name_and_by_look_and_numbers_under_such_names_become_labels() -> None:
-    fields = {"user": {"pin": 1234, "name": "ann"}, "card": 5, "note": "Bearer abc123def", "n": 4111111111111111}
+    fields = {"user": {"pin": 1234, "name": "ann"}, "cvv": 512, "note": "Bearer abc123def", "n": 4111111111111111}
     labels, numbers, _ = application_fields(fields, REDACTOR)
     assert labels == {
         "user.pin": "[redacted:secret]",
         "user.name": "ann",
-        "card": "[redacted:card]",
+        "cvv": "[redacted:card]",
         "note": "Bearer [redacted:authorization]",
         "n": "[redacted:card]",
     }

@@ -1,6 +1,3 @@
-from collections.abc import Callable
-from time import thread_time_ns
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,6 +155,9 @@ PIECES = st.one_of(
         """password token= key Cookie: Authorization: Bearer bearer basic Basic digest api secret: auth session: none null
         :// @ / : = & ; ? % %3D %25 %20 %34 " ' \\ [ ] ( ) { } , - -- _ . + b' (b' ',
         eyJhbGciOi eyJ ghp_ AKIA sk- sk_live_ xoxb- SG. ya29. glpat- hf_ npm_ -----BEGIN PRIVATE KEY----- -----END
+        -> => := | \\n \\u0070 \\x3d &quot; &#34; <password> </ form-data; name= value= 'loc': 'input': [parameters: [raw sql]
+        VALUES (password) identified by is was curl mysql -u -p sshpass Host: host= @h /reset/ xoxb- dapi hvs. Q~ :A
+        $2b$12$
         [redacted [redacted:card] :card] redacted 4111 1111 411111111111 4111111111111111 12 345""".split()
     ),
     # The third is a letter that a pattern without regard to case takes for an s.
@@ -197,30 +197,6 @@ def test_a_planted_secret_is_found_wherever_it_stands(before: str, kind: str, af
 @pytest.mark.parametrize("path", [b"/", b"", b"/orders", b"/orders/123/items", b"/api/v1/customers/8123412/x.json"])
 def test_a_usual_path_is_not_suspicious(path: bytes) -> None:
     assert not suspicious(path)
-
-
-HOSTILE = """a= eyJ 1- 111- 4111+ password= " \\ :// ://a: ://a@ token:[ -----BEGIN+PRIVATE+KEY----- %25 %3D bearer+ ghp_ a. 'a',
-    sk- (b'cookie',b' token=' \\"token\\":\\" &code= [redacted: [redacted] _ SG.aaaaaaaaaaaaaaaaaaaa. Cookie:' token=, cookie="
-    token={} token=none, --a+ a_ password:(""".split()
-
-
-def cpu_ns(redact: Callable[[str], str], text: str) -> int:
-    """Seconds do not tell on a busy machine; the CPU time of this thread does, the best of three."""
-
-    def once() -> int:
-        began = thread_time_ns()
-        redact(text)
-        return thread_time_ns() - began
-
-    return min(once() for _ in range(3))
-
-
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
-    piece = piece.replace("+", " ")
-    short, long = (cpu_ns(REDACTOR.text, piece * (size // len(piece))) for size in (2**12, 2**15))
-    # Eight times the text: a quadratic pattern would need 64 times as long.
-    assert long < 30 * max(short, 100_000)
 
 
 def test_a_text_of_megabytes_is_cut_and_no_harm_done() -> None:

@@ -86,7 +86,8 @@ SCRIPT = """
             thread.start(); thread.join()
             Bad(plant(kind)); gc.collect()
             logging.getLogger(f"reached-logger {plant(kind)}").info("hello")
-        under = {"password": "token", "card": "card_number", "session": "session_id", "named": "customer_name"}
+        under = {"password": "token", "card": "card_number", "session": "session_id", "named": "customer_name",
+                 "parameters": "db_password"}
         for kind, value in PLANTED.items():
             log.info("reached-named", **{under.get(kind, kind.replace("-", "_")): value})
 
