@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
-from logship.errors import JournalUnreadable, LogshipError, StoreError
+from logship.errors import StoreError
 from logship.state import adopt, home
 from logship.state.adopt import Orphan
 from logship.state.identity import Cell, Facts
@@ -39,15 +39,31 @@ class Adopter:
 
     async def run(self) -> None:
         """Adopt what there is, again and again. Trouble with one journal is said once and leaves the others alone."""
-        await asyncio.to_thread(adopt.sweep_unfinished, self._state)
+        swept = False
         while True:
-            for name in await asyncio.to_thread(home.incarnations, self._state):
-                if name not in self._unreadable:
-                    try:
-                        await self._look_at(self._state / "journals" / name)
-                    except (JournalUnreadable, LogshipError, OSError, ValueError) as error:
-                        self._trouble(name, error)
+            try:
+                if not swept:
+                    await asyncio.to_thread(adopt.sweep_unfinished, self._state)
+                    swept = True
+                names = await asyncio.to_thread(home.incarnations, self._state)
+            except Exception as error:  # noqa: BLE001 - adoption goes on when the directory is readable again
+                self._unlisted(error)
+            else:
+                await self._look_at_all(names)
             await asyncio.sleep(EVERY_SECONDS)
+
+    async def _look_at_all(self, names: list[str]) -> None:
+        for name in names:
+            if name not in self._unreadable:
+                try:
+                    await self._look_at(self._state / "journals" / name)
+                except Exception as error:  # noqa: BLE001 - a hostile file (a hole of 8 TiB: MemoryError) costs itself only
+                    self._trouble(name, error)
+
+    def _unlisted(self, error: Exception) -> None:
+        if "" not in self._said:
+            self._said.add("")
+            _logger.warning("journals of dead workers cannot be listed in %s, it is tried again: %s", self._state, error)
 
     def _trouble(self, name: str, error: Exception) -> None:
         if not (self._state / "journals" / name).exists():
@@ -56,7 +72,7 @@ class Adopter:
             self._unreadable.add(name)  # its bytes will not get better; a full disk may
         if name not in self._said:
             self._said.add(name)
-            _logger.warning("journal %s is left as it is: %s", name, error)
+            _logger.warning("journal %s is left as it is: %s", name, str(error) or type(error).__name__)
 
     async def _look_at(self, directory: Path) -> None:
         if adopt.owner(directory) is not None or not directory.exists():

@@ -82,3 +82,36 @@ def test_what_was_meant_for_another_agent_stays(tmp_path: Path) -> None:
     theirs, ours = an_orphan(tmp_path, agent="elsewhere:24224"), an_orphan(tmp_path)
     asyncio.run(adopting(tmp_path, Stored(), ours))
     assert theirs.exists()
+
+
+def test_a_segment_that_is_a_hole_of_8_tib_costs_its_own_journal_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(adopt, "EVERY_SECONDS", 0.01)
+    hostile = an_orphan(tmp_path)
+    for segment in hostile.glob("*.segment"):
+        with segment.open("ab") as file:
+            file.truncate(8 * 2**40)
+    stored = Stored()
+    asyncio.run(adopting(tmp_path, stored, an_orphan(tmp_path, events=2)))
+    assert stored.messages[:2] == ["event 0", "event 1"]
+    assert hostile.exists()
+    assert [record.getMessage() for record in caplog.records if hostile.name in record.getMessage()]
+
+
+def test_a_state_directory_that_cannot_be_listed_for_a_while_does_not_end_adoption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(adopt, "EVERY_SECONDS", 0.01)
+    stored, orphan = Stored(), an_orphan(tmp_path)
+    real, failures = home.incarnations, [OSError("unmounted"), RuntimeError("unforeseen")]
+
+    def flaky(state: Path) -> list[str]:
+        if failures:
+            raise failures.pop()
+        return real(state)
+
+    monkeypatch.setattr(home, "incarnations", flaky)
+    asyncio.run(adopting(tmp_path, stored, orphan))
+    assert stored.messages[:3] == ["event 0", "event 1", "event 2"]
+    assert len(caplog.records) == 1
