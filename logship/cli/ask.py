@@ -145,7 +145,7 @@ def search(kql: str, limit: int, source: str | None, form: Form | None, **window
         rows = asked.search(query, Page(limit))
         found = show(rows.records[::-1], event_columns(), form)
         if rows.next is not None:
-            note(f"the newest {limit}; --limit takes another number, and 0 for all")
+            note(f"the newest {len(rows.records)}; --limit takes another number, and 0 for all")
     else:
         heads = streams.columns(asked) if form == "csv" else None
         found = show(_all(asked, query), event_columns(), form or "lines", heads)

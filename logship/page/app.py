@@ -34,6 +34,11 @@ AT_A_TIME = 2
 # With more than that in line nobody would wait for an answer.
 WAITING = 128
 STREAMS = 64
+# Each holds a window of events, 40 MB as Python's objects, until its client has taken it.
+EXPORTS = 8
+# Answers that are made and not yet taken by their clients; one has up to 32 MB.
+UNSENT_BYTES = 128 * 2**20
+PIECE_BYTES = 64 * 2**10
 TAIL_SECONDS = 0.25
 # Proxies drop a connection that is silent for a minute; a comment also finds out whether the client is still there.
 SILENCE_SECONDS = 15.0
@@ -105,12 +110,14 @@ class Doors:
     def __init__(self, source: Source, around: Around) -> None:
         self._source, self._around = source, around
         self._asking: anyio.CapacityLimiter | None = None
-        self._streams = 0
+        self._streams = self._exports = self._unsent_bytes = 0
 
     async def answer(self, one: Answer, request: Request) -> Response:
         asked = _asked(request)
         asked.only(one.names)
-        return _json(await self._in_thread(lambda: as_json(answered(one, self._source, asked))))
+        if self._unsent_bytes > UNSENT_BYTES:
+            raise SourceError(f"answers of {self._unsent_bytes} bytes wait for slow clients; retry in a moment")
+        return self._in_pieces(await self._in_thread(lambda: as_json(answered(one, self._source, asked))))
 
     async def tail(self, request: Request) -> Response:
         """Server-sent events: one for each record; the id of the last of a batch is where `Last-Event-ID` resumes.
@@ -138,7 +145,8 @@ class Doors:
                     if rows.records or now_ns - said_ns > SILENCE_SECONDS * 1e9:
                         said_ns = now_ns
                         yield as_events(rows)
-                    if len(rows.records) < limit:
+                    full, rows = len(rows.records) >= limit, Rows([], rows.next)  # 64 tails would keep them while they wait
+                    if not full:
                         await asyncio.sleep(TAIL_SECONDS)
             except SourceError as error:
                 yield b"event: error\ndata: " + as_json({"error": str(error)}) + b"\n\n"
@@ -155,6 +163,8 @@ class Doors:
         media = "text/csv" if form == "csv" else "application/x-ndjson"
         if request.method == "HEAD":
             return Response(media_type=media)
+        if self._exports >= EXPORTS:
+            return _json(as_json({"error": f"{EXPORTS} exports are running, the limit; retry when one has ended"}), 503)
         table = streams.Csv(await self._in_thread(lambda: streams.columns(self._source)) if form == "csv" else ())
         pages = streams.pages(self._source, query)
         write = table.rows if form == "csv" else streams.ndjson
@@ -166,15 +176,20 @@ class Doors:
         first = await self._in_thread(some)
 
         async def text() -> AsyncIterator[bytes]:
-            if form == "csv":
-                yield table.head()
-            page = first
-            # A failure breaks the connection off, as the end of the collector does: the client sees that the end is missing.
-            while page is not None:
-                yield page
-                if self._around.stopping():
-                    raise SourceError("the collector was stopped in the middle of an export")
-                page = await self._in_thread(some)
+            self._exports += 1
+            try:
+                if form == "csv":
+                    yield table.head()
+                page = first
+                # A failure breaks the connection off, as the end of the collector does: the client sees that the end is
+                # missing.
+                while page is not None:
+                    yield page
+                    if self._around.stopping():
+                        raise SourceError("the collector was stopped in the middle of an export")
+                    page = await self._in_thread(some)
+            finally:
+                self._exports -= 1
 
         return self._streaming(
             text(), media, {"content-disposition": f'attachment; filename="logship.{form}"', "x-accel-buffering": "no"}
@@ -221,6 +236,22 @@ class Doors:
         if found is None:
             raise HTTPException(404)
         return Response(found[0], headers=found[1])
+
+    def _in_pieces(self, body: bytes) -> Response:
+        """A JSON answer that is handed over as the client takes it, and counted until then."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            self._unsent_bytes += len(body)
+            try:
+                for start in range(0, len(body), PIECE_BYTES):
+                    yield body[start : start + PIECE_BYTES]
+            finally:
+                self._unsent_bytes -= len(body)
+
+        if len(body) <= PIECE_BYTES:
+            return _json(body)
+        length = {"content-length": str(len(body))}
+        return StreamingResponse(pieces(), media_type="application/json", headers=length)
 
     def _streaming(self, parts: AsyncIterator[bytes], media: str, headers: Mapping[str, str] | None = None) -> Response:
         if self._streams >= STREAMS:

@@ -7,12 +7,15 @@ from typing import Any
 
 import orjson
 
+from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search.query import Page, Query, Record, Source, Streams
 from logship.search.times import from_rfc3339
 
 # A page is in memory twice, as rows and as text: 10,000 of the usual size are 30 MB, and each costs a question.
 PAGE_ROWS = 10_000
+# What spreadsheets take. A row of 125,000 columns has 125 KB even if all are empty.
+LIMIT_COLUMNS = 16_384
 MAPS = ("labels", "numeric_labels")
 SPECIAL = re.compile('[",\r\n]')
 # A spreadsheet takes a cell that begins so for a formula, and a formula can reach out: OWASP, CSV injection.
@@ -41,8 +44,15 @@ def _paged(source: Source, query: Query, page_rows: int) -> Iterator[list[Record
 
 
 def columns(source: Source) -> list[str]:
-    """Return a heading for every field that occurs in the source: ours in their order, then the labels by name."""
+    """Return a heading for every field that occurs in the source: ours in their order, then the labels by name.
+
+    QuestionError if there are more than LIMIT_COLUMNS: each row would have all of them."""
     found = [field.name for field in source.fields()]
+    if len(found) > LIMIT_COLUMNS:
+        raise QuestionError(
+            f"CSV would have {len(found)} columns, one for each label that occurs; the limit is {LIMIT_COLUMNS}."
+            " Export NDJSON instead"
+        )
     order = {name: number for number, name in enumerate(BY_NAME)}
     return sorted(found, key=lambda name: (order.get(name, len(order)), name))
 

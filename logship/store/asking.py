@@ -19,6 +19,7 @@ from logship.search.meaning import compared_labels, unknown_field, unknown_names
 from logship.search.query import Query, Record
 from logship.search.sql import Sql
 from logship.store import ids
+from logship.store.budget import WINDOW_BYTES, first_rows, narrowed
 from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing
 from logship.store.schema import connect, record, relation, select_row
 
@@ -384,15 +385,15 @@ def _window(
     query = query if after is None else replace(query, since_ns=after[0])
     rows = held.rows(look, query)
     beyond, params = ("", ()) if after is None else (' AND (epoch_ns("@timestamp"), _n) > (?, ?)', after)
-    look.cursor.execute(
-        f'SELECT {select_row()} {rows.text}{beyond} ORDER BY "@timestamp", _n LIMIT {WINDOW_ROWS}',
-        [*rows.params, *params],
-    )
-    records: list[Record] = []
-    while some := look.cursor.fetchmany(_PIECE_ROWS):
-        records += map(record, some)
-        last = some[-1][1], some[-1][0]
-    return records, (last if len(records) == WINDOW_ROWS else None)
+
+    def first(limit: int) -> tuple[list[Record], tuple[int, int] | None]:
+        text = f'SELECT {select_row()} {rows.text}{beyond} ORDER BY "@timestamp", _n LIMIT {limit}'
+        look.cursor.execute(text, [*rows.params, *params])
+        found, whole = first_rows(look.cursor, WINDOW_BYTES)
+        stops = not whole or len(found) == limit
+        return [record(row) for row in found], ((found[-1][1], found[-1][0]) if stops else None)
+
+    return narrowed(WINDOW_ROWS, first)
 
 
 def wanted_ids(where: Node | None) -> set[str] | None:

@@ -30,8 +30,9 @@ from logship.search.shorthand import field_of
 from logship.search.sql import Sql, Value
 from logship.store import ids
 from logship.store.asking import Asker, Look
+from logship.store.budget import ANSWER_BYTES, all_rows, first_rows, narrowed
 from logship.store.files import POSITION_BITS, Segment, log_of
-from logship.store.schema import COLUMNS, record, select_row
+from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, record, select_row
 
 MEMORY_LIMIT_BYTES = 192 * 2**20
 THREADS = 2
@@ -78,8 +79,9 @@ class Reader:
 
         def answer(look: Look) -> Rows:
             keys = _keys(look, look.condition(query), order, query)
-            records = _records(look, keys, names)
             more = len(keys) == order.limit and order.limit > 0
+            keys, records, cut = _within_budget(look, keys, names)
+            more = more or cut
             found = [records[position] for _, position in keys if position in records]
             return Rows(found, f"{keys[-1][0]!r}:{keys[-1][1]}" if more else None)
 
@@ -102,11 +104,15 @@ class Reader:
                 self._quiet = (after_now, state)
                 return Rows([], after_now)
             condition = look.condition(query)
-            found = look.all(
-                f"SELECT {select_row()} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?",
-                position, last, *condition.params, limit,
-            )  # fmt: skip
-            return Rows([record(row) for row in found], str(found[-1][0] if len(found) == limit else last))
+            text = f"SELECT {select_row()} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?"
+
+            def some(limit: int) -> Rows:
+                look.cursor.execute(text, [position, last, *condition.params, limit])
+                found, whole = first_rows(look.cursor, ANSWER_BYTES)
+                stops = not whole or len(found) == limit
+                return Rows([record(row) for row in found], str(found[-1][0] if stops else last))
+
+            return narrowed(limit, some)
 
         # Its names were checked when the tail began; it may be asked several times a second.
         return self._asker.ask(query.where if after is None else None, answer)
@@ -280,8 +286,23 @@ def _some_keys(look: Look, rows: str, condition: Sql, order: _Order) -> list[_Ke
     return look.all(text, *params)
 
 
-def _records(look: Look, keys: list[_Key], names: tuple[str, ...]) -> dict[int, Record]:
-    """The records of a page by their positions."""
+def _within_budget(
+    look: Look, keys: list[_Key], names: tuple[str, ...]
+) -> tuple[list[_Key], dict[int, Record], bool]:
+    """The first keys whose records are not too many bytes, at least one; their records; and whether others are left."""
+
+    def some(limit: int) -> tuple[list[_Key], dict[int, Record], bool]:
+        chosen = keys[:limit]
+        budget_bytes = ANSWER_BYTES if limit > 1 else LINE_LIMIT_BYTES * 8
+        return chosen, _records(look, chosen, names, budget_bytes), len(chosen) < len(keys)
+
+    return narrowed(len(keys), some)
+
+
+def _records(
+    look: Look, keys: list[_Key], names: tuple[str, ...], budget_bytes: int = 2**62
+) -> dict[int, Record]:
+    """The records of a page by their positions. TooMuch if they are more bytes than the budget."""
     logs = {log_of(position) for _, position in keys}
     segments = [one for one in look.listing.segments if any(one.first <= log <= one.last for log in logs)]
     unsealed = [log for log in look.listing.logs if log in logs]
@@ -296,7 +317,8 @@ def _records(look: Look, keys: list[_Key], names: tuple[str, ...]) -> dict[int, 
             look.relation([], [], dict(rows[at : at + FILES_AT_ONCE])) for at in range(0, len(rows), FILES_AT_ONCE)
         ]
         for relation in relations:
-            for row in look.all(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({chosen})"):
+            look.cursor.execute(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({chosen})")
+            for row in all_rows(look.cursor, budget_bytes):
                 found[row[0]] = record(row, names)
     return found
 

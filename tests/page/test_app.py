@@ -4,6 +4,7 @@ import asyncio
 import base64
 import csv
 import json
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from logship.errors import StoreError
+from logship.page import app as app_module
+from logship.page import streams
 from logship.page.app import Around, app
 from logship.page.guard import Access
 from logship.search.kql import parse
@@ -360,3 +363,41 @@ def test_all_that_a_view_asks_at_once_fits_into_memory(shown: Shown) -> None:
     with ThreadPoolExecutor(16) as askers:
         answers = list(askers.map(ask, range(32)))
     assert [one.text for one in answers if one.status_code != 200] == []
+
+
+def test_exports_are_limited_because_each_holds_a_window_of_events(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "EXPORTS", 1)
+    served.store.append([event(number, served.now_ns, message="x" * 100_000) for number in range(100, 300)])
+    with httpx.stream("GET", f"{served.url}/api/export", timeout=20) as first:
+        assert first.status_code == 200
+        refused = ask(served, "/api/export")
+        assert (refused.status_code, "1 exports are running" in refused.json()["error"]) == (503, True)
+        lines = sum(1 for _ in first.iter_lines())
+    assert lines == 205
+    assert ask(served, "/api/export").status_code == 200
+
+
+def test_answers_that_slow_clients_do_not_take_are_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "UNSENT_BYTES", 1_000_000)
+    served.store.append([event(number, served.now_ns, message="x" * 100_000) for number in range(100, 300)])
+    with socket.create_connection(("127.0.0.1", served.port), 20) as slow:
+        slow.sendall(b"GET /api/search?limit=300 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert slow.recv(15) == b"HTTP/1.1 200 OK"
+        refused = ask(served, "/api/count")
+        assert refused.status_code == 503
+        assert "wait for slow clients" in refused.json()["error"]
+        rest = b""
+        while some := slow.recv(65536):
+            rest += some
+    assert len(json.loads(rest.partition(b"\r\n\r\n")[2])["records"]) == 205
+    assert ask(served, "/api/count").status_code == 200
+
+
+def test_a_csv_of_too_many_labels_is_refused_with_the_number(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LIMIT_COLUMNS", 10)
+    refused = ask(served, "/api/export?format=csv")
+    assert refused.status_code == 400
+    assert "columns, one for each label that occurs; the limit is 10. Export NDJSON instead" in refused.json()["error"]
+    assert ask(served, "/api/export").status_code == 200

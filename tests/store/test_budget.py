@@ -1,0 +1,81 @@
+"""Answers are cut by bytes as well as by rows, and whoever goes on with the key of the page gets everything once."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from logship.search.query import Page, Query
+from logship.store import budget, reader
+from logship.store.reader import Reader
+from logship.store.store import Store
+
+LARGE = 100_000
+
+
+@pytest.fixture(params=["sealed", "unsealed", "both"])
+def large(tmp_path: Path, request: pytest.FixtureRequest) -> Reader:
+    """40 records of 100 KB, with small ones between them."""
+    with Store(tmp_path, roll_records=20 if request.param == "both" else 5_000) as store:
+        now_ns = time.time_ns()
+        for at in range(0, 80, 10):
+            store.append(
+                [(now_ns + n, {"n": n, "message": "x" * (LARGE if n % 2 else 10)}) for n in range(at, at + 10)]
+            )
+        if request.param == "sealed":
+            store.seal()
+    return Reader(tmp_path)
+
+
+def numbers(records: list[dict[str, object]]) -> list[int]:
+    return [int(record["numeric_labels"]["n"]) for record in records]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_page_of_large_records_ends_early_and_the_next_one_goes_on(
+    large: Reader, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setattr(reader, "ANSWER_BYTES", 10 * LARGE)
+    found: list[int] = []
+    after, pages = None, 0
+    while True:
+        rows = large.search(Query(), Page(1000, newest_first=newest_first, after=after))
+        assert sum(len(str(record["message"])) for record in rows.records) <= 11 * LARGE
+        assert rows.records
+        found += numbers(rows.records)
+        after, pages = rows.next, pages + 1
+        if after is None:
+            break
+    assert found == sorted(range(80), reverse=newest_first)
+    assert 4 <= pages <= 12
+
+
+def test_one_record_beyond_the_budget_is_a_page_of_its_own(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "ANSWER_BYTES", 1_000)
+    rows = large.search(Query(), Page(10, newest_first=True))
+    assert numbers(rows.records) == [79]
+    assert rows.next is not None
+
+
+def test_a_tail_of_large_records_goes_on_where_it_was_cut(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "ANSWER_BYTES", 10 * LARGE)
+    found: list[int] = []
+    key = "-1"
+    while True:
+        rows = large.tail(Query(), key, 1000)
+        found += numbers(rows.records)
+        if not rows.records:
+            break
+        assert rows.next is not None
+        key = rows.next
+    assert found == list(range(80))
+
+
+def test_an_export_of_large_records_holds_some_at_a_time(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    from logship.store import asking
+
+    monkeypatch.setattr(asking, "WINDOW_BYTES", 10 * LARGE)
+    pieces = list(large.every(Query()))
+    assert [n for piece in pieces for n in numbers(piece)] == list(range(80))
+    # A step of rows may come on top of the budget.
+    assert max(len(piece) for piece in pieces) <= 20 + budget.STEP_ROWS
