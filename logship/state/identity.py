@@ -143,12 +143,15 @@ def counted(cells: memoryview, cell: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An identity table as it was when it was read. `damaged`: neither copy of the facts is readable, and they are empty."""
+    """An identity table as it was when it was read; what the file does not hold is zeros.
+
+    `damaged`: neither copy of the facts is readable, and they are empty. `lost_bytes`: how much the file lacks."""
 
     incarnation: str
     facts: Facts
     cells: memoryview
     damaged: bool = False
+    lost_bytes: int = 0
 
     @property
     def slot(self) -> int | None:
@@ -157,19 +160,19 @@ class Snapshot:
 
 
 def read(directory: Path) -> Snapshot:
-    """Return the table of the journal at `directory`. JournalUnreadable if it is not ours or of an unknown version."""
+    """Return the table of the journal at `directory`, damage included. JournalUnreadable for another version's, which is kept."""
     path = directory / "identity"
     try:
-        data = mapping.read(path, SIZE_BYTES)
+        found = mapping.read(path, SIZE_BYTES)
     except OSError as error:
         raise JournalUnreadable(f"{path}: {error.strerror}") from error
-    if len(data) != SIZE_BYTES:
-        raise JournalUnreadable(f"{path} has {len(data)} bytes, not {SIZE_BYTES}: it is damaged; it is kept")
+    data = found.ljust(SIZE_BYTES, b"\0")
     facts = _facts(data)
-    if data[: len(MAGIC)] != MAGIC and (facts is None or data[: len(MAGIC) - 1] == MAGIC[:-1]):
-        raise JournalUnreadable(f"{path} begins with {data[:8]!r}, not {MAGIC!r}: another version wrote it; it is kept")
+    magic = data[: len(MAGIC)]
+    if magic != MAGIC and magic[:-1] == MAGIC[:-1] and (facts is None or magic[-1:].isdigit()):
+        raise JournalUnreadable(f"{path} begins with {magic!r}, not {MAGIC!r}: another version wrote it; it is kept")
     cells = _cells(memoryview(bytearray(data)))
-    return Snapshot(directory.name, facts or Facts(), cells, damaged=facts is None)
+    return Snapshot(directory.name, facts or Facts(), cells, facts is None, SIZE_BYTES - len(found))
 
 
 def _facts(data: bytes) -> Facts | None:
@@ -191,5 +194,24 @@ def _cells(view: memoryview) -> memoryview:
 
 
 def reopen(directory: Path) -> memoryview:
-    """Return the writable cells of a journal that we have adopted. JournalUnreadable if the file is not a table of ours."""
-    return _cells(memoryview(mapping.map_existing(directory / "identity", SIZE_BYTES)))
+    """Return the writable cells of a journal that we have adopted; a table that was cut off is filled up with zeros.
+
+    JournalUnreadable if the file is not a table of ours."""
+    path = directory / "identity"
+    lost_bytes = read(directory).lost_bytes
+    if lost_bytes:
+        _fill_up(path)
+    cells = _cells(memoryview(mapping.map_existing(path, SIZE_BYTES)))
+    if lost_bytes > SIZE_BYTES - CELLS_AT - 8 * CELL_COUNT:  # counters are among it: nobody can say what they had counted
+        cells[Cell.UNREADABLE_BYTES] += lost_bytes
+    return cells
+
+
+def _fill_up(path: Path) -> None:
+    data = mapping.read(path, SIZE_BYTES).ljust(SIZE_BYTES, b"\0")
+    whole = path.with_name(".identity")
+    whole.unlink(missing_ok=True)
+    made = mapping.make(whole, SIZE_BYTES)
+    made[:] = data
+    made.close()
+    whole.rename(path)

@@ -64,7 +64,7 @@ def parse(data: bytes) -> list[Running]:
     """The taken cells of a table's bytes, oldest first."""
     found = []
     for start, span, request_id, method, path in CELL.iter_unpack(data[: len(data) // CELL_BYTES * CELL_BYTES]):
-        if start:
+        if start and any(span):  # a start alone is a flipped bit
             found.append(Running(start, _text(span), _text(request_id), _text(method), _text(path)))
     return sorted(found, key=lambda request: request.started_ns)
 

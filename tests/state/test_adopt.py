@@ -242,6 +242,19 @@ def test_facts_that_are_damaged_are_said_with_the_way_out_and_read_from_the_even
     assert (said["service.name"], said["host.name"]) == ("shop", "web")
 
 
+@pytest.mark.parametrize("size", [0, 100, 4000])
+def test_a_table_that_was_cut_off_costs_no_event_and_its_counters_are_not_taken_for_none(tmp_path: Path, size: int) -> None:
+    directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(20)]; goodbye()")
+    os.truncate(directory / "identity", size)
+    orphan = adopt.adopt(directory)
+    assert orphan is not None
+    assert sum(len(entries) for entries, _ in orphan.pending()) == 21
+    end = orphan.end()
+    orphan.release()
+    assert end.sequence == 21
+    assert end.reported == (size == 4000), "the goodbye tells everything, if the table agrees"
+
+
 @pytest.mark.parametrize("cell", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 20])
 @pytest.mark.parametrize("bit", [0, 9, 40, 63])
 def test_a_bit_flipped_in_any_cell_never_makes_a_killed_worker_complete_or_its_report_unsendable(

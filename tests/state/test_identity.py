@@ -46,12 +46,27 @@ def test_facts_of_which_no_copy_is_readable_are_called_damaged(tmp_path: Path) -
     assert (found.facts, found.damaged) == (Facts(), True)
 
 
-@pytest.mark.parametrize("size", [0, 100, 4000, SIZE_BYTES - 1])
-def test_a_table_that_was_cut_off_is_called_so(tmp_path: Path, size: int) -> None:
-    a_table(tmp_path, Facts(service="a"))
+@pytest.mark.parametrize(("size", "damaged"), [(0, True), (100, True), (600, True), (4000, False), (SIZE_BYTES, False)])
+def test_of_a_table_that_was_cut_off_what_is_left_is_read_and_what_it_had_counted_is_not_made_up(
+    tmp_path: Path, size: int, damaged: bool
+) -> None:
+    cells = a_table(tmp_path, Facts(service="a"), Facts(service="b")).cells
+    cells[Cell.SEQUENCE] = 7
     path = tmp_path / "identity"
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(JournalUnreadable, match=f"has {size} bytes, not 4096"):
+    found = identity.read(tmp_path)
+    assert (found.damaged, found.lost_bytes) == (damaged, SIZE_BYTES - size)
+    reopened = identity.reopen(tmp_path)
+    assert reopened[Cell.SEQUENCE] == (7 if size > 16 else 0)
+    assert reopened[Cell.UNREADABLE_BYTES] == (SIZE_BYTES - size if size < 504 else 0)
+    assert identity.reopen(tmp_path)[Cell.UNREADABLE_BYTES] == reopened[Cell.UNREADABLE_BYTES], "counted once"
+
+
+def test_another_versions_table_is_not_read(tmp_path: Path) -> None:
+    a_table(tmp_path, Facts(service="a"))
+    path = tmp_path / "identity"
+    path.write_bytes(b"LSHIPID9" + path.read_bytes()[8:])
+    with pytest.raises(JournalUnreadable, match="another version"):
         identity.read(tmp_path)
 
 
