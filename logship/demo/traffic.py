@@ -9,11 +9,13 @@ ANSWER_SECONDS = 30.0
 
 
 class Traffic:
-    """About `per_second` requests a second over `customers` connections, until it is cancelled. `asked`: how many so far."""
+    """About `per_second` requests a second over `customers` connections to `host`, until it is cancelled.
 
-    def __init__(self, port: int, per_second: float = 80.0, customers: int = 16) -> None:
+    `asked`: how many so far. The name is looked up for each connection, so a shop may come back at another address."""
+
+    def __init__(self, port: int, per_second: float = 80.0, customers: int = 16, host: str = "127.0.0.1") -> None:
         self.asked = 0
-        self._port = port
+        self._host, self._port = host, port
         self._pause = customers / per_second
         self._customers = customers
         self._chance = random.Random(7)  # noqa: S311 - the same customers in every demo
@@ -30,7 +32,7 @@ class Traffic:
         while True:
             writer: asyncio.StreamWriter | None = None
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await asyncio.open_connection(self._host, self._port)
                 for _ in range(self._chance.randint(5, 60)):
                     await self.ask(reader, writer, *self._wish(), AGENTS[number % len(AGENTS)])
                     await asyncio.sleep(self._pause * self._chance.uniform(0.5, 1.5))
@@ -82,7 +84,7 @@ class Traffic:
     async def hold(self, path: str) -> bytes | None:
         """One request on a connection of its own: what was answered, None if it was cut off."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError, ValueError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            reader, writer = await asyncio.open_connection(self._host, self._port)
             try:
                 return await self.ask(reader, writer, "GET", path, b"", "curl/8.5")
             finally:

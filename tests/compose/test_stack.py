@@ -39,7 +39,7 @@ VALUES = {name: write_env.made(name) for name in write_env.SECRETS}
 STACK = stack(VALUES)
 SERVICES: dict[str, Service] = STACK["services"]
 SCHEMA = json.loads((Path(__file__).parent / "schema.json").read_text(encoding="utf-8"))
-JOBS = {"setup", "dashboards", "kibana-user"}
+JOBS = {"setup", "dashboards", "kibana-user", "splunk-app"}
 # As the documentation of the image names settings: SERVER_NAME is server.name.
 KIBANA = set(
     "SERVER_NAME SERVER_PUBLICBASEURL ELASTICSEARCH_HOSTS ELASTICSEARCH_USERNAME ELASTICSEARCH_PASSWORD TELEMETRY_OPTIN "
@@ -80,6 +80,30 @@ def test_every_version_is_said_once_at_the_top() -> None:
     assert {
         one["image"].rpartition(":")[2] for name, one in other["services"].items() if "elastic" in one["image"]
     } == {"9.9.9"}
+
+
+def test_one_service_builds_an_image_and_the_others_use_it() -> None:
+    builders = {name: one["image"] for name, one in SERVICES.items() if "build" in one}
+    assert builders == {"setup": "logship:local"}
+    users = [one for name, one in SERVICES.items() if one["image"] == "logship:local" and name not in builders]
+    assert {one["pull_policy"] for one in users} == {"never"}
+    assert SERVICES["setup"]["pull_policy"] == "build"
+    assert all("pull_policy" not in one for one in SERVICES.values() if one["image"] != "logship:local")
+
+
+def test_nothing_below_a_directory_of_splunk_is_read_only(tmp_path: Path) -> None:
+    """Its start-up changes the owner of every file there. The app is copied there instead, with the job's own command."""
+    mounts = [volume.split(":") for volume in SERVICES["splunk"]["volumes"]]
+    assert [mount for mount in mounts if mount[2:] or mount[0].startswith(".")] == []
+    job = SERVICES["splunk-app"]
+    places = {target: source for source, target, *_ in (volume.split(":") for volume in job["volumes"])}
+    assert [places["/app"], "/opt/splunk/etc/apps/logship"] in mounts
+    here = {"/logship": str(ROOT / places["/logship"]), "/app": str(tmp_path / "app")}
+    (tmp_path / "app").mkdir()
+    for _ in range(2):  # the volume keeps what was copied when the stack was started before
+        subprocess.run([*job["entrypoint"], *(here.get(word, word) for word in job["command"])], check=True)
+    copied = {str(file.relative_to(tmp_path / "app")) for file in (tmp_path / "app").rglob("*.*")}
+    assert {"default/savedsearches.conf", "metadata/default.meta"} <= copied
 
 
 def test_every_variable_has_a_default_or_is_made() -> None:
@@ -210,7 +234,7 @@ PROGRAMS = {"logship": [sys.executable, "-m", "logship"], "python": [sys.executa
 
 def native(words: list[str], port: str) -> list[str]:
     """A command of a service as it is run here, at another port of loopback alone."""
-    moved = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in words]
+    moved = [re.sub(r"0\.0\.0\.0|(?<=host=')shop(?=')", "127.0.0.1", word.replace("8000", port)) for word in words]
     return [*PROGRAMS[moved[0]], *moved[1:]]
 
 
@@ -241,6 +265,15 @@ def test_shop_and_customers_start_with_their_commands(tmp_path: Path) -> None:
             return {one.get("service.node.name") for one in map(json.loads, lines) if one.get("http.route")}
 
         until(lambda: len(workers()) == 4, lambda: shop.said() + customers.said())
+        shop.stop()
+        events.unlink()
+        with serving(port, told, tmp_path) as again:
+            until(lambda: len(workers()) == 4, lambda: again.said() + customers.said())
+
+
+def test_customers_have_a_network_of_their_own() -> None:
+    """A container that borrows the network of another keeps a dead one when that other is restarted."""
+    assert [name for name, one in SERVICES.items() if "network_mode" in one] == []
 
 
 @pytest.mark.prove
@@ -277,7 +310,7 @@ def test_the_env_file_is_written_by_make_and_ignored_by_git() -> None:
 
 
 def test_the_image_is_made_of_what_it_is_given() -> None:
-    build = SERVICES["shop"]["build"]
+    build = SERVICES["setup"]["build"]
     lines = (ROOT / build["dockerfile"]).read_text(encoding="utf-8").splitlines()
     seen = [
         line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
