@@ -11,6 +11,8 @@ Body = dict[str, Any]
 ELASTIC: Final = {"type": "elasticsearch", "uid": "logship-elasticsearch"}
 PROMETHEUS: Final = {"type": "prometheus", "uid": "logship-prometheus"}
 UNITS: Final = {"nanoseconds": "ns", "bytes": "bytes", "requests": "short", "events": "short"}
+# Columns of raw events whose numbers need their unit.
+NANOSECONDS: Final = ("event.duration", "logship.loop_lag.mean_ns", "logship.loop_lag.max_ns")
 NO_VALUE: Final = "(none)"
 SERIES, ROWS = 50, 100
 WIDTH, HEIGHT = 12, 9
@@ -151,8 +153,8 @@ def _target(query: str, metrics: list[Body], buckets: list[Body]) -> Body:
     }  # fmt: skip
 
 
-def _terms(field: str, size: int, *, missing: bool) -> Body:
-    settings = {"size": str(size), "order": "desc", "orderBy": "_count", "min_doc_count": "1"}
+def _terms(field: str, size: int, *, missing: bool, order: str = "_count") -> Body:
+    settings = {"size": str(size), "order": "desc", "orderBy": order, "min_doc_count": "1"}
     if missing and KIND_OF[field] not in ("integer", "number"):
         settings["missing"] = NO_VALUE
     return {"id": f"by-{field}", "type": "terms", "field": field, "settings": settings}
@@ -186,7 +188,9 @@ def _over_time(view: View, query: str, metric: str) -> Body:
 
 def _table(view: View, query: str) -> Body:
     fields = [name for name in (view.split, view.and_split) if name is not None]
-    buckets = [_terms(name, ROWS, missing=view.shape == "counts") for name in fields]
+    # By what the view measures: by count, a slow route that is seldom asked for would not be among the first.
+    order = "p99[99.0]" if "p99" in view.metrics else "_count"
+    buckets = [_terms(name, ROWS, missing=view.shape == "counts", order=order) for name in fields]
     metrics = [_metric(view, metric) for metric in view.metrics if metric != "share"]
     panel = _panel("piechart" if view.shape == "values" else "table", view.title, view.sentence, UNITS[view.unit])
     if view.shape == "values":
@@ -202,15 +206,20 @@ def _table(view: View, query: str) -> Body:
 def _rows(view: View) -> Body:
     panel, query = _panel("table", view.title, view.sentence, "none"), _query(view)
     if view.greatest:
-        # Grafana orders raw events by time alone: the greatest are asked for as the greatest of each request.
+        # Grafana orders raw events by time alone: the greatest are asked for as the greatest of each event. Request ids cannot
+        # be grouped by in Elasticsearch (logship/elastic/mapping.py, LOOKED_UP).
         greatest = {"id": "greatest", "type": "max", "field": view.greatest}
-        by = _terms("http.request.id", ROWS, missing=False)
-        by["settings"]["orderBy"] = "greatest"
+        by = _terms("event.id", ROWS, missing=False, order="greatest")
         panel["fieldConfig"]["defaults"]["unit"] = "ns"
         return panel | {"targets": [_target(f"{query} AND _exists_:{view.greatest}", [greatest], [by])]}
     panel["transformations"] = [
         {"id": "filterFieldsByName", "options": {"include": {"names": list(view.columns)}}},
         {"id": "organize", "options": {"indexByName": {name: at for at, name in enumerate(view.columns)}}},
+    ]
+    panel["fieldConfig"]["overrides"] = [
+        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": "ns"}]}
+        for name in view.columns
+        if name in NANOSECONDS
     ]
     raw = {"id": "rows", "type": "raw_data", "settings": {"size": str(ROWS)}}
     return panel | {"targets": [_target(query, [raw], [])]}

@@ -14,6 +14,7 @@ import pytest
 from compose import generate
 from compose.grafana_boards import LINE, NO_VALUE
 from compose.lucene import condition, lucene
+from logship.elastic import mapping
 from logship.page import metrics
 from logship.search import kql
 from logship.search.query import Bucket, Query, Share, Stat
@@ -126,7 +127,7 @@ def test_a_panel_says_what_the_embedded_store_says(panel: dict[str, Any], worker
         rows = both.reader.search(
             Query(kql.every(kql.parse(view.where), within.where), demo.BEGIN, demo.END), greatest(view)
         )
-        slowest = {row["http.request.id"]: row["event.duration"] for row in reversed(rows.records)}
+        slowest = {row["event.id"]: row["event.duration"] for row in rows.records}
         assert {key[0]: leaf["greatest"]["value"] for key, leaf in shown.items()} == slowest
         return
     found = answer(both.reader, view, within, demo.MINUTE, limit=1000)
@@ -144,7 +145,7 @@ def test_a_panel_says_what_the_embedded_store_says(panel: dict[str, Any], worker
 def greatest(view: View) -> Any:
     from logship.search.query import Page
 
-    return Page(100, True, None, ("http.request.id", view.greatest), view.greatest)
+    return Page(100, True, None, ("event.id", view.greatest), view.greatest)
 
 
 def keys_of(view: View, one: Bucket | Share | Stat) -> tuple[object, ...]:
@@ -180,6 +181,24 @@ def test_rows_are_there_with_every_column(panel: dict[str, Any], both: Both) -> 
     seen = {name for hit in told["hits"]["hits"] for name in hit["_source"]}
     if not view.needs_id:
         assert set(panel["transformations"][0]["options"]["include"]["names"]) <= seen
+
+
+def test_a_table_of_routes_is_ordered_by_what_it_measures() -> None:
+    by_title = {panel["title"]: panel for panel in PANELS}
+    assert by_title["Slowest routes"]["targets"][0]["bucketAggs"][0]["settings"]["orderBy"] == "p99[99.0]"
+
+
+def test_nanoseconds_in_tables_have_their_unit() -> None:
+    for panel in PANELS:
+        view = next(view for view in VIEWS if view.sentence == panel["description"])
+        if view.shape == "rows" and not view.greatest and "event.duration" in view.columns:
+            unit = {"matcher": {"id": "byName", "options": "event.duration"}, "properties": [{"id": "unit", "value": "ns"}]}
+            assert unit in panel["fieldConfig"]["overrides"], panel["title"]
+
+
+def test_no_panel_groups_by_an_id_that_is_only_looked_up() -> None:
+    grouped = {bucket["field"] for panel in PANELS for bucket in panel["targets"][0]["bucketAggs"]}
+    assert grouped & mapping.LOOKED_UP == set()
 
 
 def test_lucene_is_written_with_the_marks_that_it_needs() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from compose.grafana_boards import LINE
+from tests import needs
 from tests.compose.stack import ROOT, STACK_FOR_TESTS
 from tests.pipelines import agent
 from tests.pipelines.agent import Agent
@@ -23,28 +24,36 @@ from tests.store.events import event
 
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 pytestmark = [
-    pytest.mark.skipif(PROMETHEUS is None or PROMTOOL is None, reason="prometheus and promtool are not on PATH"),
+    needs.program("prometheus", PROMETHEUS and PROMTOOL, "prometheus and promtool are not on PATH"),
     pytest.mark.timeout(300),
 ]
 TOKEN = "a secret of the test"
 QUERIES = [query for _, _, queries in LINE for query, _ in queries]
 
 
-def configured(folder: Path, fluent_bit: int, collector: str) -> Path:
+def configured(folder: Path, fluent_bit: int, collector: str, token: str) -> Path:
     """What is mounted, at other addresses and asking more often."""
     shutil.copytree(ROOT / "compose/prometheus", folder)
     (folder / "collectors/shop.yaml").write_text(f'- targets: ["{collector}"]\n')
-    (folder / "collectors/token").write_text(TOKEN)
+    if token:
+        (folder / "collectors/token").write_text(token)
     file = folder / "prometheus.yml"
     text = file.read_text(encoding="utf-8").replace("fluent-bit:2020", f"127.0.0.1:{fluent_bit}")
-    text = text.replace("/etc/prometheus", str(folder)).replace("15s", "1s").replace("10s", "1s")
+    text = text.replace("15s", "1s").replace("10s", "1s")
     file.write_text(text, encoding="utf-8")
     return file
 
 
+def test_the_configuration_is_good_as_it_is_shipped() -> None:
+    words = [PROMTOOL or "", "check", "config", str(ROOT / "compose/prometheus/prometheus.yml")]
+    checked = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 @agent.needed
-def test_it_takes_its_configuration_and_finds_what_the_dashboard_asks(tmp_path: Path) -> None:
-    told = {"LOGSHIP_STATE_DIR": str(tmp_path / "state"), "LOGSHIP_TOKEN": TOKEN}
+@pytest.mark.parametrize("token", [TOKEN, ""], ids=["with a token", "without a token"])
+def test_it_takes_its_configuration_and_finds_what_the_dashboard_asks(tmp_path: Path, token: str) -> None:
+    told = {"LOGSHIP_STATE_DIR": str(tmp_path / "state")} | ({"LOGSHIP_TOKEN": token} if token else {})
     forward, http, own = free_port(), free_port(), free_port()
     words = [sys.executable, "-m", "logship", "up", "--forward", f"127.0.0.1:{forward}", "--http", f"127.0.0.1:{http}"]
     with (
@@ -52,7 +61,7 @@ def test_it_takes_its_configuration_and_finds_what_the_dashboard_asks(tmp_path: 
         Process(words, environment(**told), tmp_path / "up.txt"),
     ):
         fluent_bit.wait_ready()
-        file = configured(tmp_path / "mounted", fluent_bit.http, f"127.0.0.1:{http}")
+        file = configured(tmp_path / "mounted", fluent_bit.http, f"127.0.0.1:{http}", token)
         checked = subprocess.run([PROMTOOL or "", "check", "config", str(file)], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         words = STACK_FOR_TESTS["services"]["prometheus"]["command"]
