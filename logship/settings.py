@@ -192,6 +192,10 @@ class Settings:
     elastic_shipper_password: str = option(
         "", "Password for the user logship_shipper; empty: set-up leaves that user alone.", secret=True, group="elastic"
     )
+    elastic_logstash_password: str = option(
+        "", "Password for the user logship_logstash, for Logstash in front of Elasticsearch; empty: set-up makes no such user.",
+        secret=True, group="elastic",
+    )  # fmt: skip
     elastic_reader_password: str = option(
         "", "Password for the user logship_reader; empty: set-up leaves that user alone.", secret=True, group="elastic"
     )

@@ -1,4 +1,4 @@
-"""Who may do what: three roles, each with the least that its work needs, and the users that set-up makes where the operator
+"""Who may do what: four roles, each with the least that its work needs, and the users that set-up makes where the operator
 gave their passwords. `tests/elastic/test_security.py` tries every one of these rights."""
 
 import json
@@ -13,12 +13,15 @@ from logship.elastic.mapping import PATTERN, TEMPLATE
 from logship.errors import ElasticError
 from logship.settings import Settings
 
-SHIPPER, READER, SETUP = "logship_shipper", "logship_reader", "logship_setup"
+SHIPPER, LOGSTASH, READER, SETUP = "logship_shipper", "logship_logstash", "logship_reader", "logship_setup"
+_CREATES: Final = [{"names": [PATTERN], "privileges": ["create_doc", "auto_configure"]}]
 
 # The bodies of PUT _security/role/<name>.
 ROLES: Final[dict[str, dict[str, Any]]] = {
     # Fluent Bit and `logship replay`: create, never read, change or delete. auto_configure makes the data stream.
-    SHIPPER: {"indices": [{"names": [PATTERN], "privileges": ["create_doc", "auto_configure"]}]},
+    SHIPPER: {"indices": _CREATES},
+    # Logstash's output sends nothing until it was told the version and the licence of the server (GET / and /_license).
+    LOGSTASH: {"cluster": ["monitor"], "indices": _CREATES},
     # `logship search --source elastic` and people in Kibana.
     READER: {"indices": [{"names": [PATTERN], "privileges": ["read", "view_index_metadata"]}]},
     # `logship setup elastic`: templates, the mapping and the retention of streams that are there.
@@ -79,16 +82,19 @@ def steps(client: Elasticsearch, settings: Settings, held: Rights, notes: list[s
     """Roles and users to be made. A password cannot be compared, so a user whose password is given is always put."""
     wanted = {
         SHIPPER: settings.elastic_shipper_password,
+        LOGSTASH: settings.elastic_logstash_password,
         READER: settings.elastic_reader_password,
     }
     if not held.security:
-        notes.append("security is off: whoever reaches this server may read, change and delete every event")
+        notes.append("security is off: anyone who can reach this server can read, change and delete every event")
         if any(wanted.values()):
             raise ElasticError(
                 "security is off on this server, so there are no users: leave their passwords out, or turn it on"
             )
         return
     for name, password in wanted.items():
+        if not password and name == LOGSTASH:
+            continue  # few have Logstash in front
         if not password:
             setting = f"LOGSHIP_ELASTIC_{name.partition('_')[2].upper()}_PASSWORD"
             notes.append(f"the user {name} is left as it is: to make it, or to change its password, set {setting}")
@@ -111,19 +117,21 @@ def _rows(client: Elasticsearch, settings: Settings, name: str, password: str) -
 
     if there is None:
         yield Step("create", path, "is not there yet", role)
-    elif there != body["indices"]:
+    elif there != {"cluster": body.get("cluster", []), "indices": body["indices"]}:
         yield Step("change", path, "allows something else", role)
     else:
         yield Step("keep", path, "is as it should be", role)
     yield Step("change", f"_security/user/{name}", "gets the password that is set", user)
 
 
-def _role(client: Elasticsearch, name: str) -> list[dict[str, object]] | None:
+def _role(client: Elasticsearch, name: str) -> dict[str, object] | None:
+    """What a role of that name allows, None where there is none."""
     try:
-        found = client.security.get_role(name=name)[name]["indices"]
+        found = client.security.get_role(name=name)[name]
     except NotFoundError:
         return None
-    return [{key: one[key] for key in ("names", "privileges")} for one in found]
+    indices = [{key: one[key] for key in ("names", "privileges")} for one in found["indices"]]
+    return {"cluster": found.get("cluster", []), "indices": indices}
 
 
 def make_api_key(client: Elasticsearch, settings: Settings, role: str, name: str) -> str:

@@ -23,6 +23,7 @@ from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundErro
 from logship.elastic import access, mapping
 from logship.elastic.access import Step
 from logship.elastic.client import Kibana, connect, objects_of, translated
+from logship.elastic.source import as_record
 from logship.errors import ElasticError, LogshipError, SettingsError
 from logship.search.query import Record
 from logship.search.times import rfc3339
@@ -341,7 +342,8 @@ def _arrival(client: Elasticsearch, settings: Settings, event: Record, seconds: 
         except ElasticError as error:
             if error.status != 503:  # the event may be the first of its stream, which has no shard for a moment
                 raise
-        if hits and dict(hits[0]["_source"]) != event:
+        # An index that rebuilds `_source` (logsdb with a paid licence) gives dotted names back as nested objects.
+        if hits and as_record(hits[0]["_source"]) != as_record(event):
             return Finding("look", what, f"the event came as {dict(hits[0]['_source'])}", "what changes it on the way?")
         if hits and hits[0]["_id"] != event["event.id"]:
             return Finding(

@@ -5,6 +5,7 @@ What is not as in the embedded store, because Elasticsearch cannot say it:
 - Events of the same nanosecond come by `event.id`, not by arrival.
 - A field of several values counts under each of them in a tally. Running text cannot be grouped by, nor dates.
 - Buckets of time are whole milliseconds. Percentiles of 20,000 values and more are within one percent.
+- Grouping by one of the ids in `mapping.LOOKED_UP` reads every event of the query, and takes that long.
 - `labels` has no list of its names: those of the newest events that have any are known, `LABELS_LOOK` of them.
 - Arrival is the order of each index of the stream; what two writers write at the same moment may be seen out of order.
 
@@ -148,7 +149,8 @@ class ElasticSource:
         aggregations = {name: {"terms": {"field": one, "size": max(limit, 1)}} for name, one in columns.items()}
         has = [{"exists": {"field": one}} for one in columns.values()]
         where = {"bool": {"filter": [self._where(query)], "should": has, "minimum_should_match": 1}}
-        found = self._ask({"query": where, "size": 0, "track_total_hits": True, "aggs": aggregations})
+        read = _read_from_source(columns.values())
+        found = self._ask({"query": where, "size": 0, "track_total_hits": True, "aggs": aggregations} | read)
         total = int(found["hits"]["total"]["value"])
         shares: list[Share] = []
         for name in columns:
@@ -270,7 +272,8 @@ class ElasticSource:
         composite: Body = {"size": BUCKETS, "sources": sources}
         while True:
             grouped = {"composite": composite} | ({"aggs": inner} if inner else {})
-            told = self._ask({"size": 0, "query": where, "aggs": {"g": grouped}}).get("aggregations", {}).get("g", {})
+            body = {"size": 0, "query": where, "aggs": {"g": grouped}} | _read_from_source(columns.values())
+            told = self._ask(body).get("aggregations", {}).get("g", {})
             yield from told.get("buckets", ())
             if "after_key" not in told:
                 return
@@ -293,6 +296,12 @@ class ElasticSource:
                 index=index or self._stream, body=body, ignore_unavailable=True, allow_no_indices=True
             )
         return dict(told.body)
+
+
+def _read_from_source(fields: Iterable[str]) -> Body:
+    """What a search needs to group by fields that have no column: a runtime field of the same name reads `_source`."""
+    read = {name: {"type": "keyword"} for name in fields if name in mapping.LOOKED_UP}
+    return {"runtime_mappings": read} if read else {}
 
 
 def as_record(source: Mapping[str, Any]) -> Record:

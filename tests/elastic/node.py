@@ -24,9 +24,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-VERSION = "8.19.21"
+# The oldest and the newest version that we know of; LOGSHIP_TEST_ES_VERSION chooses another than the first.
+VERSIONS = ("8.19.21", "9.2.0")
+VERSION = os.environ.get("LOGSHIP_TEST_ES_VERSION") or VERSIONS[0]
 ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
-JAVA = 17
+JAVA = 17 if VERSION.startswith("8.") else 21
+JAVA_HOMES = Path("/usr/lib/jvm")
 UNPRIVILEGED = "nobody"
 START_SECONDS = 180.0
 SHARD_SECONDS = 30.0
@@ -48,18 +51,28 @@ def cache() -> Path:
 
 
 def java_home() -> Path:
-    """The home of a Java that is new enough; NotHere without one."""
-    for named in (os.environ.get("ES_JAVA_HOME"), os.environ.get("JAVA_HOME")):
-        if named and Path(named, "bin/java").exists():
-            return Path(named)
-    java = shutil.which("java")
-    if java is None:
-        raise NotHere(f"java is not on PATH: Elasticsearch needs Java {JAVA} or newer")
+    """The home of the first Java that is new enough: named, on PATH, or beside others; NotHere without one."""
+    named = [Path(one) for one in (os.environ.get("ES_JAVA_HOME"), os.environ.get("JAVA_HOME")) if one]
+    on_path = shutil.which("java")
+    found = [Path(on_path).resolve().parent.parent] if on_path else []
+    beside = sorted(JAVA_HOMES.iterdir()) if JAVA_HOMES.is_dir() else []
+    versions = {}
+    for one in (*named, *found, *beside):
+        versions[one] = _java_version(one)
+        if versions[one] >= JAVA:
+            return one
+    there = ", ".join(f"{version} in {one}" for one, version in versions.items() if version) or "none"
+    raise NotHere(f"Elasticsearch {VERSION} needs Java {JAVA} or newer; found: {there}")
+
+
+def _java_version(folder: Path) -> int:
+    """Its major version; 0 where there is no Java."""
+    java = folder / "bin/java"
+    if not java.exists():
+        return 0
     told = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
     version = re.search(r'version "(\d+)', told)
-    if version is None or int(version[1]) < JAVA:
-        raise NotHere(f"Elasticsearch needs Java {JAVA} or newer, here is {told.splitlines()[0] if told else 'none'}")
-    return Path(java).resolve().parent.parent
+    return int(version[1]) if version else 0
 
 
 def home() -> Path:

@@ -1,6 +1,7 @@
 """The templates as files, and what the real Elasticsearch makes of them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_the_server_gives_a_new_stream_our_mapping(elastic: Server, namespace: s
     told = elastic.must("POST", f"/_index_template/_simulate_index/{mapping.stream(namespace)}")["template"]
     assert told["mappings"]["_meta"] == mapping.META
     assert told["settings"]["index"]["codec"] == "best_compression"
+    assert told["settings"]["index"]["mode"] == "standard"  # 9.x would choose logsdb for this name
     assert told["mappings"]["properties"]["@timestamp"]["type"] == "date_nanos"
 
 
@@ -109,3 +111,39 @@ def test_the_whole_tree_cannot_be_flat_because_numbers_must_grow(kind: str, elas
     status, answer = elastic.ask("POST", "/_index_template/_simulate", body)
     assert status == 400
     assert "Auto-flattening [numeric_labels] failed" in json.dumps(answer)
+
+
+def test_ids_without_a_column_are_found_by_value_and_by_being_there(elastic: Server, namespace: str) -> None:
+    stream = mapping.stream(namespace)
+    elastic.create(stream, [{"@timestamp": AT, "event.id": "a-1", **dict.fromkeys(mapping.LOOKED_UP, "one")}])
+    elastic.create(stream, [{"@timestamp": AT, "event.id": "a-2"}])
+    told = elastic.must("GET", f"/{stream}/_field_caps?fields={','.join(mapping.LOOKED_UP)}")["fields"]
+    for name in mapping.LOOKED_UP:
+        assert elastic.count(stream, {"term": {name: "one"}}) == 1
+        assert elastic.count(stream, {"exists": {"field": name}}) == 1
+        assert elastic.count(stream, {"wildcard": {name: "o*"}}) == 1
+        assert told[name]["keyword"] == {
+            "type": "keyword",
+            "metadata_field": False,
+            "searchable": True,
+            "aggregatable": False,
+        }
+
+
+@pytest.mark.alone
+def test_logsdb_by_choice_keeps_events_as_they_were_sent_and_once(elastic: Server, namespace: str) -> None:
+    """With the body that docs/elk.md shows."""
+    page = (ROOT / "docs/elk.md").read_text(encoding="utf-8")
+    shown = re.search(r"-d '(.*?)'", page, re.DOTALL)
+    assert shown is not None
+    stream, custom = mapping.stream(namespace), f"/_component_template/{mapping.CUSTOM}"
+    events = [{**sample["in"], "event.id": f"l-{number}"} for number, sample in enumerate(SAMPLES)]
+    elastic.must("PUT", custom, json.loads(shown[1]))
+    try:
+        assert {item["status"] for item in elastic.create(stream, events)} == {201}
+    finally:
+        elastic.must("PUT", custom, {"template": {}})
+    (index,) = elastic.must("GET", f"/{stream}/_settings").values()
+    assert index["settings"]["index"]["mode"] == "logsdb"
+    assert {item["status"] for item in elastic.create(stream, events)} == {409}
+    assert {hit["_id"]: hit["_source"] for hit in elastic.hits(stream)} == {one["event.id"]: one for one in events}

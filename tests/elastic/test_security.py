@@ -25,6 +25,7 @@ PASSWORD = "long-enough-to-be-one"
 AT = "2026-11-21T11:52:11.104177493Z"
 ROLE_OF = {
     "shipper": access.SHIPPER,
+    "logstash": access.LOGSTASH,
     "reader": access.READER,
     "setup": access.SETUP,
     "root": "superuser",
@@ -150,6 +151,24 @@ def test_the_shippers_rights_are_enough_for_fluent_bit_and_a_wrong_password_lose
     assert {hit["_id"] for hit in secured.hits(stream)} == {f"a-{number}" for number in range(500)}
 
 
+def test_logstash_may_ask_what_its_output_asks_first_and_then_create(secured: Node, namespace: str) -> None:
+    """This build has no `GET /`, so the right to it is asked for."""
+    run_setup(told(secured, "setup"))
+    stream, rights = mapping.stream(namespace), {"cluster": ["cluster:monitor/main"]}
+    has = {
+        user: secured.ask("POST", "/_security/user/_has_privileges", rights, (user, PASSWORD))[1]["has_all_requested"]
+        for user in ("shipper", "logstash")
+    }
+    assert has == {"shipper": False, "logstash": True}
+    assert secured.ask("GET", "/_license", None, ("shipper", PASSWORD))[0] == 403
+    status, license_ = secured.ask("GET", "/_license", None, ("logstash", PASSWORD))
+    assert (status, license_["license"]["status"]) == (200, "active")
+    _, answer = secured.ask("POST", f"/{stream}/_bulk?refresh=true", create("a-1"), ("logstash", PASSWORD))
+    assert answer["items"][0]["create"]["status"] == 201
+    for method, path in [("POST", f"/{stream}/_search"), ("POST", f"/{stream}/_rollover"), ("DELETE", "/_index_template/x")]:
+        assert secured.ask(method, path, {} if method == "POST" else None, ("logstash", PASSWORD))[0] == 403, path
+
+
 def test_setup_may_not_read_events(secured: Node, namespace: str) -> None:
     run_setup(told(secured, "setup"))
     stream = mapping.stream(namespace)
@@ -197,11 +216,17 @@ def test_users_and_keys_are_made_on_a_full_server(elastic: Node) -> None:
             "elastic_ca_file": elastic.ca_file,
             "elastic_shipper_password": PASSWORD,
             "elastic_reader_password": PASSWORD,
+            "elastic_logstash_password": PASSWORD,
         },
         HOME,
     )
     run_setup(settings)
     assert elastic.ask("POST", "/_security/_authenticate", None, (access.SHIPPER, PASSWORD))[0] == 200
+    assert elastic.ask("GET", "/", None, (access.LOGSTASH, PASSWORD))[0] == 200
+    roles = {f"_security/role/{name}": "keep" for name in (access.SHIPPER, access.LOGSTASH, access.READER)}
+    with connect(settings) as client:
+        again = {step.path: step.change for step in setup.make_plan(client, settings).steps}
+    assert again.items() >= roles.items()
     assert elastic.ask("POST", f"/{mapping.PATTERN}/_search", {}, (access.SHIPPER, PASSWORD))[0] == 403
     assert elastic.ask("POST", f"/{mapping.PATTERN}/_search", {}, (access.READER, PASSWORD))[0] == 200
     with connect(settings) as client:

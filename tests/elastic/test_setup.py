@@ -91,7 +91,7 @@ def test_an_older_version_of_itself_is_brought_up_with_its_streams(ours: Server,
     ours.create(stream, [{"@timestamp": AT, "event.id": "a-1", "http.route": "/orders/{id}"}])
     plan = planned(told(ours, namespace))
     sentences = {step.path: (step.change, step.sentence) for step in plan.changes}
-    assert sentences[COMPONENT[1:]] == ("change", "from version 0 to 1")
+    assert sentences[COMPONENT[1:]] == ("change", f"from version 0 to {mapping.VERSION}")
     assert f"{stream}/_mapping" in sentences
     run(told(ours, namespace))
     ours.create(stream, [{"@timestamp": AT, "event.id": "a-2", "http.route": "/orders/{id}"}])
@@ -116,7 +116,7 @@ def test_a_newer_version_is_left_alone(ours: Server) -> None:
         "_meta": {"logship": {"version": mapping.VERSION + 1}}
     }
     ours.must("PUT", COMPONENT, newer)
-    with pytest.raises(ElasticError, match=r"is of a newer logship \(version 2, this one writes 1\): upgrade this one"):
+    with pytest.raises(ElasticError, match=r"is of a newer logship \(version \d+, this one writes \d+\): upgrade this one"):
         planned(told(ours))
 
 

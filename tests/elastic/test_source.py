@@ -160,7 +160,8 @@ def test_pages_hold_the_same_records_in_the_same_order(
 
 FIELDS = [
     "http.response.status_code", "logship.worker.slot", "http.request.method", "url.path", "client.ip", "tags", "tenant",
-    "labels.order.id", "x_y", "logship.journal.durable", "service.node.name", "event.action", "httpstatus", "http.rout",
+    "labels.order.id", "x_y", "logship.journal.durable", "service.node.name", "event.action", "http.request.id",
+    "httpstatus", "http.rout",
 ]  # fmt: skip
 
 
