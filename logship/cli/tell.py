@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
-from logship.cli.source import PLACES, Forward, collector_url, living_requests, open_source
+from logship.cli.source import PLACES, Forward, collector_url, listens, living_requests, open_source
 from logship.errors import LogshipError, SettingsError, SourceError, StateUnusable
-from logship.settings import Settings, load, table
+from logship.settings import Settings, host_and_port, load, table
 
 if TYPE_CHECKING:
     from logship.demo.run import Outcome
@@ -85,15 +85,23 @@ class Finding:
 
 @click.command()
 @click.option(
-    "--send", is_flag=True, help="Send one event through the agent; with --source elastic follow it until it is found."
-)
-@click.option("--source", metavar=PLACES, help="Look at this store, collector or Elasticsearch.")
+    "--send", is_flag=True,
+    help="Send one event through the agent, and follow it into Elasticsearch where LOGSHIP_ELASTIC_URL is set.",
+)  # fmt: skip
+@click.option(
+    "--source", metavar=PLACES,
+    help="Look at this store, collector or Elasticsearch. Default: the collector of this machine, else Elasticsearch where "
+    "LOGSHIP_ELASTIC_URL is set, else the store.",
+)  # fmt: skip
 @form_options
 def doctor(send: bool, source: str | None, form: Form | None) -> int:
     """Look at everything a worker and a collector need, and say what is wrong and what to do.
 
     It sees what this user sees in this environment: run it as the service runs. Status 1 if something is wrong."""
     settings = load({"source": source})
+    if _elastic_is_the_source(settings):
+        source = "elastic"
+        settings = load({"source": source})
     checks = (
         lambda: _settings_sense(settings),
         lambda: _state(settings),
@@ -106,6 +114,15 @@ def doctor(send: bool, source: str | None, form: Form | None) -> int:
     findings = [finding for check in checks for finding in _guarded(check)]
     show(map(plain, findings), FINDING, form)
     return NOTHING if any(finding.mark == "wrong" for finding in findings) else 0
+
+
+def _elastic_is_the_source(settings: Settings) -> bool:
+    """Whether events of this machine go to Elasticsearch, though no source is named: its address was given, and no collector
+    of ours is running, which would be the agent in Fluent Bit's place."""
+    if settings.source or "elastic_url" not in settings.origins:
+        return False
+    url = collector_url(settings)
+    return not url or not listens(*host_and_port(url.removeprefix("http://"), "http"))
 
 
 def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -286,7 +303,7 @@ def _journals(settings: Settings) -> Iterator[Finding]:
 
 
 def _whole_way(settings: Settings, send: bool) -> Iterator[Finding]:
-    """One event from here through the agent into Elasticsearch, if that is what is asked."""
+    """One event from here through the agent into Elasticsearch, where that is the source."""
     if not send or settings.source != "elastic":
         return
     from logship.elastic.setup import doctor as follow

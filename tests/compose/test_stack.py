@@ -75,7 +75,7 @@ def test_every_version_is_said_once_at_the_top() -> None:
     assert {one["image"] for one in SERVICES.values()} == {*images.values(), "logship:local"}
     written = re.findall(r"(?m)^ +image: (.*)$", TEXT)
     assert all(one.startswith("*") or one == "logship:local" for one in written)
-    assert images["elasticsearch"].rpartition(":")[2] == images["kibana"].rpartition(":")[2] == node.VERSION
+    assert images["elasticsearch"].rpartition(":")[2] == images["kibana"].rpartition(":")[2] == node.VERSIONS[0]
     other = stack(VALUES | {"STACK_VERSION": "9.9.9"})
     assert {
         one["image"].rpartition(":")[2] for name, one in other["services"].items() if "elastic" in one["image"]
@@ -201,7 +201,8 @@ def test_fluent_bit_is_told_nothing_that_its_configuration_does_not_read() -> No
     assert SERVICES["fluent-bit"]["command"] == ["-c", mounted.split(":")[1]]
     told = environment(SERVICES["fluent-bit"])
     assert told["FLB_STORAGE"] in [volume.split(":")[1] for volume in SERVICES["fluent-bit"]["volumes"]]
-    assert [os.path.dirname(told["FLB_SOCKET"])] == SERVICES["fluent-bit"]["tmpfs"]
+    # Fluent Bit makes its storage, and not the directory of a socket.
+    assert os.path.dirname(told["FLB_SOCKET"]) == told["FLB_STORAGE"]
 
 
 @agent.needed
@@ -338,7 +339,12 @@ def test_prometheus_asks_where_somebody_answers() -> None:
     assert jobs["fluent-bit"]["metrics_path"] == "/api/v2/metrics/prometheus"
     assert jobs["logship-collector"]["metrics_path"] == "/metrics"
     places = [volume.split(":")[1] for volume in SERVICES["prometheus"]["volumes"]]
-    assert jobs["logship-collector"]["file_sd_configs"][0]["files"][0].startswith(places[0])
+    # Relative to the file itself: the same in the container and in a working copy.
+    assert jobs["logship-collector"]["file_sd_configs"] == [{"files": ["collectors/*.yaml"]}]
+    token = jobs["logship-collector"]["authorization"]["credentials_file"]
+    assert (ROOT / "compose/prometheus" / token).read_bytes() == b""
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f"!compose/prometheus/{token}" in ignored
     assert f"--config.file={places[0]}/prometheus.yml" in SERVICES["prometheus"]["command"]
 
 
