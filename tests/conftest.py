@@ -1,4 +1,4 @@
-"""Shared by all rooms: `LOGSHIP_PROVE=1` (make prove) runs what is too slow for `make test`."""
+"""Shared by all rooms: `LOGSHIP_PROVE=1` (make prove) runs what is too slow for `make test`; LOGSHIP_REQUIRE as in needs.py."""
 
 import logging
 import os
@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import needs
 
 # Tests run beside each other on few cores: how long an example takes says nothing.
 settings.register_profile("logship", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -19,6 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "prove: too slow for `make test`; runs with LOGSHIP_PROVE=1, as `make prove` does"
     )
     config.addinivalue_line("markers", "alone: has the Elasticsearch that tests share for itself")
+    config.addinivalue_line("markers", "quiet: needs the cores for itself; `make test` runs it first, in one process")
+    config.addinivalue_line("markers", "needs(name, there, sentence): a program, see tests/needs.py")
+    needs.required()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not PROVE and item.get_closest_marker("prove"):
             item.add_marker(skip)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        name, there, sentence = mark.args
+        if not there:
+            needs.lacks(name, sentence)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -19,6 +19,7 @@ from logship.event.fields import FIELDS
 from logship.search.kql import parse
 from logship.search.meaning import meaning
 from logship.settings import BY_NAME, INTERNAL, MIB, OPTIONS, PREFIX, SERVICE_LINK, as_text, environment_name, load
+from tests import needs
 
 # Comes with the frameworks that the tests serve; it has no types of its own.
 yaml: Any = importlib.import_module("yaml")
@@ -231,7 +232,7 @@ def test_yaml_that_is_shown_can_be_read(page: str, text: str) -> None:
 def test_fluent_bit_takes_the_configuration_that_is_shown(tmp_path: Path) -> None:
     fluent_bit = shutil.which("fluent-bit")
     if fluent_bit is None:
-        pytest.skip("fluent-bit is not installed")
+        needs.lacks("fluent-bit", "fluent-bit is not installed")
     shown = [text for page, text in blocks("yaml") if page == "docs/fluent-bit.md"]
     for number, text in enumerate(shown):
         config = tmp_path / f"{number}.yaml"

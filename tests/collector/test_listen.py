@@ -16,6 +16,7 @@ from logship.collector.serve import terms
 from logship.errors import ListenError, SettingsError
 from logship.settings import load
 from logship.wire.handshake import ClientHandshake, Credentials
+from tests import needs
 from tests.collector.far_end import Running, Sender, event, frame
 
 Start = Callable[..., Running]
@@ -24,7 +25,7 @@ Start = Callable[..., Running]
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
+        needs.lacks("openssl", "openssl is not installed: no certificate to test TLS with")
     where = tmp_path_factory.mktemp("tls")
     files = str(where / "cert.pem"), str(where / "key.pem")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"

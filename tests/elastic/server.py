@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from logship.elastic import mapping
+from tests import needs
 from tests.elastic.node import Node, NotHere, Server
 
 _here: "Shared | None" = None
@@ -53,7 +54,7 @@ def running() -> Server:
                 put_templates(_here.server)
             _tell(_here)
     if _here.server is None:
-        pytest.skip(_here.not_here)
+        needs.lacks("elasticsearch", _here.not_here)
     return _here.server
 
 
@@ -117,7 +118,7 @@ def own(**settings: object) -> Node:
     try:
         return Node(settings=settings)
     except NotHere as why:
-        pytest.skip(str(why))
+        needs.lacks("elasticsearch", str(why))
 
 
 def new_namespace() -> str:

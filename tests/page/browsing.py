@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests import needs
+
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed; make env installs it")
 
 ARGUMENTS = (
@@ -42,7 +44,7 @@ def _executable() -> str:
             subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         found = shutil.which("chromium")
     if found is None:
-        pytest.skip("there is no chromium on the PATH; install it, or run as root with LOGSHIP_INSTALL=1")
+        needs.lacks("chromium", "there is no chromium on the PATH; install it, or run as root with LOGSHIP_INSTALL=1")
     return found
 
 
@@ -53,11 +55,11 @@ def npm(package: str, keep: Path) -> Path:
     if folder.exists():
         return folder
     if shutil.which("npm") is None:
-        pytest.skip(f"npm is not installed, so {package} cannot be fetched")
+        needs.lacks("npm", f"npm is not installed, so {package} cannot be fetched")
     command = ["npm", "install", "--silent", "--no-save", "--no-fund", "--no-audit", "--prefix", str(keep / version), package]
     done = subprocess.run(command, check=False, capture_output=True, timeout=100)
     if done.returncode or not folder.exists():
-        pytest.skip(f"npm could not fetch {package}")
+        needs.lacks("npm", f"npm could not fetch {package}")
     return folder
 
 

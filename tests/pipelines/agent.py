@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from logship.elastic import mapping
+from tests import needs
 from tests.elastic.node import Server
 from tests.proofs.scene import Process, environment, free_port, listens, until
 
 BINARY = shutil.which("fluent-bit")
 NOT_THERE = "fluent-bit is not on PATH: install Fluent Bit 5.0.6 or newer to have its configuration run"
-needed = pytest.mark.skipif(BINARY is None, reason=NOT_THERE)
+needed = needs.program("fluent-bit", BINARY, NOT_THERE)
 FOLDER = Path(__file__).parents[2] / "pipelines/fluent-bit"
 CONFIG = FOLDER / "logship.yaml"
 TAG = "logship.events"

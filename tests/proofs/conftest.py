@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
+
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """The files of a self-signed certificate and its key."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
+        needs.lacks("openssl", "openssl is not installed: no certificate to test TLS with")
     where: Path = tmp_path_factory.mktemp("tls")
     files = str(where / "cert.pem"), str(where / "key.pem")
     words = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"

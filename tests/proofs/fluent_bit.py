@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests import needs
 from tests.proofs.scene import Process, environment, free_port, listens, until
 
 BINARY = shutil.which("fluent-bit")
 NOT_THERE = "fluent-bit is not on PATH: install Fluent Bit 4.2 or newer to have this shown with the real one"
-needed = pytest.mark.skipif(BINARY is None, reason=NOT_THERE)
+needed = needs.program("fluent-bit", BINARY, NOT_THERE)
 
 _START = re.compile(r'\{"')
 

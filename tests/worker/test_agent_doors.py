@@ -14,6 +14,7 @@ import pytest
 from logship.errors import SettingsError
 from logship.wire.address import parse_address
 from logship.wire.handshake import ServerHandshake
+from tests import needs
 from tests.worker.far_agent import FarAgent, Sending, in_frames
 
 Make = Callable[..., Sending]
@@ -98,7 +99,7 @@ def test_a_name_is_resolved_and_each_of_its_addresses_is_tried(sending: Make) ->
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for localhost that vouches for itself; its key is beside it."""
     if shutil.which("openssl") is None:
-        pytest.skip("no openssl on this machine to make a certificate with")
+        needs.lacks("openssl", "no openssl on this machine to make a certificate with")
     folder = tmp_path_factory.mktemp("tls")
     words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     made = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]

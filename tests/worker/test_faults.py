@@ -17,6 +17,7 @@ from logship.state import adopt, home, locks
 from logship.state.identity import Facts
 from logship.worker import configure
 from logship.worker.line import Line, Serving
+from tests import needs
 from tests.worker.far_agent import AwakeAgent, entries
 from tests.worker.serving import until
 
@@ -314,7 +315,7 @@ def test_without_any_descriptor_left_a_log_call_raises_nothing_and_later_ones_ar
 def libfaketime() -> str:
     found = [path for root in ("/usr/lib", "/usr/local/lib") for path in Path(root).rglob("libfaketime.so.1")]
     if not found:
-        pytest.skip("libfaketime is not on this machine (Debian: apt-get install faketime)")
+        needs.lacks("faketime", "libfaketime is not on this machine (Debian: apt-get install faketime)")
     return str(found[0])
 
 
