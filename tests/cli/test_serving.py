@@ -20,6 +20,7 @@ from logship.page.client import HttpSource
 from logship.search.query import Query
 from logship.store.reader import Reader
 from logship.store.store import Store
+from tests import needs
 from tests.collector.far_end import event
 
 
@@ -142,7 +143,7 @@ def test_a_sender_of_events_is_told_that_this_is_the_http_port(serving: Callable
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
+        needs.lacks("openssl", "openssl is not installed: no certificate to test TLS with")
     where = tmp_path_factory.mktemp("tls")
     files = str(where / "cert.pem"), str(where / "key.pem")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
