@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -26,7 +26,7 @@ from logship.cli.source import (
     Window,
     hint,
     kql_argument,
-    living_requests,
+    living_here,
     make_query,
     moment_cell,
     nothing_found,
@@ -40,8 +40,9 @@ from logship.errors import SourceError
 from logship.event.fields import BY_NAME
 from logship.page import streams
 from logship.search.kql import text_of
-from logship.search.query import Page, Query, Record, Rows, Source
+from logship.search.query import Page, Query, Record, Source
 from logship.search.shorthand import ALIASES, field_of
+from logship.settings import load
 
 NOTHING, UNKNOWN = 1, 4
 # Newest last means that all are in memory at once; more is asked for with --limit 0, oldest first, a page at a time.
@@ -378,24 +379,27 @@ def _workers(asked: Source, form: Form | None, window: dict[str, Any]) -> int:
 @source_option
 @form_options
 def inflight(worker: str, source: str | None, form: Form | None, **window: Any) -> int:
-    """List requests without an end: running now on this machine, or lost with their worker.
+    """List requests without an end: running now, or lost with their worker.
 
-    WORKER is a slot, a node, a pid or an incarnation."""
-    from logship.forensics.inflight import inflight as report
+    WORKER is a slot, a node, a pid or an incarnation. Running requests are visible on the machine of the workers and
+    through its collector; workers whose running requests are not visible are named, and the status is then 4 instead of 1."""
+    from logship.forensics.inflight import report, running
 
-    query = make_query(Window(**window))
-    now_ns, running = time.time_ns(), living_requests(source, window["slot"])
+    query, now_ns = make_query(Window(**window)), time.time_ns()
+    here = living_here(load({"source": source}))
     try:
-        rows = report(open_source(source), query, running, now_ns, worker)
+        told = report(open_source(source), query, here, now_ns, worker)
     except SourceError as error:
-        if not running:
+        rows = running((cell for one in here for cell in one.cells()), query, now_ns, worker)
+        if not rows:
             raise
         talk(f"{error}; showing what runs on this machine")
-        rows = report(cast(Source, _Nobody()), query, running, now_ns, worker)
-    if not show(map(plain, rows), request_columns(), form):
-        talk(f"nothing{worker and f' of worker {worker}'} is in flight, and no request was lost with its worker")
-        return NOTHING
-    return 0
+        show(map(plain, rows), request_columns(), form)
+        return 0
+    shown = show(map(plain, told.requests), request_columns(), form)
+    if told.sentence:
+        (note if shown else talk)(told.sentence)
+    return 0 if shown else UNKNOWN if told.not_visible else NOTHING
 
 
 @click.command()
@@ -424,13 +428,6 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     if form is None:
         talk(f"{finding}: {sum(one.stored for one in verdicts):,} events of {len(verdicts)} lives stored")
     return {"complete": 0, "unknown": UNKNOWN}.get(finding, NOTHING)
-
-
-class _Nobody:
-    """No source: with Fluent Bit as the agent there is none on this machine, and what runs can be seen all the same."""
-
-    def search(self, query: Query, page: Page) -> Rows:
-        return Rows([], None)
 
 
 def _all(source: Source, query: Query) -> Iterator[Record]:

@@ -36,6 +36,7 @@ from logship.cli.source import (
     begin_ns,
     hint,
     length_ns,
+    living_here,
     make_query,
     moment,
     moment_cell,
@@ -49,6 +50,7 @@ from logship.cli.source import (
 from logship.errors import QuestionError
 from logship.search import views
 from logship.search.query import Bucket, Record, Rows, Share, Stat
+from logship.settings import load
 
 NOTHING = 1
 LEVEL_STYLES = {"error": "red", "critical": "bold red", "warning": "yellow", "debug": "dim"}
@@ -68,7 +70,7 @@ def trace(id: str, stack: bool, source: str | None, form: Form | None) -> int:  
 
     ID is that of a request, of a trace (then all its requests), or of any event of the request."""
     asked = open_source(source)
-    records = story(asked, id)
+    records = story(asked, id, living_here(load({"source": source})))
     if not records:
         talk(f"nothing: no event, request or trace has the id {id!r}")
         return NOTHING
@@ -89,8 +91,8 @@ def waterfall(records: Sequence[Record], room: int, stack_lines: int) -> list[st
     total = max(last - first, 1)
     bar_room = max(16, min(60, (room - 34) // 2))
     lines = [*_heading(records, room), ""]
-    axis = _axis(total, bar_room)
-    lines.append(" " * 20 + paint(axis, "dim"))
+    if last > first:  # one moment has no axis
+        lines.append(" " * 20 + paint(_axis(total, bar_room), "dim"))
     for one in records:
         lines += _event(one, first, total, (bar_room, room))
         lines += _stack(one, stack_lines, room)

@@ -6,8 +6,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,7 @@ from logship.settings import Settings, host_and_port, load
 
 if TYPE_CHECKING:
     from logship.forensics.inflight import Unfinished
+    from logship.state.living import Living
 
 F = TypeVar("F", bound=Callable[..., Any])
 # A collector on this machine accepts at once; nobody should wait for one that is not there.
@@ -225,28 +226,37 @@ def hint(source: Source, query: Query) -> None:
         note(f"hint: {sentence}")
 
 
-def story(source: Source, id: str) -> list[Record]:  # noqa: A002 - the word people know
+def story(source: Source, id: str, here: "Sequence[Living]" = ()) -> list[Record]:  # noqa: A002 - the word people know
     """All records of the request or trace with this id, or that this event belongs to; by time.
 
-    A request that died with its worker has no record of its own; it is made from the report of the worker's end."""
-    from logship.forensics.inflight import inflight
+    A request that runs (`here`: in the living workers of this machine, or as the source sees it) or died with its
+    worker has no record of its own yet; one is made from what is known of it."""
+    from logship.forensics.inflight import Watcher, inflight, running
 
     records = source.get(id)
     if len(records) == 1 and records[0].get("event.id") == id:
         wider = records[0].get("http.request.id") or records[0].get("trace.id")
         records = source.get(wider) if wider else records
-    died_in = inflight(source, Query(equal("logship.in_flight.ids", id)))
-    return sorted(records + [_cut_off(one) for one in died_in if one.id == id], key=begin_ns)
+    own = any("http.request.method" in one and "event.duration" in one for one in records)
+    now_ns, died_in = time.time_ns(), Query(equal("logship.in_flight.ids", id))
+    cells = [cell for one in here for cell in one.cells()]
+    without_end = [] if own else inflight(source, died_in, (), now_ns) + running(cells, Query(), now_ns)
+    if isinstance(source, Watcher) and not own:
+        without_end += source.inflight(Query(equal("http.request.id", id)), "").requests
+    found = {(one.incarnation, one.id): one for one in without_end if one.id == id}
+    return sorted(records + [_without_end(one) for one in found.values()], key=begin_ns)
 
 
-def _cut_off(one: "Unfinished") -> Record:
-    """A request that its worker took with it, drawn like one that ended; nobody was told an answer."""
+def _without_end(one: "Unfinished") -> Record:
+    """A request that runs or that its worker took with it, drawn like one that ended; nobody was told an answer."""
     method, _, path = one.what.partition(" ")
+    runs = one.state == "running"
     return {
         "@timestamp": rfc3339(one.began_ns + one.age_ns), "event.duration": one.age_ns, "logship.ttfb_ns": one.age_ns,
         "http.request.id": one.id, "http.request.method": method, "url.path": path, "service.name": one.service,
         "logship.worker.slot": one.slot, "logship.worker.generation": one.generation, "process.pid": one.pid,
-        "log.level": "critical", "message": f"{one.what} had no end: its worker was lost",
+        "log.level": "info" if runs else "critical",
+        "message": f"{one.what} is still running" if runs else f"{one.what} had no end: its worker was lost",
     }  # fmt: skip
 
 
@@ -263,34 +273,13 @@ def length_ns(record: Record) -> int:
     return value if isinstance(value, int) and value > 0 and "http.request.method" in record else 0
 
 
-def living_requests(given: str | None, slot: int | None = None) -> list[dict[str, Any]]:
-    """What the workers here (or only that of `slot`) answer now, as cells for `forensics.inflight`; none elsewhere."""
-    from logship.event.build import Worker
-    from logship.state import inflight
-    from logship.state.adopt import survey
-    from logship.state.identity import Cell, Snapshot
+def living_here(settings: Settings) -> "list[Living]":
+    """The living workers of this machine; none when another machine is asked: its workers are not ours."""
+    from logship.state.living import living
 
-    def worker(one: Snapshot) -> dict[str, Any]:
-        facts, generation = one.facts, one.cells[Cell.GENERATION]
-        told = Worker(one.incarnation, facts.service, facts.host, facts.pid, instance=facts.instance, slot=one.slot)
-        return {
-            "service": facts.service,
-            "node": told.node(),
-            "slot": one.slot,
-            "generation": generation,
-            "pid": facts.pid,
-            "incarnation": one.incarnation,
-        }
-
-    settings = load({"source": given})
     if "://" in settings.source and settings.source.rstrip("/") != collector_url(settings):
         return []
-    try:
-        found, _ = survey(Path(settings.state_dir))
-    except OSError:
-        return []  # the state of another user
-    living = [one for one in found if one.owner and slot in (None, one.snapshot.slot)]
-    return [asdict(cell) | worker(one.snapshot) for one in living for cell in inflight.read(one.directory)]
+    return living(Path(settings.state_dir))
 
 
 def listens(host: str, port: int) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
-from logship.cli.source import PLACES, Forward, collector_url, listens, living_requests, open_source
+from logship.cli.source import PLACES, Forward, collector_url, listens, living_here, open_source
 from logship.errors import LogshipError, SettingsError, SourceError, StateUnusable
 from logship.settings import Settings, host_and_port, load, table
 
@@ -361,7 +361,7 @@ def _workers(source: "Source", given: str | None) -> Iterator[Finding]:
         yield Finding("look", "uvicorn", f"its own lines do not arrive from {len(silent)} of {len(started)} workers",
                       "a later dictConfig took its loggers: call logship.configure() after it, or set "
                       "disable_existing_loggers to False")  # fmt: skip
-    running = living_requests(given)
+    running = [request for one in living_here(load({"source": given})) for request in one.requests]
     if rows and not lost and not dropped and not silent:
         yield Finding("good", "workers", f"{len(rows)} in the last 15 minutes, {len(running)} requests in flight here")
 

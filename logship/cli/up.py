@@ -16,13 +16,14 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from logship.cli.show import Form, show, talk
-from logship.cli.source import PLACES, WHERE, open_source, zone
+from logship.cli.source import PLACES, WHERE, living_here, open_source, zone
 from logship.errors import ListenError, SettingsError
 from logship.settings import Settings, child_environment, host_and_port, inherited, is_loopback, load
 from logship.wire.address import parse_address
@@ -133,7 +134,8 @@ async def _answer(settings: Settings, asked: "Source", form: Form | None) -> Non
 
     stop = _stop_on_signals()
     with contextlib.closing(_listen(settings.http)) as listener:
-        server = _page(asked, Around(stopping=stop.is_set, access=_access(settings)), settings)
+        around = Around(stopping=stop.is_set, access=_access(settings), living=partial(living_here, settings))
+        server = _page(asked, around, settings)
         if form == "json":
             _json({"http": _url(listener, settings)})
         else:
@@ -235,6 +237,7 @@ def _around(
 ) -> "Around":
     """What the page is told: counters of the collector and of the store, and who may ask."""
     from logship.page.app import Around
+    from logship.state.living import living
 
     def health() -> dict[str, object]:
         kept = store.health() | _kept(Path(settings.store_dir))
@@ -242,7 +245,7 @@ def _around(
         told = {**collector.health(), "http_refused_total": refused(), "ack_seconds": collector.ack_seconds()}
         return {**told, **kept}
 
-    return Around(health, stop.is_set, _access(settings), collector.unready)
+    return Around(health, stop.is_set, _access(settings), collector.unready, partial(living, Path(settings.state_dir)))
 
 
 def _access(settings: Settings) -> "Access":

@@ -123,8 +123,8 @@ def verify_(source: Source, asked: Asked) -> object:
 
 
 def inflight_(source: Source, asked: Asked) -> object:
-    worker = asked.text("worker", "")
-    return {"requests": inflight.inflight(source, asked.query(), now_ns=asked.now_ns, worker=worker)}
+    report = inflight.report(source, asked.query(), asked.living(), asked.now_ns, asked.text("worker", ""))
+    return {"requests": report.requests, "not_visible": report.not_visible, "sentence": report.sentence}
 
 
 def kql(source: Source, asked: Asked) -> object:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -27,6 +27,7 @@ from logship.page.asked import QUERY_NAMES, Asked
 from logship.page.guard import OPEN_ACCESS, Access, Guard
 from logship.page.html import PLACES, POLICY, asset, shell, start_page
 from logship.search.query import Rows, Source
+from logship.state.living import Living
 
 # Questions at a time: each may use every core, and the collector beside it must go on storing. Each also takes a buffer
 # of 32 MB a thread for the log that is being written: four at once did not fit into what a `Reader` may take.
@@ -60,12 +61,14 @@ _logger = logging.getLogger("logship.page")
 class Around:
     """What the page is told by the process it runs in: counters, whether it is ending, who may ask.
 
-    `unready`: why the process cannot do its work just now, as a sentence; empty if it can."""
+    `unready`: why the process cannot do its work just now, as a sentence; empty if it can. `living`: the workers of this
+    machine that live, with the requests that they are answering."""
 
     health: Callable[[], Mapping[str, object]] = dict
     stopping: Callable[[], bool] = lambda: False
     access: Access = OPEN_ACCESS
     unready: Callable[[], str] = str
+    living: Callable[[], Sequence[Living]] = tuple
 
 
 def app(source: Source, around: Around = Around()) -> Starlette:
@@ -113,7 +116,7 @@ class Doors:
         self._streams = self._exports = self._unsent_bytes = 0
 
     async def answer(self, one: Answer, request: Request) -> Response:
-        asked = _asked(request)
+        asked = self._asked(request)
         asked.only(one.names)
         if self._unsent_bytes > UNSENT_BYTES:
             raise SourceError(f"answers of {self._unsent_bytes} bytes wait for slow clients; retry in a moment")
@@ -123,7 +126,7 @@ class Doors:
         """Server-sent events: one for each record; the id of the last of a batch is where `Last-Event-ID` resumes.
 
         An event "skipped" says that the store has less than that id: it is not the one from before."""
-        asked = _asked(request)
+        asked = self._asked(request)
         asked.only(NAMES["/api/tail"])
         query, limit = asked.query(), asked.whole("limit", 1000, 1000)
         after = request.headers.get("last-event-id") or asked.maybe("after")
@@ -156,7 +159,7 @@ class Doors:
 
     async def export(self, request: Request) -> Response:
         """Everything, a page at a time: the next is read when the client has taken the one before."""
-        asked = _asked(request)
+        asked = self._asked(request)
         asked.only(NAMES["/api/export"])
         query, form = asked.query(), asked.one_of("format", ("ndjson", "csv"))
         query = replace(query, until_ns=asked.now_ns if query.until_ns is None else query.until_ns)
@@ -271,6 +274,14 @@ class Doors:
         """Not in line behind questions: whoever decides about a restart must not wait for them."""
         return await anyio.to_thread.run_sync(task, limiter=anyio.CapacityLimiter(1))
 
+    def _asked(self, request: Request) -> Asked:
+        """What the query string asks, and the path. A parameter that comes twice asks for two things."""
+        given = request.query_params
+        twice = [name for name, _ in given.multi_items() if len(given.getlist(name)) > 1]
+        if twice:
+            raise QuestionError(f"the parameter {twice[0]} is given more than once")
+        return Asked({**given, **request.path_params}, time.time_ns(), _zone(), self._around.living)
+
     async def _in_thread(self, task: Callable[[], T]) -> T:
         if self._asking is None:
             self._asking = anyio.CapacityLimiter(AT_A_TIME)
@@ -296,15 +307,6 @@ def as_events(rows: Rows) -> bytes:
         return f": nothing new\n{key}\n".encode()
     events = [b"data: " + as_json(record) + b"\n\n" for record in rows.records]
     return b"".join(events[:-1]) + key.encode() + events[-1]
-
-
-def _asked(request: Request) -> Asked:
-    """What the query string asks, and the path. A parameter that comes twice asks for two things."""
-    given = request.query_params
-    twice = [name for name, _ in given.multi_items() if len(given.getlist(name)) > 1]
-    if twice:
-        raise QuestionError(f"the parameter {twice[0]} is given more than once")
-    return Asked({**given, **request.path_params}, time.time_ns(), _zone())
 
 
 def _zone() -> tzinfo:

@@ -1,13 +1,14 @@
 """What a URL asks, as values: the query, the page, and single parameters, each checked and named when it is wrong."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 
 from logship.errors import QuestionError
 from logship.search.kql import parse
 from logship.search.query import Page, Query
 from logship.search.times import parse_time, span
+from logship.state.living import Living
 
 # One answer is made in memory: 10,000 records of the largest size would be 640 MB, of the usual size 10 MB.
 LIMIT_ROWS = 10_000
@@ -17,10 +18,14 @@ QUERY_NAMES = ("q", "since", "until", "last", "since_ns", "until_ns")
 
 
 class Asked:
-    """The parameters of one request. Every method raises QuestionError with the name of what it cannot take."""
+    """The parameters of one request. Every method raises QuestionError with the name of what it cannot take.
 
-    def __init__(self, given: Mapping[str, str], now_ns: int, zone: tzinfo) -> None:
-        self._given, self.now_ns, self._zone = given, now_ns, zone
+    `living`: the workers of this machine that live."""
+
+    def __init__(
+        self, given: Mapping[str, str], now_ns: int, zone: tzinfo, living: Callable[[], Sequence[Living]] = tuple
+    ) -> None:
+        self._given, self.now_ns, self._zone, self.living = given, now_ns, zone, living
 
     def only(self, known: Iterable[str]) -> None:
         """Refuse a parameter that is not `known`: a misspelt filter would answer another question."""

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 
 from logship.errors import KqlError, QuestionError, SourceError
+from logship.forensics.inflight import Report, Unfinished, Unseen
 from logship.search.kql import text_of
 from logship.search.query import (
     Bucket,
@@ -91,6 +92,12 @@ class HttpSource:
     def oldest_ns(self) -> int | None:
         oldest: int | None = self._ask("oldest")["oldest_ns"]
         return oldest
+
+    def inflight(self, query: Query, worker: str) -> Report:
+        """What the collector sees of requests without an end."""
+        told = self._ask("inflight", query, worker=worker or None)
+        rows = [Unfinished(**one) for one in told["requests"]]
+        return Report(rows, [Unseen(**one) for one in told["not_visible"]], told["sentence"])
 
     def health(self) -> Mapping[str, object]:
         """The collector's counters."""

@@ -124,7 +124,10 @@ PATHS: Final[dict[str, Path]] = {
     "/api/incarnations": Path("The lives of workers, with the ranges of sequences that are stored.", found(incarnations=OBJECTS)),
     "/api/workers": Path("The table of workers; without a time of the last 15 minutes.", named(workers=OBJECTS)),
     "/api/verify": Path("Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS)),
-    "/api/inflight": Path("Requests that ended with their worker.", found(requests=OBJECTS)),
+    "/api/inflight": Path(
+        "Requests that run now, or ended with their worker; `not_visible`: workers whose running requests are not seen.",
+        found(requests=OBJECTS, not_visible=OBJECTS, sentence=TEXT),
+    ),
     "/api/kql": Path("The query in full, as Kibana reads it: no short names, labels with their map.", named(kql=TEXT)),
     "/api/fields": Path("The fields that occur.", named(fields=several(component("FieldCount")))),
     "/api/views": Path("The catalogue of views: what each asks, and how its answer is shown.", named(views=OBJECTS)),

@@ -2,10 +2,12 @@
 
 import pytest
 
-from logship.forensics.inflight import inflight
+from logship.forensics.inflight import inflight, report
 from logship.search.kql import parse
 from logship.search.query import Query
 from logship.store.reader import Reader
+from logship.state.inflight import Running
+from logship.state.living import Living
 from logship.store.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests
 from tests.store.events import LIFE, OTHER
@@ -66,3 +68,44 @@ def test_the_question_limits_the_deaths(deaths: None, source: Reader) -> None:
     assert inflight(source, Query(None, None, START_NS)) == []
     assert inflight(source, Query(parse("logship.worker.slot: 1"))) == []
     assert len(inflight(source, Query(parse("logship.worker.slot: 0")))) == 3
+
+
+HERE = Living(LIFE, "shop", "h/shop/w0", 0, 1, 100, (Running(START_NS, "", "req-9", "GET", "/slow"),))
+
+
+@pytest.fixture
+def alive(store: Store) -> None:
+    other = beat(2, "worker-heartbeat", life=OTHER, slot=1, logship__requests__in_flight=3)
+    store.append([*requests([1]), beat(2, "worker-heartbeat"), other])
+
+
+def test_nothing_is_said_only_when_all_living_workers_could_be_seen(alive: None, source: Reader) -> None:
+    now_ns = START_NS + 9 * SECOND
+    told = report(source, Query(), [], now_ns)
+    assert [(one.node, one.state, one.in_flight) for one in told.not_visible] == [
+        ("h/shop/w0", "alive", None),
+        ("h/shop/w1", "alive", 3),
+    ]
+    assert told.sentence.startswith("no request is known to be in flight or lost; running requests of 2 workers are not visible")
+    assert "h/shop/w1: 3 in flight at its last heartbeat, seen 7 s ago" in told.sentence
+    other = Living(OTHER, "shop", "h/shop/w1", 1, 1, 100)
+    told = report(source, Query(), [HERE, other], now_ns)
+    assert ([one.id for one in told.requests], told.not_visible, told.sentence) == (["req-9"], [], "")
+    told = report(source, Query(), [other], now_ns, "1")
+    assert told.sentence == "nothing of worker 1 is in flight, and no request was lost with its worker"
+    later = report(source, Query(), [], now_ns + 3600 * SECOND)
+    assert later.sentence == "nothing is in flight, and no request was lost with its worker"
+
+
+def test_the_query_narrows_what_runs_and_who_is_not_visible(alive: None, source: Reader) -> None:
+    now_ns = START_NS + 9 * SECOND
+
+    def asked(text: str) -> tuple[list[str], list[str]]:
+        told = report(source, Query(parse(text)), [HERE], now_ns)
+        return [one.id for one in told.requests], [one.node for one in told.not_visible]
+
+    assert asked("worker: w0") == (["req-9"], [])
+    assert asked("worker: w1") == ([], ["h/shop/w1"])
+    assert asked("service: other") == ([], [])
+    assert asked("path: /slow and duration > 8s") == (["req-9"], ["h/shop/w1"])
+    assert asked("path: /quick") == ([], ["h/shop/w1"])

@@ -14,12 +14,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from logship.errors import StoreError
+from logship.forensics.inflight import report
 from logship.page import app as app_module
 from logship.page import streams
 from logship.page.app import Around, app
+from logship.page.client import HttpSource
 from logship.page.guard import Access
 from logship.search.kql import parse
 from logship.search.query import Query, Source
+from logship.state.inflight import Running
+from logship.state.living import Living
 from logship.store.reader import Reader
 from tests.page.conftest import LIFE, Served, Shown, event
 
@@ -104,7 +108,21 @@ def test_reports_are_answered(served: Served) -> None:
     (worker,) = ask(served, "/api/workers").json()["workers"]
     assert (worker["slot"], worker["requests"], worker["errors"]) == (2, 5, 1)
     assert ask(served, "/api/verify").json()["verdicts"][0]["incarnation"] == LIFE
-    assert ask(served, "/api/inflight").json() == {"requests": []}
+    told = ask(served, "/api/inflight").json()
+    assert (told["requests"], [one["node"] for one in told["not_visible"]]) == ([], ["host/shop/w2"])
+    assert "not visible from here" in told["sentence"]
+
+
+def test_running_requests_are_those_that_the_process_sees(serve: Serve) -> None:
+    running = Running(1, "", "running-1", "GET", "/slow")
+    worker = Living(LIFE, "shop", "host/shop/w2", 2, 1, 4711, (running,))
+    served = serve(Around(living=lambda: [worker]))
+    told = ask(served, "/api/inflight?worker=w2").json()
+    assert [(one["state"], one["id"], one["what"]) for one in told["requests"]] == [("running", "running-1", "GET /slow")]
+    assert (told["not_visible"], told["sentence"]) == ([], "")
+    assert ask(served, "/api/inflight?q=path: /quick").json()["sentence"].startswith("nothing is in flight")
+    far = HttpSource(served.url)
+    assert [one.id for one in report(far, Query(), [worker], served.now_ns).requests] == ["running-1"]
 
 
 def test_health_is_what_the_process_tells(serve: Serve) -> None:

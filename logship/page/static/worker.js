@@ -29,7 +29,9 @@ export function View({ id: node }) {
   const slow = useAsk("search", { q: all(REQUESTS, q), ...span, limit: 10, greatest: "event.duration" });
   if (table.error && !table.data) return html`<${Problem} error=${table.error} />`;
   const verdicts = /** @type {any[]} */ (account.data?.verdicts ?? []).slice().reverse();
-  const unfinished = /** @type {any[]} */ (lost.data?.requests ?? []);
+  const without = /** @type {any[]} */ (lost.data?.requests ?? []);
+  const unfinished = without.filter((one) => one.state === "lost"),
+    running = without.filter((one) => one.state === "running");
   return html`<div class="worker"><header class="head"><h1>Worker ${words.visible(slot)} ${worker && html`<${State} worker=${worker} />`}</h1>
       <p class="facts"><bdi class="soft">${words.short(node, 120)}</bdi>${worker && html`<span>service <strong><${Text} value=${worker.service} most=${60} /></strong></span><span>pid ${worker.pid ?? "–"}</span><span>up since ${stamp(worker.up_since_ns / 1e6, zone, Date.now())}</span>`}</p>
       <p class="actions"><a class="button" href=${href("/search", { q, ...exactly(window) })}>Its events</a><a class="button" href=${href("/search", { q: all(q, FAILURES), ...exactly(window) })}>Its failures</a><a class="button" href=${href("/tail", { q })}>Follow it</a></p></header>
@@ -42,11 +44,9 @@ export function View({ id: node }) {
     ${
       account.data && lost.data
         ? html`
-    ${
-      unfinished.length > 0 &&
-      html`<section class="card bad-edge"><h2>In flight when it died</h2><div class="scroll numbers" tabindex="0" role="region" aria-label="Requests in flight at death"><table><thead><tr><th scope="col">Request</th><th scope="col" class="n">had taken</th><th scope="col">began</th><th scope="col" class="n">life</th></tr></thead>
-      <tbody>${unfinished.map((one) => html`<tr><th scope="row">${one.id ? html`<a href=${requestAddress(one.id)}><${Text} value=${one.what} most=${120} /></a>` : html`<${Text} value=${one.what} most=${120} />`}</th><td class="n">${words.took(one.age_ns)}</td><td><${When} at=${rfc(one.began_ns / 1e6)} zone=${zone} /></td><td class="n">${one.generation ?? ""}</td></tr>`)}</tbody></table></div></section>`
-    }
+    ${lost.data.not_visible.length > 0 && html`<p class="hint">${words.visible(lost.data.sentence)}</p>`}
+    ${running.length > 0 && html`<${Unfinished} title="Running now" rows=${running} took="age" zone=${zone} />`}
+    ${unfinished.length > 0 && html`<${Unfinished} title="In flight when it died" rows=${unfinished} took="had taken" zone=${zone} />`}
     <div class="columns">
       <section class="card wide"><h2>Its lives</h2><div class="scroll numbers" tabindex="0" role="region" aria-label="Its lives"><table><thead><tr><th scope="col">Life</th><th scope="col">pid</th><th scope="col">How it ended</th><th scope="col" class="n">stored</th><th scope="col" class="n">missing</th><th scope="col" class="n">dropped</th><th scope="col">Account</th></tr></thead>
         <tbody>${verdicts.map(
@@ -60,4 +60,10 @@ export function View({ id: node }) {
     </div>`
         : html`<div class="waiting" role="status">Loading…</div>`
     }</div>`;
+}
+
+/** Requests without an end. @param {{title: string, rows: any[], took: string, zone: import("./time.js").Zone}} given */
+function Unfinished({ title, rows, took, zone }) {
+  return html`<section class=${`card ${took === "age" ? "" : "bad-edge"}`}><h2>${title}</h2><div class="scroll numbers" tabindex="0" role="region" aria-label=${title}><table><thead><tr><th scope="col">Request</th><th scope="col" class="n">${took}</th><th scope="col">began</th><th scope="col" class="n">life</th></tr></thead>
+      <tbody>${rows.map((one) => html`<tr><th scope="row">${one.id ? html`<a href=${requestAddress(one.id)}><${Text} value=${one.what} most=${120} /></a>` : html`<${Text} value=${one.what} most=${120} />`}</th><td class="n">${words.took(one.age_ns)}</td><td><${When} at=${rfc(one.began_ns / 1e6)} zone=${zone} /></td><td class="n">${one.generation ?? ""}</td></tr>`)}</tbody></table></div></section>`;
 }
