@@ -92,7 +92,7 @@ def worker_columns(now_ns: int) -> tuple[Column, ...]:
         Column("p99", "p99_ms", lambda ms: duration(ms * 1e6), right=True),
         Column("Errors", "errors", "{:,}".format, right=True, style=lambda n: "red" if n else "dim"),
         Column("In flight", "in_flight", right=True, keep=1),
-        Column("Lag", "loop_lag_max_ns", duration, right=True, keep=4),
+        Column("Max lag", "loop_lag_max_ns", duration, right=True, keep=4),
         Column("Drops", "dropped", "{:,}".format, right=True, style=lambda n: "bold red" if n else "dim"),
         Column("Seen", "last_seen_ns", lambda ns: f"{since(ns)} ago", right=True, keep=8),
     )

@@ -1,12 +1,15 @@
 """The table of workers: who they are, how they do, and what they have lost."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from logship.forensics.beats import dropped, number, state
 from logship.search import kql
-from logship.search.query import Incarnation, Query, Source
-from logship.search.views import FAILED, SERVED
+from logship.search.kql import Node
+from logship.search.query import Incarnation, Query, Source, Stat
+from logship.search.ranges import Ranges, union
+from logship.search.views import BEATS, DURATION, FAILED, NODE, SERVED
 
 # A host has tens of workers; a store that collects from many has thousands of nodes.
 NODES_LIMIT = 10_000
@@ -14,11 +17,12 @@ NODES_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """One worker, which is one slot; pid, generation and state are those of its newest life.
+    """One worker, which is one slot of a service; pid, generation and state are those of its newest run.
 
-    Requests, errors and durations are those of the time asked for; `share` is the part of all requests, 0 to 1;
-    `requests_per_second` is over the part of that time in which the worker was there. `in_flight` and loop lag are as
-    of the newest heartbeat, None for one that is no more. `dropped` counts over its lives in that time."""
+    Requests, errors, durations and loop lag are those of the time asked for: `loop_lag_max_ns` is the worst of all its
+    heartbeats, None without one. `share` is the part of its service's requests, 0 to 1. `present`: the times in which
+    the worker was there, in nanoseconds; `requests_per_second` is over these. `in_flight` is as of the newest
+    heartbeat, None for a worker that is no more. `dropped` counts over its runs in that time."""
 
     node: str
     service: str
@@ -40,47 +44,81 @@ class WorkerRow:
     loop_lag_mean_ns: int | None
     loop_lag_max_ns: int | None
     dropped: int
+    present: Ranges
 
 
-def workers(source: Source, since_ns: int, until_ns: int) -> list[WorkerRow]:
-    """Return the workers with an event from `since_ns` to `until_ns`, by node and slot.
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What was counted in the time asked for, by node."""
 
-    `until_ns` is taken for now when it is said who is alive. Lives that never claimed a slot serve nothing and are left
+    times: Mapping[str, Stat]
+    errors: Mapping[str, int]
+    lag_mean: Mapping[str, Stat]
+    lag_max: Mapping[str, Stat]
+
+
+def workers(source: Source, since_ns: int, until_ns: int, where: Node | None = None) -> list[WorkerRow]:
+    """Return the workers with an event in `where` from `since_ns` to `until_ns`, by service, node and slot.
+
+    `until_ns` is taken for now when it is said who is alive. Runs that never claimed a slot serve nothing and are left
     out: supervisors and scripts."""
-    span = Query(None, since_ns, until_ns)
-    nodes: defaultdict[str, list[Incarnation]] = defaultdict(list)
+    span = Query(where, since_ns, until_ns)
+    found: defaultdict[tuple[str, str], list[Incarnation]] = defaultdict(list)
     for life in source.incarnations(span):
         if life.node:
-            nodes[life.node].append(life)
-    times = {stat.key: stat for stat in source.stats(_within(span, SERVED), "event.duration", "service.node.name")}
-    failed = source.top(_within(span, f"{SERVED} and {FAILED}"), "service.node.name", NODES_LIMIT)
-    wrong = {node.value: node.events for node in failed}
-    total = sum(stat.count for stat in times.values())
-    rows = []
-    for node, lives in nodes.items():
-        newest = max(lives, key=lambda life: (life.generation or 0, life.first_ns))
-        now = state(newest, until_ns)
-        beat = newest.last_beat if now == "alive" else None
-        stat = times.get(node)
-        requests = stat.count if stat else 0
-        there_ns = (until_ns if now == "alive" else newest.last_ns) - max(
-            since_ns, min(life.first_ns for life in lives)
-        )
-        rows.append(
-            WorkerRow(
-                node=node, service=newest.service, slot=newest.slot, generation=newest.generation, pid=newest.pid,
-                incarnation=newest.id, state=now, up_since_ns=newest.first_ns, last_seen_ns=newest.last_ns,
-                lives=len(lives), requests=requests, requests_per_second=requests / max(there_ns / 1e9, 1.0),
-                p50_ms=stat.p50 / 1e6 if stat else None, p99_ms=stat.p99 / 1e6 if stat else None,
-                errors=wrong.get(node, 0), share=requests / total if total else 0.0,
-                in_flight=number(beat, "logship.requests.in_flight"),
-                loop_lag_mean_ns=number(beat, "logship.loop_lag.mean_ns"),
-                loop_lag_max_ns=number(beat, "logship.loop_lag.max_ns"),
-                dropped=sum(sum(dropped(life.last_beat).values()) for life in lives),
-            )
-        )  # fmt: skip
-    return sorted(rows, key=lambda row: (row.node.rpartition("/")[0], row.slot if row.slot is not None else -1))
+            found[life.service, life.node].append(life)
+    services = {service for service, _ in found}
+    if len({node for _, node in found}) == len(found):
+        measured = dict.fromkeys(services, _measure(source, span))
+    else:  # two services have a node of the same name
+        measured = {one: _measure(source, _within(span, kql.equal("service.name", one))) for one in services}
+    rows = [_row(node, lives, measured[service], span) for (service, node), lives in found.items()]
+    totals: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        totals[row.service] += row.requests
+    shared = [replace(row, share=row.requests / (totals[row.service] or 1)) for row in rows]
+    return sorted(shared, key=lambda row: (row.service, row.node.rpartition("/")[0], -1 if row.slot is None else row.slot))
 
 
-def _within(span: Query, text: str) -> Query:
-    return Query(kql.parse(text), span.since_ns, span.until_ns)
+def covered_ns(rows: Iterable[WorkerRow]) -> int:
+    """Return for how long at least one of the workers was there: what a rate of all of them divides by."""
+    return sum(high - low for low, high in union(*(row.present for row in rows)))
+
+
+def _measure(source: Source, span: Query) -> _Measured:
+    served, beats = _within(span, kql.parse(SERVED)), _within(span, kql.parse(BEATS))
+    failed = source.top(_within(served, kql.parse(FAILED)), NODE, NODES_LIMIT)
+
+    def stats(query: Query, number: str) -> dict[str, Stat]:
+        return {stat.key: stat for stat in source.stats(query, number, NODE)}
+
+    return _Measured(
+        stats(served, DURATION), {one.value: one.events for one in failed},
+        stats(beats, "logship.loop_lag.mean_ns"), stats(beats, "logship.loop_lag.max_ns"),
+    )  # fmt: skip
+
+
+def _row(node: str, lives: list[Incarnation], measured: _Measured, span: Query) -> WorkerRow:
+    since_ns, until_ns = span.since_ns or 0, span.until_ns or 0
+    newest = max(lives, key=lambda life: (life.generation or 0, life.first_ns))
+    now = state(newest, until_ns)
+    beat = newest.last_beat if now == "alive" else None
+    stat, mean, worst = (some.get(node) for some in (measured.times, measured.lag_mean, measured.lag_max))
+    requests = stat.count if stat else 0
+    ends = {life.id: until_ns if life is newest and now == "alive" else min(life.last_ns, until_ns) for life in lives}
+    present = union((max(since_ns, life.first_ns), max(since_ns, life.first_ns, ends[life.id])) for life in lives)
+    there_ns = sum(high - low for low, high in present)
+    return WorkerRow(
+        node=node, service=newest.service, slot=newest.slot, generation=newest.generation, pid=newest.pid,
+        incarnation=newest.id, state=now, up_since_ns=newest.first_ns, last_seen_ns=newest.last_ns,
+        lives=len(lives), requests=requests, requests_per_second=requests / max(there_ns / 1e9, 1.0),
+        p50_ms=stat.p50 / 1e6 if stat else None, p99_ms=stat.p99 / 1e6 if stat else None,
+        errors=measured.errors.get(node, 0), share=0.0, in_flight=number(beat, "logship.requests.in_flight"),
+        loop_lag_mean_ns=round(mean.sum / mean.count) if mean else None,
+        loop_lag_max_ns=round(worst.max) if worst else None,
+        dropped=sum(sum(dropped(life.last_beat).values()) for life in lives), present=present,
+    )  # fmt: skip
+
+
+def _within(span: Query, where: Node | None) -> Query:
+    return replace(span, where=kql.every(where, span.where))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from logship.forensics.workers import workers
+from logship.forensics.workers import covered_ns, workers
+from logship.search.kql import parse
 from logship.store.reader import Reader
 from logship.store.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests, worker_event
@@ -85,3 +86,39 @@ def test_slots_are_in_the_order_of_their_numbers(store: Store, source: Reader) -
         store.append(requests([1], life=f"{slot:024x}", slot=slot))
     assert [row.slot for row in workers(source, START_NS, START_NS + 2 * SECOND)] == [1, 2, 10]
     assert workers(source, 0, START_NS) == []
+
+
+def test_the_lag_is_the_worst_of_the_time_asked_for(store: Store, source: Reader) -> None:
+    lags = [4, 2_900, 6]
+    store.append(
+        [beat(n, logship__loop_lag__max_ns=lag, logship__loop_lag__mean_ns=n) for n, lag in enumerate(lags, start=1)]
+    )
+    (row,) = workers(source, START_NS, START_NS + 10 * SECOND)
+    assert (row.loop_lag_max_ns, row.loop_lag_mean_ns) == (2_900, 2)
+    (row,) = workers(source, START_NS + 3 * SECOND, START_NS + 90 * SECOND)
+    assert (row.state, row.loop_lag_max_ns) == ("silent", 6)
+
+
+def test_a_rate_is_over_the_time_with_data(store: Store, source: Reader) -> None:
+    store.append([*requests(range(1, 11)), beat(11, "worker-closed")])
+    store.append(requests(range(1, 11), life=THIRD, at_s=5_000, logship__worker__generation=2))
+    (row,) = workers(source, START_NS - 3600 * SECOND, START_NS + 5_010 * SECOND)
+    assert row.present == ((START_NS + SECOND, START_NS + 11 * SECOND), (START_NS + 5_000 * SECOND, START_NS + 5_010 * SECOND))
+    assert row.requests_per_second == 0  # without a duration nothing was served
+    assert covered_ns([row, row]) == 20 * SECOND
+
+
+def test_a_share_is_within_the_service(store: Store, source: Reader) -> None:
+    served = {"event__duration": 10**6}
+    store.append(requests(range(1, 4), **served))
+    store.append(requests(range(1, 2), life=OTHER, slot=1, **served))
+    store.append(requests(range(1, 5), life=THIRD, service__name="billing", **served))  # a node of the same name
+    end_ns = START_NS + 10 * SECOND
+    rows = workers(source, START_NS, end_ns)
+    assert [(row.service, row.slot, row.requests, row.share) for row in rows] == [
+        ("billing", 0, 4, 1.0),
+        ("shop", 0, 3, 0.75),
+        ("shop", 1, 1, 0.25),
+    ]
+    (row,) = workers(source, START_NS, end_ns, parse("service: billing"))
+    assert (row.service, row.requests) == ("billing", 4)
