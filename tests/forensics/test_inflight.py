@@ -5,9 +5,9 @@ import pytest
 from logship.forensics.inflight import inflight, report
 from logship.search.kql import parse
 from logship.search.query import Query
-from logship.store.reader import Reader
 from logship.state.inflight import Running
 from logship.state.living import Living
+from logship.store.reader import Reader
 from logship.store.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests
 from tests.store.events import LIFE, OTHER
