@@ -23,6 +23,7 @@ from logship.state import adopt
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
 from logship.state.slots import Claim, Slots
+from logship.worker.fork import around_forks
 
 SIGN_OF_LIFE_SECONDS = 1.0
 SLOT_SECONDS = 0.2
@@ -60,6 +61,8 @@ class Ships(Protocol):
     def alive(self) -> bool: ...
     def start(self) -> None: ...
     def revive(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
 
 
 class Line:
@@ -400,4 +403,15 @@ def facts_of(settings: Settings, service: str, host: str, boot: str, role: str) 
     )
 
 
+def _before_fork() -> None:
+    if _line is not None and _line.shipper is not None:
+        _line.shipper.pause()
+
+
+def _after_fork() -> None:
+    if _line is not None and _line.shipper is not None:
+        _line.shipper.resume()
+
+
 os.register_at_fork(after_in_child=forget)
+around_forks(_before_fork, _after_fork)

@@ -18,6 +18,7 @@ TICK_SECONDS = 0.2
 WARN_AFTER_SECONDS = 10.0
 FULL_DISK_PAUSE_SECONDS = 1.0
 STUMBLED_SECONDS = 10.0
+PAUSE_SECONDS = 0.5
 
 _logger = logging.getLogger("logship")
 
@@ -56,6 +57,8 @@ class Shipper:
         os.set_blocking(self._writer, False)
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._paused = False
+        self._stands = False  # a pause ended the thread between two steps: the connection is whole
         self._flushing = False
         self._start_lock = threading.Lock()
         self._warned = False
@@ -68,7 +71,7 @@ class Shipper:
         """Start the thread if it does not run. Never waits for another caller: a signal handler may have interrupted it."""
         if self._start_lock.acquire(blocking=False):
             try:
-                if not self.alive():
+                if not (self._paused or self.alive()):
                     self._stopping = False
                     self._thread = threading.Thread(target=self._run, daemon=True, name="logship-shipper")
                     self._thread.start()
@@ -81,7 +84,7 @@ class Shipper:
 
     def revive(self) -> None:
         """Start the thread again if it died, and was not told to end."""
-        if not self._stopping and not self.alive():
+        if not (self._stopping or self._paused or self.alive()):
             with contextlib.suppress(RuntimeError):  # no more threads now, or the interpreter ends
                 self.start()
 
@@ -125,12 +128,39 @@ class Shipper:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=2.0)
 
+    def pause(self) -> None:
+        """End the thread for a moment, so that the process can be forked with one thread less. `resume` starts it again.
+
+        Python 3.12 and newer warn of every fork of a process with several threads. Waits half a second at most."""
+        thread = self._thread
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
+            return
+        self._paused = True
+        with contextlib.suppress(OSError):
+            os.write(self._writer, b"w")
+        until = time.monotonic() + PAUSE_SECONDS
+        thread.join(PAUSE_SECONDS)
+        # Python's thread has ended; the system's, which it counts before it warns, ends a little later.
+        while os.path.exists(f"/proc/self/task/{thread.native_id}") and time.monotonic() < until:
+            time.sleep(0.0002)
+
+    def resume(self) -> None:
+        """Start the thread again after `pause`."""
+        if self._paused:
+            self._paused = False
+            self.revive()
+
     # The thread.
 
     def _run(self) -> None:
         began = time.monotonic()
-        self.outlet.disconnect()  # a thread that died left it in the middle of something
+        if not self._stands:
+            self.outlet.disconnect()  # a thread that died left it in the middle of something
+        self._stands = False
         while not self._stopping:
+            if self._paused:
+                self._stands = True
+                return
             try:
                 now = time.monotonic()
                 self._prepare(now)
