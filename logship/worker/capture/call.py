@@ -6,6 +6,7 @@ that fails, it is counted."""
 import contextlib
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,10 @@ MOST_LOGGERS = 4096
 OWN_FIELDS_BYTES = 24 * 1024
 
 _FUNCTION = re.compile(r'^(\s+File "[^"\n]*", line \d+, in \w+)$', re.MULTILINE)
+
+# A value may log while its text is made (an object that loads itself). One that logs itself is in a recursion, and with
+# the application's own handlers beside us in one that doubles at each level: from here on no text of a value is made.
+MOST_NESTED = 2
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 Origin = tuple[str, int, str]  # file, line, function
@@ -76,8 +81,8 @@ def write(
         if cut:
             fields["tags"] = ["cut"]
         line.record(fields)
-    except Exception as error:  # a recursion that has no frames left, no memory
-        _write_less(line, level, error)
+    except Exception as error:  # no frames are left in a recursion, no memory
+        write_less(line, level, error)
 
 
 def _fields(line: Line, level: str, logger: object, message: object) -> tuple[dict[str, object], bool]:
@@ -124,6 +129,14 @@ def _add_stack(fields: dict[str, object], stack: str, line: Line) -> None:
     fields["error.stack_trace"] = f"{str(trace)[:STACK_BYTES]}\n{shown}" if trace else shown
 
 
+class _Inside(threading.local):
+    """How many log calls of this thread are being recorded, one inside of another's values."""
+
+    depth = 0
+
+
+inside = _Inside()
+
 _loggers: dict[str, str] = {}
 
 
@@ -141,26 +154,33 @@ def logger_name(line: Line, name: object) -> str:
     return shown
 
 
-def _write_less(line: Line, level: str, error: Exception) -> None:
-    """Record that there was a call; count it if even that fails."""
-    with contextlib.suppress(Exception):
-        kept = line.record({
+def write_less(line: Line, level: str, error: Exception) -> None:
+    """Record that there was a call, which could not be recorded as it was. Never raises."""
+    try:  # noqa: SIM105 - no frames for a context manager, see `complain`
+        line.record({
             "message": f"[a log call that could not be recorded: {type(error).__name__}]",
             "log.level": level,
             "log.logger": "root",
             "event.dataset": build.APP,
             "tags": ["cut"],
         })  # fmt: skip
-        if kept:
-            complain(error)
-            return
+    except Exception:  # noqa: S110 - there is not even room for this in a recursion without frames
+        pass
     complain(error)
+
+
+def write_nested(line: Line, level: str, logger: object, message: object) -> None:
+    """Record a call that was made inside of too many others: its message as it was written, and no values."""
+    write(line, level, logger, message if type(message) is str else "[a log call inside of its own values]", {})
 
 
 def complain(error: Exception) -> None:
     """Say a mistake of ours; without raising, whatever the state of the process."""
-    with contextlib.suppress(Exception):
+    # Not contextlib.suppress: a recursion may have frames for a call, and none for two.
+    try:  # noqa: SIM105
         hooks.complain(error)
+    except Exception:  # noqa: S110
+        pass
 
 
 def failure_of(exc_info: object) -> ExcInfo | None:

@@ -12,7 +12,16 @@ from typing import Any
 from logship.event import build
 from logship.worker import line as lines
 from logship.worker.capture import bound, rendered
-from logship.worker.capture.call import ExcInfo, complain, failure_of, formatted, write
+from logship.worker.capture.call import (
+    MOST_NESTED,
+    ExcInfo,
+    failure_of,
+    formatted,
+    inside,
+    write,
+    write_less,
+    write_nested,
+)
 from logship.worker.capture.seen import CHAIN_ADDS, Seen, pending
 from logship.worker.line import ACCOUNTED, Line
 
@@ -41,12 +50,15 @@ def _watching(call_handlers: Callable[[logging.Logger, logging.LogRecord], None]
     @functools.wraps(call_handlers)
     def logged(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
-            if record.levelno >= _least and lines.installed() and _is_heard(self):
+            number: Any = record.levelno
+            if not isinstance(number, int):
+                number = logging.INFO
+            if number >= _least and lines.installed() and _is_heard(self):
                 journal(record)
-            if record.levelno < _level_before and _is_ours_alone(self):
+            if number < _level_before and _is_ours_alone(self):
                 return
-        except Exception as error:  # a record whose attributes are properties that raise
-            complain(error)
+        except Exception:  # noqa: S110 - a recursion that has no frames left: the application's next call says so
+            pass
         call_handlers(self, record)
 
     logged._logship = True  # type: ignore[attr-defined]
@@ -92,14 +104,21 @@ def journal(record: logging.LogRecord) -> None:
     if line is None:
         return
     seen = pending.seen
-    if seen is None:
-        _write_record(line, record)
-        return
     pending.seen = None
-    if not seen.is_rendered_as(record.msg):
-        _write_record(line, record)
-    elif not seen.written:
-        _write_seen(line, record, seen)
+    depth = inside.depth
+    if depth >= MOST_NESTED:
+        write_nested(line, _level(record), record.name, record.msg)
+        return
+    inside.depth = depth + 1
+    try:
+        if seen is None or not seen.is_rendered_as(record.msg):
+            _write_record(line, record)
+        elif not seen.written:
+            _write_seen(line, record, seen)
+    except Exception as error:  # a record whose attributes are properties that raise
+        write_less(line, _level(record), error)
+    finally:
+        inside.depth = depth
 
 
 def _write_record(line: Line, record: logging.LogRecord) -> None:
@@ -111,7 +130,7 @@ def _write_record(line: Line, record: logging.LogRecord) -> None:
     if len(given) > _PLAIN or type(record) is not logging.LogRecord:
         own = _added(record, given)
     message: object = record.msg
-    if isinstance(message, dict) and "event" in message:  # structlog's ProcessorFormatter, from another process
+    if type(message) is dict and "event" in message:  # structlog's ProcessorFormatter, from another process
         message, own, failure = _split(message, own, failure)
     else:
         try:
@@ -146,7 +165,7 @@ def _write_seen(line: Line, record: logging.LogRecord, seen: Seen) -> None:
 
 
 def _level(record: logging.LogRecord) -> str:
-    return build.level_name(record.levelno) if type(record.levelno) is int else "info"
+    return build.level_name(record.levelno) if isinstance(record.levelno, int) else "info"
 
 
 def _origin(record: logging.LogRecord) -> tuple[str, int, str]:

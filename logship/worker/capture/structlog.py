@@ -19,7 +19,7 @@ from structlog.dev import ConsoleRenderer
 from logship.event import build
 from logship.worker import line as lines
 from logship.worker.capture import bound
-from logship.worker.capture.call import complain, failure_of, formatted, write
+from logship.worker.capture.call import MOST_NESTED, complain, failure_of, formatted, inside, write, write_nested
 from logship.worker.capture.seen import LEVEL_OF_METHOD, Seen, guarded, pending, stack_of_call, steps_of
 
 NAME = "_logship_name"
@@ -61,6 +61,19 @@ class Journalling(BoundLoggerBase):
             # structlog.testing.capture_logs has put its own processor in the place of all others.
             super()._proxy_to_logger(level, event, **named)
             return
+        depth = inside.depth
+        if depth >= MOST_NESTED:
+            write_nested(line, level, self._logger.name, event)
+            return
+        inside.depth = depth + 1
+        try:
+            self._record(line, level, event, given, named)
+        finally:
+            inside.depth = depth
+
+    def _record(
+        self, line: lines.Line, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
         try:
             own = {**bound.values(), **self._context, **named} if bound.EVER_BOUND else {**self._context, **named}
             if event is None:
@@ -101,7 +114,10 @@ def _said(level: str, failed: bool) -> Callable[..., None]:
     def method(self: Journalling, event: Any = None, /, *given: Any, **named: Any) -> None:
         if failed:
             named.setdefault("exc_info", True)
-        self._say(level, event, given, named)
+        try:  # noqa: SIM105
+            self._say(level, event, given, named)
+        except Exception:  # noqa: S110 - a recursion that has no frames left: the application's next call says so
+            pass
 
     return method
 
@@ -171,10 +187,16 @@ def _watching(process_event: Callable[..., Any]) -> Callable[..., Any]:
         seen = Seen()
         steps = steps_of(self._processors)
         # As BoundLoggerBase does it: what a processor raises is the application's, DropEvent too.
-        for processor, looked_at in steps.each:
-            if looked_at:
+        try:
+            for processor, looked_at in steps.each:
+                if looked_at:
+                    guarded(seen.look, event_dict)
+                event_dict = processor(logger, method_name, event_dict)
+        except Exception as error:
+            if not isinstance(error, structlog.DropEvent):  # it could not be rendered, say
                 guarded(seen.look, event_dict)
-            event_dict = processor(logger, method_name, event_dict)
+                guarded(_journal, line, seen, steps, self, method_name, event_kw, None)
+            raise
         if isinstance(event_dict, (str, bytes, bytearray)):
             answer: Any = ((event_dict,), {})
         elif isinstance(event_dict, tuple):
@@ -203,23 +225,35 @@ class _Ended:
 def _journal(
     line: lines.Line, seen: Seen, steps: Any, logger: Any, method: str, event_kw: Mapping[str, Any], answer: Any
 ) -> None:
+    """Journal a call, or leave it to logging. `answer`: what the wrapped logger is called with; None: nothing will be."""
     seen.finish(steps, event_kw, logger._context)
-    seen.render(*answer)
     wrapped = logger._logger
     level = seen.level(method)
-    if isinstance(wrapped, STDLIB):
+    if answer is not None:
+        seen.render(*answer)
+    if isinstance(wrapped, STDLIB) and answer is not None:
         if wrapped.isEnabledFor(build.LEVELS[level]):
             pending.seen = seen  # our handler takes it from here
         return
     if build.LEVELS[level] < _least:
         return
     name = seen.logger() or getattr(wrapped, NAME, "") or getattr(wrapped, "name", "")
-    write(
-        *(line, level, name if isinstance(name, str) and name else "app", seen.message, seen.own),
-        *(seen.failure, seen.origin(steps), seen.stack),
-    )
+    depth = inside.depth
+    if depth >= MOST_NESTED:
+        write_nested(line, level, name, seen.message)
+        return
+    inside.depth = depth + 1
+    try:
+        _write(line, level, name, seen, steps)
+    finally:
+        inside.depth = depth
     seen.done()
     pending.seen = seen  # a logger of the application's own may hand it on to logging
+
+
+def _write(line: lines.Line, level: str, name: object, seen: Seen, steps: Any) -> None:
+    logger = name if isinstance(name, str) and name else "app"
+    write(line, level, logger, seen.message, seen.own, seen.failure, seen.origin(steps), seen.stack)
 
 
 def _binding(bind: Callable[..., Any]) -> Callable[..., Any]:
