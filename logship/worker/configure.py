@@ -261,6 +261,8 @@ def _apply(line: Line, settings: Settings) -> None:
     """Apply another `configure` call in a process that has logged already. The journal stays; everything else changes."""
     before = line.settings
     line.change(settings)
+    if not settings.mute_access:
+        stdlib.unmute_access()
     if any(getattr(before, name) != getattr(settings, name) for name in OF_THE_SHIPPER):
         if line.shipper is not None:
             line.shipper.end()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import logship
+from logship.worker.capture import stdlib
 from logship.worker.line import Line
 from tests.worker.driving import Desk, Message, Receive, Send, desk
 
@@ -121,3 +122,12 @@ def test_the_size_of_the_journal_and_the_heartbeats_follow_the_last_configure(at
     again(tmp_path, journal_limit_bytes=4 * 2**20, heartbeat_seconds=1)
     assert limit > line.journal.limit_segments > 1
     assert line.shipper is not shipper  # the thread that beats was made again
+
+
+def test_access_lines_are_heard_again_when_the_setting_says_so(at: Desk, tmp_path: Path) -> None:
+    at.line()
+    access = logging.getLogger("uvicorn.access")
+    stdlib.mute_access()
+    again(tmp_path, mute_access=False)
+    assert not access.disabled
+    assert "hasHandlers" not in vars(access)

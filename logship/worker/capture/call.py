@@ -49,9 +49,20 @@ def write(
     `own`: the call's fields; `failure`: an exception, or the text of a traceback from another process; `stack`: the
     stack of the call, where the caller wanted it (`stack_info`)."""
     try:
-        fields, cut = _fields(line, level, logger, message)
+        text, cut = _text(line, message)
+        fields: dict[str, object] = {
+            "message": text,
+            "log.level": level,
+            "log.logger": (_loggers.get(logger) if type(logger) is str else None) or logger_name(line, logger),
+            "event.dataset": build.APP,
+        }
         if origin is not None:
-            _place(fields, origin)
+            file, number, function = origin
+            if type(file) is str and type(number) is int:
+                fields["log.origin.file.name"] = file if file.isascii() else safe_text(file)
+                fields["log.origin.file.line"] = number
+            if type(function) is str and function:
+                fields["log.origin.function"] = function if function.isascii() else safe_text(function)
         if own:
             labels, numbers, shortened = clean.application_fields(own, line.redactor)
             cut = cut or shortened
@@ -85,22 +96,14 @@ def write(
         write_less(line, level, error)
 
 
-def _fields(line: Line, level: str, logger: object, message: object) -> tuple[dict[str, object], bool]:
-    """Return the fields that every call has, and whether the message was cut."""
-    text, cut = _text(line, message)
-    name = _loggers.get(logger) if type(logger) is str else None
-    fields: dict[str, object] = {
-        "message": text,
-        "log.level": level,
-        "log.logger": name or logger_name(line, logger),
-        "event.dataset": build.APP,
-    }
-    return fields, cut
-
-
 def _text(line: Line, message: object) -> tuple[str, bool]:
-    shown = message if type(message) is str else str(clean.clean_value(message))
-    cut = len(shown) > MESSAGE_BYTES
+    shown: str = message if type(message) is str else str(clean.clean_value(message))
+    size = len(shown)
+    if size < 256 and shown.isascii():
+        if suspicious_text(shown):
+            shown = line.redactor.text(shown)
+        return shown.rstrip("\n"), False
+    cut = size > MESSAGE_BYTES
     gone = 0
     if cut:  # first, so that a message of megabytes is not redacted whole; of a secret at the cut nothing may stay
         gone = max(0, len(shown) - MESSAGE_BYTES - CUT_MARGIN_CHARACTERS)
@@ -111,14 +114,6 @@ def _text(line: Line, message: object) -> tuple[str, bool]:
     if gone:
         text, gone = text[:-CUT_MARGIN_CHARACTERS], gone + CUT_MARGIN_CHARACTERS
     return (cut_text(text, MESSAGE_BYTES, gone) if cut or len(text) > MESSAGE_BYTES // 4 else text), cut
-
-
-def _place(fields: dict[str, object], origin: Origin) -> None:
-    file, number, function = origin
-    if type(file) is str and type(number) is int:
-        fields["log.origin.file.name"], fields["log.origin.file.line"] = safe_text(file)[:256], number
-    if function and type(function) is str:
-        fields["log.origin.function"] = safe_text(function)[:256]
 
 
 def _add_stack(fields: dict[str, object], stack: str, line: Line) -> None:

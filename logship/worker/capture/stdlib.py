@@ -174,7 +174,11 @@ def _origin(record: logging.LogRecord) -> tuple[str, int, str]:
 
 def _added(record: logging.LogRecord, given: Mapping[str, Any], apart: frozenset[str] = frozenset()) -> dict[str, Any]:
     """What the call (`extra`), a record factory or a record class has added to a plain record."""
-    own = {name: given[name] for name in given.keys() - _STANDARD - apart}
+    own = {name: given[name] for name in given.keys() - _STANDARD}
+    for name in apart:
+        own.pop(name, None)
+    if type(record) is logging.LogRecord:
+        return own
     for kind in type(record).__mro__:
         if kind is logging.LogRecord or not issubclass(kind, logging.LogRecord):
             break
