@@ -95,7 +95,9 @@ def status_of(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _enough()
     except OSError as error:
-        if error.errno not in FULL or error.filename is not None:
+        if error.filename is not None and error.strerror:
+            return _say(_unusable(error), WRONG)
+        if error.errno not in FULL:
             return _mistake(error)
         _enough()
         return _say(f"stdout cannot be written: {error.strerror}", WRONG)
@@ -187,11 +189,19 @@ def _pointed(error: KqlError, text: str) -> str:
     )
 
 
+def _unusable(error: OSError) -> str:
+    """The sentence for a file or directory that the system does not let us use: no mistake of ours."""
+    told = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, PermissionError):
+        told += f"; this process runs as user {os.geteuid()}: run it as the owner, or name another path"
+    return told
+
+
 def _mistake(error: Exception) -> int:
     if sys.flags.dev_mode:
         raise error
     told = f"{type(error).__name__}: {error}"
-    return _say(f"a mistake in logship, please report it ({told}); python -X dev -m logship shows where", OUR_FAULT)
+    return _say(f"internal error, please report it ({told}); python -X dev -m logship shows where", OUR_FAULT)
 
 
 def _say(sentence: str, status: int, above: str = "") -> int:

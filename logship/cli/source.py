@@ -304,8 +304,8 @@ class Forward:
         self._reader = AckReader()
         try:
             self._socket = self._connect(settings)
-        except OSError as error:
-            raise SourceError(f"{address}: {error.strerror or error}") from error
+        except (OSError, WireError) as error:
+            raise SourceError(f"{address}: {getattr(error, 'strerror', None) or error}") from error
         try:
             self._greet(settings)
         except (OSError, WireError) as error:
@@ -348,10 +348,13 @@ class Forward:
         connection.settimeout(ANSWER_SECONDS)
         if not self.address.tls:
             return connection
-        import ssl
+        from logship.wire.tls import client_context, handshake_trouble
 
-        context = ssl.create_default_context(cafile=settings.agent_ca_file or None)
-        return context.wrap_socket(connection, server_hostname=self.address.host)
+        context = client_context(settings.agent_ca_file)
+        try:
+            return context.wrap_socket(connection, server_hostname=self.address.host)
+        except OSError as error:
+            raise handshake_trouble(error) from error
 
     def _greet(self, settings: Settings) -> None:
         if not settings.agent_shared_key:
@@ -364,7 +367,7 @@ class Forward:
         while not greeting.done:
             try:
                 self._socket.sendall(greeting.feed(self._receive()))
-            except ConnectionResetError:
+            except (ConnectionResetError, TimeoutError):
                 raise greeting.ended() from None
         self._socket.settimeout(ANSWER_SECONDS)
 

@@ -20,7 +20,7 @@ from logship.search.query import Query, Record
 from logship.search.sql import Sql
 from logship.store import ids
 from logship.store.budget import WINDOW_BYTES, first_rows, narrowed
-from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing
+from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing, unreadable
 from logship.store.schema import connect, record, relation, select_row
 
 _TRIES = 8
@@ -237,6 +237,8 @@ class Asker:
                 if not gone and attempt > 1:
                     break
                 time.sleep(0.01 * attempt)
+            except PermissionError as error:
+                raise unreadable(self.directory, error) from error
             except duckdb.InterruptException:
                 raise StoreError("the question was interrupted") from None
             except duckdb.OutOfMemoryException:

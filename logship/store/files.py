@@ -29,7 +29,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from logship.errors import StoreMissing
+from logship.errors import StoreError, StoreMissing
 
 POSITION_BITS = 24
 DEAD_LETTERS = "dead.ndjson"
@@ -160,6 +160,8 @@ def read_listing(directory: Path) -> Listing:
             names = os.listdir(directory)
         except (FileNotFoundError, NotADirectoryError):
             names = []
+        except PermissionError as error:
+            raise unreadable(directory, error) from error
         now = listing(names)
         if directory.is_file():
             raise StoreMissing(f"{directory} is a file, and a store is a directory; take it into one with: logship import")
@@ -171,9 +173,21 @@ def read_listing(directory: Path) -> Listing:
     return now
 
 
+def unreadable(directory: Path, error: PermissionError) -> StoreError:
+    """Return the error for a store that this user may not read: whose it is, and what to do."""
+    try:
+        owner = f"it belongs to user {directory.stat().st_uid}"
+    except OSError:
+        owner = "a directory above it is closed to this user"
+    return StoreError(
+        f"{error.filename or directory}: {error.strerror}; {owner}, and this process runs as user {os.geteuid()}. Run the command"
+        " as that user, or query its collector: --source http://HOST:24280"
+    )
+
+
 def new_spill(directory: Path) -> Path | None:
     """Return a name of its own for what a database of this process has no memory for; None where nobody may write."""
-    if directory.exists() and not os.access(directory, os.W_OK):
+    if os.path.exists(directory) and not os.access(directory, os.W_OK):
         return None
     return directory / f"spill.{os.getpid()}.{uuid.uuid4().hex[:8]}"
 

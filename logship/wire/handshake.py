@@ -148,7 +148,7 @@ class ClientHandshake:
         """Return the error to raise when the agent closed the connection before `done`."""
         if self._hello is None:
             return HandshakeRefused(
-                "the agent closed the connection without a HELO: it may have no shared key (then unset"
+                "the agent sent no HELO: it may have no shared key (then unset"
                 " LOGSHIP_AGENT_SHARED_KEY) or speak TLS (then write LOGSHIP_AGENT=tls://HOST:PORT)"
             )
         # Fluent Bit answers a wrong key with nothing, a wrong user with a PONG.

@@ -22,6 +22,7 @@ from logship.errors import WireError
 from logship.settings import Settings
 from logship.wire import send
 from logship.wire.address import parse_address
+from logship.wire.tls import PLAIN, client_context, handshake_trouble
 from logship.worker.feed import Bundle, Feed
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ CONNECT_SECONDS = 5.0
 SHORTEST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 LONGEST_ACK_SECONDS = 60.0
+# By state: what an agent that says nothing may be.
+SILENT = {
+    "connecting": f"no connection within {CONNECT_SECONDS:g} s",
+    "tls": f"no TLS handshake within {CONNECT_SECONDS:g} s; perhaps {PLAIN}",
+    "greeting": (
+        f"no HELO within {CONNECT_SECONDS:g} s: the agent may have no shared key (then unset LOGSHIP_AGENT_SHARED_KEY), or"
+        " speak TLS (then write LOGSHIP_AGENT=tls://HOST:PORT)"
+    ),
+}
+NEVER_ACKNOWLEDGED = (
+    "check that LOGSHIP_AGENT names a Forward port (24224 by default, not HTTP), and whether it requires TLS (tls://HOST:PORT)"
+)
 
 
 class Frame:
@@ -141,9 +154,15 @@ class ForwardAgent:
             due = self.deadline()
             if self._state != "away" and due is not None and now >= due:
                 self._ack_seconds = min(self._ack_seconds * 2, LONGEST_ACK_SECONDS)
-                raise Late("no acknowledgement in time" if self._state == "ready" else f"no answer while {self._state}")
+                raise Late(self._awaited())
         except (Lost, OSError, WireError) as error:
             self._lose(now, error)
+
+    def _awaited(self) -> str:
+        """What did not come in time, and what to check if it never came from this agent."""
+        if self._state != "ready":
+            return SILENT[self._state]
+        return "no acknowledgement in time" + ("" if self.acks else f"; {NEVER_ACKNOWLEDGED}")
 
     def _fill(self) -> None:
         while self._open() < WINDOW:
@@ -206,7 +225,7 @@ class ForwardAgent:
         if not self.address.tls:
             self._greet(now)
             return
-        context = ssl.create_default_context(cafile=self._settings.agent_ca_file or None)
+        context = client_context(self._settings.agent_ca_file)
         self._socket = context.wrap_socket(
             self._socket, server_hostname=self.address.host, do_handshake_on_connect=False
         )
@@ -219,6 +238,8 @@ class ForwardAgent:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wants:
             self._tls_wants = select.POLLIN if isinstance(wants, ssl.SSLWantReadError) else select.POLLOUT
             return
+        except OSError as error:
+            raise handshake_trouble(error) from error
         self._tls_wants = 0
         self._greet(now)
 
@@ -243,7 +264,7 @@ class ForwardAgent:
             if not data and self._greeting is not None and self._state == "greeting":
                 raise self._greeting.ended()
             if not data:
-                raise Closed("the agent closed the connection")
+                raise Closed("the agent closed the connection" + ("" if self.acks else f"; {NEVER_ACKNOWLEDGED}"))
             if self._greeting is not None and self._state == "greeting":
                 answer = self._greeting.feed(data)
                 if answer:

@@ -225,8 +225,9 @@ class Shipper:
     def _warn(self) -> None:
         self._warned = True
         trouble, where = self.outlet.trouble or "it does not answer", self._journal.directory or "memory"
+        # A trouble that names a setting says itself what to do.
+        advice = "" if "LOGSHIP_" in trouble else ". Start a collector (logship up) or point LOGSHIP_AGENT at yours"
         _logger.warning(
-            "no acknowledgement from the agent at %s for %.0f s (%s); events are kept in %s up to the limit. "
-            "Start the agent, or set LOGSHIP_AGENT",
-            *(self._address, WARN_AFTER_SECONDS, trouble, where),
+            "no acknowledgement from the agent at %s for %.0f s (%s); events are kept in %s up to the limit%s",
+            *(self._address, WARN_AFTER_SECONDS, trouble, where, advice),
         )

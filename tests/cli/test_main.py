@@ -1,9 +1,13 @@
 """Whatever goes wrong is a sentence on stderr and a status, never a traceback."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,9 @@ from logship.cli.main import PLACES
 from logship.page.openapi import PATHS
 from logship.search.kql import parse
 from logship.search.sql import where
+from logship.store.store import Store
 from tests.cli.conftest import Logship, environment
+from tests.collector.far_end import event
 
 
 def test_help_names_every_command(logship: Logship) -> None:
@@ -59,7 +65,10 @@ def test_help_is_quick_because_it_loads_what_it_needs_and_no_more(tmp_path: Path
         (("search", "--since", "soon"), "error: 'soon' is no time"),
         (("search", "--since", "1h", "--last", "1h"), "error: --last and --since both say where to begin"),
         (("search", "--since", "2026-01-02", "--until", "2026-01-01"), "is not after"),
-        (("search", "--since", "2020-01-02 10:00", "--until", "2020-01-01 09:00"), "--until 2020-01-01 09:00 is 2020-01-01 09"),
+        (
+            ("search", "--since", "2020-01-02 10:00", "--until", "2020-01-01 09:00"),
+            "--until 2020-01-01 09:00 is 2020-01-01 09",
+        ),
         (("search", "card", "declined"), "unexpected extra argument (declined); a question of several words is one"),
         (("up", "--forward", "here"), "error: --forward (LOGSHIP_FORWARD) takes HOST:PORT, such as 127.0.0.1:24224"),
         (("up", "--http", "8080"), "error: --http (LOGSHIP_HTTP) takes HOST:PORT, such as 127.0.0.1:24280"),
@@ -129,7 +138,7 @@ def test_a_mistake_of_ours_is_told_without_its_traceback(tmp_path: Path) -> None
     code = "import logship.cli.tell as t, logship.cli.main as m; t.table = None; m.main(['settings'])"
     told = subprocess.run([sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True)
     assert told.returncode == 70
-    assert "a mistake in logship" in told.stderr
+    assert "internal error, please report it" in told.stderr
     assert "Traceback" not in told.stderr
 
 
@@ -145,6 +154,74 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     )
     os.close(writing)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+CLOSED = """
+import json, os, sys
+from logship.cli.main import status_of
+open_one, closed, commands = json.loads(sys.argv[1])
+def run(place):
+    for command in commands:
+        told = status_of([*command, "--source", place])
+        if place == closed:
+            os.write(int(sys.argv[2]), json.dumps([command[0], told]).encode() + b"\\n")
+run(open_one)  # what is imported late is imported before the rights are given up
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+run(closed)
+"""
+READING = (
+    "search", "count", "workers", "verify", "fields", "inflight", "trace x", "context x", "view requests",
+    "export --format ndjson",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["the store", "a directory above it"])
+def test_a_store_of_another_user_is_said_and_no_mistake_of_ours(tmp_path: Path, inside: bool) -> None:
+    above = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        above.chmod(0o755)
+        places = [above / "open" / "store", above / "closed" / "store"]
+        for place in places:
+            with Store(place) as store:
+                store.append([(time.time_ns(), event(1))])
+        (places[1].parent if inside else places[1]).chmod(0)
+        commands = [one.split() for one in READING]
+        reading, writing = os.pipe()
+        told = subprocess.run(
+            [sys.executable, "-c", CLOSED, json.dumps([str(places[0]), str(places[1]), commands]), str(writing)],
+            env=environment(above),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=(writing,),
+            timeout=100,
+        )
+        os.close(writing)
+        with os.fdopen(reading) as ended:
+            statuses = dict(json.loads(line) for line in ended)
+        assert set(statuses) == {command[0] for command in commands}, told.stderr
+        assert set(statuses.values()) <= {2, 3}, told.stderr
+        assert told.stderr.count("Permission denied") == len(commands)
+        assert "Traceback" not in told.stderr
+        assert "internal error" not in told.stderr
+    finally:
+        (above / "closed").chmod(0o755)
+        shutil.rmtree(above)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["import", "{}/none.ndjson"], ["export", "-o", "{}/none/x.csv"], ["import", "{}"]]
+)
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, logship: Logship, arguments: list[str]) -> None:
+    with Store(tmp_path / "store") as store:
+        store.append([(time.time_ns(), event(1))])
+    told = logship(*(one.format(tmp_path) for one in arguments))
+    assert told.returncode in {2, 3}
+    assert str(tmp_path) in told.stderr
+    assert "internal error" not in told.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")

@@ -105,7 +105,7 @@ def test_frames_behind_the_ping_are_kept() -> None:
 
 def test_a_connection_closed_during_the_handshake_names_the_settings() -> None:
     server, client = ServerHandshake("key", {}, "agent"), ClientHandshake(Credentials("wrong"), "worker")
-    assert "without a HELO" in str(client.ended())
+    assert "sent no HELO" in str(client.ended())
     client.feed(server.greeting)
     assert "LOGSHIP_AGENT_SHARED_KEY" in str(client.ended())
 

@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_an_agent_that_returns_our_own_digest_gets_no_event(sending: Make) -> No
 def test_an_agent_without_a_key_never_sends_a_greeting_and_we_say_what_we_wait_for(sending: Make) -> None:
     sender = sending(FarAgent(), agent_shared_key="the key")
     sender.log("one")
-    sender.until(lambda: "greeting" in sender.agent.trouble, a_step_seconds=0.1)
+    sender.until(lambda: "then unset LOGSHIP_AGENT_SHARED_KEY" in sender.agent.trouble, a_step_seconds=0.1)
     assert sender.pending == 1
 
 
@@ -130,7 +131,7 @@ def test_an_agent_whose_certificate_nobody_vouches_for_gets_nothing(sending: Mak
     far = secured(certificate)
     sender = sending(far)
     sender.log("one")
-    sender.until(lambda: "certificate verify failed" in sender.agent.trouble, a_step_seconds=0.001)
+    sender.until(lambda: "not trusted (self-signed certificate)" in sender.agent.trouble, a_step_seconds=0.001)
     assert (far.got, sender.pending) == ([], 1)
 
 
@@ -146,7 +147,7 @@ def test_an_agent_that_speaks_no_tls_is_given_up_after_the_greeting_time(sending
     sender = sending(f"tls://localhost:{far.port}")
     sender.far = far
     sender.log("one")
-    sender.until(lambda: "no answer while tls" in sender.agent.trouble, a_step_seconds=0.1)
+    sender.until(lambda: "no TLS handshake within 5 s" in sender.agent.trouble, a_step_seconds=0.1)
 
 
 def test_events_travel_over_a_unix_socket_that_may_come_later(sending: Make, tmp_path: Path) -> None:
@@ -194,3 +195,67 @@ def test_addresses_are_read(text: str, shown: str) -> None:
 def test_what_is_no_address_is_refused_with_the_forms_that_are(text: str) -> None:
     with pytest.raises(SettingsError, match="use HOST:PORT"):
         parse_address(text)
+
+
+class Answering:
+    """A listener that is not a Forward agent: it answers what comes with fixed bytes, then closes."""
+
+    def __init__(self, answer: bytes, tls: bool = False) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"{'tls://localhost' if tls else '127.0.0.1'}:{self.listener.getsockname()[1]}"
+        self._answer = answer
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(self._answer)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        pass
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+HELO = ServerHandshake("the key", {}, "far").greeting
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "sentence"),
+    [
+        (HELO, {}, "requires a shared key: set LOGSHIP_AGENT_SHARED_KEY"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", {}, "must name the Forward port"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", {"agent_shared_key": "k"}, "LOGSHIP_AGENT"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", {}, "the agent speaks TLS: write LOGSHIP_AGENT=tls://"),
+        (b"", {}, "check that LOGSHIP_AGENT names a Forward port"),
+    ],
+    ids=["key", "http", "http and key", "tls", "closed"],
+)
+def test_an_agent_that_answers_something_else_is_named_with_what_to_change(
+    sending: Make, answer: bytes, options: dict[str, object], sentence: str
+) -> None:
+    with contextlib.closing(Answering(answer)) as other:
+        sender = sending(other.address, **options)
+        sender.log("one")
+        sender.until(lambda: sentence in sender.agent.trouble, a_step_seconds=0.05)
+        assert sender.pending == 1
+
+
+@pytest.mark.parametrize("answer", [HELO, b""], ids=["helo", "closed"])
+def test_an_agent_that_does_not_speak_tls_is_said(sending: Make, answer: bytes) -> None:
+    with contextlib.closing(Answering(answer, tls=True)) as other:
+        sender = sending(other.address)
+        sender.log("one")
+        sender.until(lambda: "without tls://" in sender.agent.trouble, a_step_seconds=0.05)
+        assert sender.pending == 1
+
+
+def test_a_ca_file_that_is_not_there_is_named(sending: Make, tmp_path: Path) -> None:
+    with contextlib.closing(Answering(b"", tls=True)) as other:
+        sender = sending(other.address, agent_ca_file=str(tmp_path / "none.pem"))
+        sender.log("one")
+        sender.until(lambda: f"LOGSHIP_AGENT_CA_FILE {tmp_path}/none.pem" in sender.agent.trouble, a_step_seconds=0.05)
