@@ -115,6 +115,26 @@ class Incarnation:
     duplicates: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A file of a store that is damaged: its `events` are missing in results, as many as it had.
+
+    `oldest_ns`, `newest_ns` and `incarnations`: what it covered, None and () where that is not known."""
+
+    name: str
+    reason: str
+    events: int
+    oldest_ns: int | None = None
+    newest_ns: int | None = None
+    incarnations: tuple[str, ...] = ()
+
+    def overlaps(self, query: Query) -> bool:
+        """Whether it may have held events in the time of `query`."""
+        return (
+            query.since_ns is None or self.newest_ns is None or self.newest_ns >= query.since_ns
+        ) and (query.until_ns is None or self.oldest_ns is None or self.oldest_ns < query.until_ns)
+
+
 def around(source: "Source", id: str, before: int, after: int, everybody: bool) -> list[Record]:  # noqa: A002
     """Answer `Source.context` with searches, for sources whose keys of pages continue any search by time."""
     found = source.search(Query(equal("event.id", id)), Page(1))
@@ -190,4 +210,13 @@ class Streams(Protocol):
 
     def every(self, query: Query) -> Iterator[list[Record]]:
         """Yield the records of `query` that are stored now, oldest first as a search gives them, some at a time."""
+        ...
+
+
+@runtime_checkable
+class Damageable(Protocol):
+    """A source whose files can be damaged."""
+
+    def set_aside(self) -> list[SetAside]:
+        """Return the damaged files that are known by now: results leave out what they held."""
         ...

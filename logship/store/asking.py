@@ -16,10 +16,11 @@ from logship.errors import StoreError
 from logship.search import sql
 from logship.search.kql import And, Is, Node, Or, Text
 from logship.search.meaning import compared_labels, unknown_field, unknown_names
-from logship.search.query import Query, Record
+from logship.search.query import Query, Record, SetAside
 from logship.search.sql import Sql
 from logship.store import ids
 from logship.store.budget import WINDOW_BYTES, first_rows, narrowed
+from logship.store.checks import CHECK_BYTES, Checks
 from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing, unreadable
 from logship.store.schema import connect, record, relation, select_row
 
@@ -43,7 +44,10 @@ class Look:
     """The directory as it was listed for one question, and a cursor to ask its files."""
 
     def __init__(self, asker: "Asker", cursor: duckdb.DuckDBPyConnection, listing: Listing) -> None:
-        self._asker, self.cursor, self.listing = asker, cursor, listing
+        self._asker, self.cursor, self.listing = asker, cursor, asker.checks.known(listing)
+        self._budget = [CHECK_BYTES]
+        # Segments that were read; after an error they are looked at.
+        self.read: set[Segment] = set()
         self.directory = asker.directory
         self.beats = asker.known_beats
         self._labels: dict[str, bool] = {}
@@ -93,10 +97,18 @@ class Look:
         rows: Mapping[Path, list[int]] | None = None,
     ) -> str:
         """Return a SELECT of these files; None: of all. `rows`: numbers of rows of other segments."""
-        chosen = self.listing.segments if segments is None else segments
+        chosen = self.sound(self.listing.segments if segments is None else segments)
         numbers = self.listing.logs if logs is None else logs
+        for number in numbers:
+            self._asker.checks.see_log(number)
         written = [path for path in (self.log(number) for number in numbers) if path.stat().st_size]
         return relation(map(self.path, chosen), written, rows)
+
+    def sound(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Return the segments that are not damaged."""
+        found = [one for one in segments if self._asker.checks.sound(one, self._budget)]
+        self.read.update(found)
+        return found
 
     def row_numbers(self, segment: Segment, positions: str) -> list[int]:
         """Return where in a segment the rows with these positions are; the positions are parted by commas."""
@@ -177,6 +189,7 @@ class Asker:
         self.known_beats: dict[tuple[str, int], Record] = {}
         # By name of a label: the segments in which no event has it.
         self.known_without: dict[str, set[str]] = {}
+        self.checks = Checks(directory)
         self._limit_seconds = limit_seconds
         self._threads = self._used_threads = threads
         self._database = connect(memory_limit_bytes, threads, new_spill(directory))
@@ -224,6 +237,7 @@ class Asker:
                 self._running -= 1
 
     def _answered(self, where: Node | None, answer: Callable[[Look], _T], threads: int) -> _T:
+        problem: Exception
         for attempt in range(_TRIES):
             listing = read_listing(self.directory)
             with self._opening:
@@ -234,7 +248,7 @@ class Asker:
                 return stoppable(cursor, partial(self._checked, look, where, answer), self._limit_seconds)
             except (duckdb.IOException, FileNotFoundError) as error:
                 gone, problem = read_listing(self.directory) != listing, error
-                if not gone and attempt > 1:
+                if not gone and attempt > 1 and not self.checks.look_again(look.read):
                     break
                 time.sleep(0.01 * attempt)
             except PermissionError as error:
@@ -244,10 +258,16 @@ class Asker:
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
+                problem = error
+                if self.checks.look_again(look.read):
+                    continue
                 raise StoreError(f"the store in {self.directory} cannot answer: {error}") from error
             finally:
                 cursor.close()
         raise StoreError(f"a file of the store in {self.directory} cannot be read: {problem}")
+
+    def set_aside(self) -> list[SetAside]:
+        return self.checks.set_aside(read_listing(self.directory))
 
     def _use_threads(self, threads: int) -> None:
         # Each that reads logs takes 32 MB, and keeps them when it goes on to another log: with five unsealed logs two

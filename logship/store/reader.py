@@ -68,6 +68,7 @@ class Reader:
         self.directory = Path(directory)
         self._asker = Asker(self.directory, zone, clock_ns, memory_limit_bytes, threads, limit_seconds)
         self.every = self._asker.every
+        self.set_aside = self._asker.set_aside
         self._quiet: tuple[str, object] | None = None
 
     def close(self) -> None:
@@ -324,7 +325,8 @@ def _records(
 
 
 def _incarnations(look: Look, query: Query) -> list[Incarnation]:
-    segments = look.listing.segments
+    # What a damaged segment held is not stored, whatever its sidecar says.
+    segments = look.sound(look.listing.segments)
     sealed = [look.ids(one) or ids.rebuild(look.cursor, look.relation([one], [])) for one in segments]
     unsealed = ids.rebuild(look.cursor, look.relation([]))
     held = ids.merge([*sealed, unsealed])

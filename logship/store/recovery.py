@@ -1,8 +1,7 @@
 """Bringing a directory in order when its writer opens it: after kill -9, a full disk, or a person with `rm`."""
 
-import logging
+import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,6 @@ from logship.store.schema import as_stored, connect
 from logship.store.sums import Sum
 
 _MEMORY_LIMIT_BYTES = 256 * 2**20
-
-_logger = logging.getLogger("logship.store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ def recover(directory: Path) -> Recovered:
         did.append(f"removed what {spilt} killed questions left")
     aside = listing(names).damaged
     damage: list[str] = []
-    found = _readable(directory, listing(names), damage)
+    found = _readable(directory, listing(names), damage, did)
     if damage:
         did.append(f"set {len(damage)} unreadable segments aside as .bad")
     if aside:
@@ -86,29 +83,36 @@ def recover(directory: Path) -> Recovered:
     rows = sum(segment.rows for segment in found.segments) + sum(counts.values())
     held = f"holds {rows} records in {len(found.segments)} segments and {len(found.logs)} logs" if rows else "is empty"
     sentence = f"the store in {directory} {held}"
+    sealed = [ids.read(directory, segment) or {} for segment in found.segments]
     return Recovered(
         active=active,
         active_lines=counts.get(active, 0),
         active_bytes=(directory / log_name(active)).stat().st_size if active in counts else 0,
         full_logs=tuple(number for number in found.logs if number != active),
-        ids=ids.merge([*_sealed(directory, found, did), *(_unsealed(directory / log_name(one)) for one in found.logs)]),
+        ids=ids.merge([*sealed, *(_unsealed(directory / log_name(one)) for one in found.logs)]),
         sentence="; ".join([sentence, *did]),
         damage=tuple(damage),
     )
 
 
-def _readable(directory: Path, found: Listing, damage: list[str]) -> Listing:
-    """The listing without segments that are no Parquet or have another size; they are renamed, never deleted.
+def _readable(directory: Path, found: Listing, damage: list[str], did: list[str]) -> Listing:
+    """The listing without segments that cannot be read or have another size; they are renamed, never deleted.
 
-    Their checksums are compared later, in the background and by questions: that reads all of them."""
-    bad = [
-        set_aside(directory, segment, wrong)
-        for segment in found.segments
-        if (wrong := damage_of_ends(directory / segment.name, ids.read_segment_sum(directory, segment)))
-    ]
+    Makes missing event ids again. Checksums are compared later, in the background and by questions: that reads all."""
+    bad: list[str] = []
+    rebuilt = 0
+    for segment in found.segments:
+        wrong = damage_of_ends(directory / segment.name, ids.read_segment_sum(directory, segment))
+        if not wrong and ids.read(directory, segment) is None:
+            wrong = _rebuild(directory, segment)
+            rebuilt += wrong is None
+        if wrong:
+            bad.append(set_aside(directory, segment, wrong))
     damage += bad
+    if rebuilt:
+        did.append(f"made the event ids of {rebuilt} segments again")
     # What a bad segment superseded may still be there.
-    return _readable(directory, listing(os.listdir(directory)), damage) if bad else found
+    return _readable(directory, listing(os.listdir(directory)), damage, did) if bad else found
 
 
 def _cut(log: Path) -> int:
@@ -137,29 +141,17 @@ def _count(log: Path) -> int:
         return sum(1 for _ in file)
 
 
-def _sealed(directory: Path, found: Listing, did: list[str]) -> Iterator[Ids]:
-    rebuilt = 0
-    for segment in found.segments:
-        known = ids.read(directory, segment)
-        if known is None:
-            rebuilt += 1
-            known = _rebuilt(directory, segment)
-        yield known
-    if rebuilt:
-        did.append(f"made the event ids of {rebuilt} segments again")
-
-
-def _rebuilt(directory: Path, segment: Segment) -> Ids:
-    connection = connect(_MEMORY_LIMIT_BYTES, 1, new_spill(directory))
-    try:
-        known = ids.rebuild(connection, as_stored([directory / segment.name]))
-    except duckdb.Error as error:
-        _logger.error("%s cannot be read: %s", directory / segment.name, error)  # noqa: TRY400 - a person reads it
-        return {}
-    finally:
-        connection.close()
+def _rebuild(directory: Path, segment: Segment) -> str | None:
+    """Make the event ids of a segment again; what is wrong with it if it cannot be read."""
+    with contextlib.closing(connect(_MEMORY_LIMIT_BYTES, 1, new_spill(directory))) as connection:
+        try:
+            known = ids.rebuild(connection, as_stored([directory / segment.name]))
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            return str(error).partition("\n")[0]
     ids.write(directory, segment, known, Sum.of(directory / segment.name))
-    return known
+    return None
 
 
 def _unsealed(log: Path) -> Ids:
