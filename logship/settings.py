@@ -140,6 +140,9 @@ class Settings:
     heartbeat_seconds: float = option(10.0, "Seconds between two heartbeats of a worker.")
     ack_timeout_seconds: float = option(5.0, "Seconds to wait for the agent's acknowledgement before sending again.")
     console: str = option("auto", "Pretty lines on stderr; auto: when it is a terminal.", choices=("auto", "on", "off"))
+    capture_fluent: bool = option(
+        False, "Journal what fluent-logger's senders and handlers of this process emit, instead of sending it."
+    )
     mute_access: bool = option(True, "Silence uvicorn.access once the agent has acknowledged an event.")
 
     store_dir: str = option(

@@ -24,8 +24,8 @@ from logship.wire.address import parse_address
 from logship.worker import hooks
 from logship.worker import line as lines
 from logship.worker.agent import ForwardAgent
+from logship.worker.capture import fluent, stdlib
 from logship.worker.capture import install as capture
-from logship.worker.capture import stdlib
 from logship.worker.feed import Feed, Orphans, OwnFeed, Refused
 from logship.worker.line import Heartbeat, Line, SlotWatch
 from logship.worker.render import json_line, pretty_line
@@ -97,6 +97,7 @@ def _install(settings: Settings) -> None:
         before, _settings = _settings, settings
         lines.install(partial(_make, settings))
         capture.install(settings.level)
+        hooks.PATCHES.update(fluent.PATCHES)
         hooks.install(reassert=_reassert)
         existing = lines.existing()
         if existing is not None and before != settings:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 import logship
+from logship.event import build
 from logship.state import segment
 from logship.worker import configure, hooks, line, render
 
@@ -36,6 +37,13 @@ class Desk:
         assert directory is not None
         parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
         return [render.unpack(record)[1] for records in parts for record in records]
+
+    def times(self) -> list[str]:
+        """The times of all events, as RFC 3339."""
+        directory = self.line().journal.directory
+        assert directory is not None
+        parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
+        return [build.time_text(render.unpack(record)[0]) for records in parts for record in records]
 
     def requests(self) -> list[Event]:
         """The request and websocket events."""

@@ -43,11 +43,12 @@ def write(
     failure: ExcInfo | str | None = None,
     origin: Origin | None = None,
     stack: str = "",
-) -> None:
-    """Journal one event of the application. Never raises, and always leaves an event or a counted loss.
+    time_ns: int | None = None,
+) -> bool:
+    """Journal one event of the application; False if it was counted instead. Never raises.
 
     `own`: the call's fields; `failure`: an exception, or the text of a traceback from another process; `stack`: the
-    stack of the call, where the caller wanted it (`stack_info`)."""
+    stack of the call, where the caller wanted it (`stack_info`); `time_ns`: when it happened, None for now."""
     try:
         text, cut = _text(line, message)
         fields: dict[str, object] = {
@@ -91,9 +92,9 @@ def write(
                 fields["http.route"] = route
         if cut:
             fields["tags"] = ["cut"]
-        line.record(fields)
+        return line.record(fields, time_ns)
     except Exception as error:  # no frames are left in a recursion, no memory
-        write_less(line, level, error)
+        return write_less(line, level, error)
 
 
 def _text(line: Line, message: object) -> tuple[str, bool]:
@@ -149,10 +150,11 @@ def logger_name(line: Line, name: object) -> str:
     return shown
 
 
-def write_less(line: Line, level: str, error: Exception) -> None:
-    """Record that there was a call, which could not be recorded as it was. Never raises."""
+def write_less(line: Line, level: str, error: Exception) -> bool:
+    """Record that there was a call, which could not be recorded as it was; False if even that failed. Never raises."""
+    kept = False
     try:  # noqa: SIM105 - no frames for a context manager, see `complain`
-        line.record({
+        kept = line.record({
             "message": f"[a log call that could not be recorded: {type(error).__name__}]",
             "log.level": level,
             "log.logger": "root",
@@ -162,6 +164,7 @@ def write_less(line: Line, level: str, error: Exception) -> None:
     except Exception:  # noqa: S110 - there is not even room for this in a recursion without frames
         pass
     complain(error)
+    return kept
 
 
 def write_nested(line: Line, level: str, logger: object, message: object) -> None:

@@ -50,10 +50,8 @@ def _watching(call_handlers: Callable[[logging.Logger, logging.LogRecord], None]
     @functools.wraps(call_handlers)
     def logged(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
-            number: Any = record.levelno
-            if not isinstance(number, int):
-                number = logging.INFO
-            if number >= _least and lines.installed() and _is_heard(self):
+            number = _number(record)
+            if _is_kept(self, record):
                 journal(record)
             if number < _level_before and _is_ours_alone(self):
                 return
@@ -63,6 +61,20 @@ def _watching(call_handlers: Callable[[logging.Logger, logging.LogRecord], None]
 
     logged._logship = True  # type: ignore[attr-defined]
     return logged
+
+
+def _number(record: logging.LogRecord) -> int:
+    number: Any = record.levelno
+    return number if isinstance(number, int) else logging.INFO
+
+
+def _is_kept(logger: logging.Logger, record: logging.LogRecord) -> bool:
+    return _number(record) >= _least and lines.installed() and _is_heard(logger)
+
+
+def is_journalled(record: logging.LogRecord) -> bool:
+    """Return whether a record that a handler of this process gets is an event already."""
+    return _is_kept(logging.getLogger(record.name), record)
 
 
 def _is_heard(logger: logging.Logger) -> bool:
@@ -133,6 +145,8 @@ def _write_record(line: Line, record: logging.LogRecord) -> None:
     if type(message) is dict and "event" in message:  # structlog's ProcessorFormatter, from another process
         message, own, failure = _split(message, own, failure)
     else:
+        if type(message) is dict:  # log.info({"from": "ann"}), as fluent-logger's handler takes it
+            own = {**own, **message}
         try:
             message = record.getMessage()
         except KeyboardInterrupt:
