@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-NAMES = ("chromium", "elasticsearch", "faketime", "fluent-bit", "npm", "openssl", "prometheus", "tmux")
+NAMES = ("chromium", "elasticsearch", "elasticsearch-9", "faketime", "fluent-bit", "npm", "openssl", "prometheus", "tmux")
 
 
 def required() -> frozenset[str]:

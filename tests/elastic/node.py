@@ -24,11 +24,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# The oldest and the newest version that we know of; LOGSHIP_TEST_ES_VERSION chooses another than the first.
+# What tests run on, and what test_versions.py runs on as well. LOGSHIP_TEST_ES_VERSION chooses another for all of them.
 VERSIONS = ("8.19.21", "9.2.0")
 VERSION = os.environ.get("LOGSHIP_TEST_ES_VERSION") or VERSIONS[0]
-ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
-JAVA = 17 if VERSION.startswith("8.") else 21
+ARTIFACT = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{}:zip"
 JAVA_HOMES = Path("/usr/lib/jvm")
 UNPRIVILEGED = "nobody"
 START_SECONDS = 180.0
@@ -50,19 +49,19 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "logship-tests"
 
 
-def java_home() -> Path:
+def java_home(version: str = VERSION) -> Path:
     """The home of the first Java that is new enough: named, on PATH, or beside others; NotHere without one."""
     named = [Path(one) for one in (os.environ.get("ES_JAVA_HOME"), os.environ.get("JAVA_HOME")) if one]
     on_path = shutil.which("java")
     found = [Path(on_path).resolve().parent.parent] if on_path else []
     beside = sorted(JAVA_HOMES.iterdir()) if JAVA_HOMES.is_dir() else []
-    versions = {}
+    needed, there = 17 if version.startswith("8.") else 21, {}
     for one in (*named, *found, *beside):
-        versions[one] = _java_version(one)
-        if versions[one] >= JAVA:
+        there[one] = _java_version(one)
+        if there[one] >= needed:
             return one
-    there = ", ".join(f"{version} in {one}" for one, version in versions.items() if version) or "none"
-    raise NotHere(f"Elasticsearch {VERSION} needs Java {JAVA} or newer; found: {there}")
+    said = ", ".join(f"{number} in {one}" for one, number in there.items() if number) or "none"
+    raise NotHere(f"Elasticsearch {version} needs Java {needed} or newer; found: {said}")
 
 
 def _java_version(folder: Path) -> int:
@@ -75,32 +74,32 @@ def _java_version(folder: Path) -> int:
     return int(version[1]) if version else 0
 
 
-def home() -> Path:
+def home(version: str = VERSION) -> Path:
     """The unpacked distribution, downloaded at the first time; NotHere where that cannot be done."""
-    unpacked = cache() / f"elasticsearch-{VERSION}"
+    unpacked = cache() / f"elasticsearch-{version}"
     if not unpacked.exists():
         try:
             cache().mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise NotHere(f"no Elasticsearch: {cache()} cannot be made ({error.strerror})") from error
-        _unpack(_download(), unpacked)
+        _unpack(_download(version), unpacked)
     return unpacked
 
 
-def _download() -> Path:
-    packed = cache() / f"elasticsearch-{VERSION}.zip"
+def _download(version: str) -> Path:
+    packed, artifact = cache() / f"elasticsearch-{version}.zip", ARTIFACT.format(version)
     if packed.exists():
         return packed
     maven = shutil.which("mvn")
     if maven is None:
         raise NotHere("mvn is not on PATH: Elasticsearch is fetched by Maven, or set LOGSHIP_TEST_ES_URL")
     with tempfile.TemporaryDirectory(dir=cache()) as folder:
-        words = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
+        words = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(words, capture_output=True, timeout=DOWNLOAD_SECONDS)
         fetched = list(Path(folder).glob("*.zip"))
         if not fetched:
-            raise NotHere(f"Maven cannot fetch {ARTIFACT}: is there a network?")
+            raise NotHere(f"Maven cannot fetch {artifact}: is there a network?")
         fetched[0].replace(packed)
     return packed
 
@@ -210,10 +209,15 @@ class Node(Server):
     Pickled and read again it is the same node in another process, which may kill and start it as well."""
 
     def __init__(
-        self, heap: str = "512m", settings: Mapping[str, object] | None = None, *, quick_start: bool = True
+        self,
+        heap: str = "512m",
+        settings: Mapping[str, object] | None = None,
+        *,
+        quick_start: bool = True,
+        version: str = VERSION,
     ) -> None:
         super().__init__("")
-        self.java, self.home, self._heap, self._scheme = java_home(), home(), heap, "http"
+        self.java, self.home, self._heap, self._scheme = java_home(version), home(version), heap, "http"
         self._quick_start = quick_start  # at the price of half the speed afterwards
         self.folder = Path(tempfile.mkdtemp(prefix="logship-es-"))
         self.folder.chmod(0o755)
