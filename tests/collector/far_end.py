@@ -85,7 +85,7 @@ class Running:
     def messages(self) -> list[str]:
         return [str(record.get("message")) for record in self.records()]
 
-    def when(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+    def when(self, holds: Callable[[], bool], seconds: float = 60) -> None:
         """Return as soon as `holds()`; the test fails when it never does."""
         ends = time.monotonic() + seconds
         while not holds():

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,10 +94,8 @@ def test_with_an_unknown_number_of_workers_a_young_worker_moves_down_when_a_lowe
     assert said(first)[0] == 0
     second = start(workers=0)
     assert said(second)[0] == 1
-    began = time.monotonic()
     kill(first)
     assert said(second)[0] == 0
-    assert time.monotonic() - began < 10
 
 
 def test_after_an_upgrade_the_new_workers_come_down_once_the_old_supervisor_is_gone(start: Start) -> None:

@@ -122,7 +122,7 @@ def test_logs_that_wait_are_sealed_together(
 def test_an_idle_log_is_sealed_when_it_is_old(directory: Path) -> None:
     with Store(directory, roll_seconds=0.1) as store:
         store.append(events(1, 3))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not read_listing(directory).segments and time.monotonic() < deadline:
             time.sleep(0.05)
         assert [segment.rows for segment in read_listing(directory).segments] == [3]
@@ -134,7 +134,7 @@ def test_ten_small_segments_become_one(directory: Path, reader: Reader) -> None:
         for number in range(10):
             store.append(events(number * 5 + 1, number * 5 + 5))
             store.seal()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(read_listing(directory).segments) > 1 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert [(one.first, one.last, one.rows) for one in read_listing(directory).segments] == [(0, 9, 50)]

@@ -191,7 +191,7 @@ class Sending:
         if self.far is not None:
             self.far.turn()
 
-    def until(self, holds: Callable[[], object], a_step_seconds: float = 0.0, seconds: float = 20.0) -> None:
+    def until(self, holds: Callable[[], object], a_step_seconds: float = 0.0, seconds: float = 60.0) -> None:
         """Step until `holds()`, `a_step_seconds` of the fake clock between two steps; fails after `seconds` of the real one."""
         ends = time.monotonic() + seconds
         while not holds():

@@ -20,7 +20,7 @@ import orjson
 
 SHOPS = Path(__file__).parent / "shops"
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 
 Event = dict[str, Any]
 
