@@ -1,5 +1,6 @@
 """KQL on the real Elasticsearch: each example, and random questions over random records, mean what the predicate says."""
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -69,8 +70,12 @@ def test_every_expression_finds_the_records_that_it_finds_elsewhere(elastic: Ser
 
 def test_what_makes_no_sense_is_refused_before_elasticsearch_is_asked(elastic: Server) -> None:
     source = stored(elastic, numbered(list(RECORDS.values())))
-    assert [text for text in REFUSED if isinstance(found(source, parse(text)), set)] == []
+    answered = []
+    for text in REFUSED:
+        with contextlib.suppress(KqlError):  # what is no KQL at all
+            answered += [text] if isinstance(found(source, parse(text)), set) else []
     source.close()
+    assert answered == []
 
 
 @settings(

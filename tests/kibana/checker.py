@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from logship.elastic.mapping import mappings
+from logship.elastic.mapping import LOOKED_UP, mappings
 from logship.errors import KqlError
 from logship.search import kql
 from tests.kibana import panels as lens
@@ -221,7 +221,7 @@ def _search(one: Body, needed: Body, _: object, types: Mapping[str, str]) -> Ite
         if type_of(name, types) is None:
             yield f"shows {name}, which is not mapped"
     for name, way in attributes["sort"]:
-        if type_of(name, types) not in lens.AGGREGATED or way not in ("asc", "desc"):
+        if type_of(name, types) not in lens.AGGREGATED or name in LOOKED_UP or way not in ("asc", "desc"):
             yield f"cannot be sorted by {name} {way}"
     later = converted(attributes)
     yield from (f"{name} has no place in Kibana 9.4" for name in later.keys() - {"title", "description", "tabs"})
@@ -275,7 +275,7 @@ def _dashboard(one: Body, needed: Body, _: object, types: Mapping[str, str]) -> 
         given = control["explicitInput"]
         if given["id"] != name or "dataViewId" in given:
             yield f"the control {name} has another id, or names its data view"
-        if type_of(given["fieldName"], types) not in lens.AGGREGATED:
+        if not lens.has_column(given["fieldName"], types):
             yield f"the control {name} offers values of {given['fieldName']}, which has none to offer"
 
 

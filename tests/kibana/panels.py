@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from logship.elastic.mapping import LOOKED_UP
 from logship.search import kql
 from tests.kibana.questions import as_query
 
@@ -25,6 +26,13 @@ AGGREGATED = NUMBERS | {
 COMPUTED = {"formula", "math", "overall_sum", "overall_average"}
 METRICS = {"sum": "sum", "average": "avg", "min": "min", "max": "max", "unique_count": "cardinality"}
 RECORDS = "___records___"
+
+
+def has_column(name: str, types: Mapping[str, str]) -> bool:
+    """Whether Kibana can group and sort by a field."""
+    return types.get(name) in AGGREGATED and name not in LOOKED_UP
+
+
 ACCESSORS = ("xAccessor", "splitAccessor", "yAccessor", "valueAccessor", "metricAccessor", "breakdownByAccessor")
 MISSING = "__missing__"
 
@@ -59,6 +67,8 @@ def _field(column: Body, types: Mapping[str, str]) -> Iterator[str]:
     kind = types.get(str(field))
     if kind not in AGGREGATED:
         yield f"{field} is {kind or 'not mapped'}, which cannot be counted"
+    elif not has_column(str(field), types):
+        yield f"{field} is only looked up, which cannot be counted"
     elif operation == "date_histogram" and kind not in ("date", "date_nanos"):
         yield f"{field} is no date"
     elif operation in ("percentile", "sum", "min", "max", "average") and kind not in NUMBERS:

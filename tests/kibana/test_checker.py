@@ -179,6 +179,13 @@ FAULTS = (
         "shown as string",
     ),
     Fault("search column", SLOW, lambda told: told["columns"].append("url.pathh"), "shows url.pathh"),
+    Fault("sort by an id", SLOW, lambda told: told.update(sort=[["span.id", "desc"]]), "cannot be sorted by span.id"),
+    Fault(
+        "terms of an id",
+        TRAFFIC,
+        lambda told: column(told, "split").update(sourceField="http.request.id"),
+        "http.request.id is only looked up",
+    ),
     Fault("sort by text", SLOW, lambda told: told.update(sort=[["message", "desc"]]), "cannot be sorted by message"),
     Fault(
         "control of text",

@@ -206,7 +206,7 @@ def test_the_server_says_the_same_types_as_the_checker(both: Both) -> None:
         if kind == "object":
             continue
         assert set(told[name]) == {kind}, name
-        assert told[name][kind]["aggregatable"] == (kind in panels.AGGREGATED), name
+        assert told[name][kind]["aggregatable"] == panels.has_column(name, TYPES), name
 
 
 def test_the_span_is_the_one_that_the_events_have() -> None:
