@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 
@@ -23,6 +24,27 @@ BUSY = (
 )
 
 _logger = logging.getLogger("logship.page")
+
+
+# Different troubles that are named; a process that has more says so once.
+NAMED_TROUBLES = 100
+
+
+def name_troubles_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Log each kind of trouble that asyncio has with a callback or a task once: it may come a thousand times a second."""
+    named: set[tuple[str, str]] = set()
+
+    def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        kind = (str(context.get("message")), type(error).__name__)
+        if kind in named or len(named) >= NAMED_TROUBLES:
+            return
+        named.add(kind)
+        _logger.error(
+            "internal error, please report it: %s (further ones of this kind are not logged)", kind[0], exc_info=error
+        )
+
+    loop.set_exception_handler(tell)
 
 
 class Server(uvicorn.Server):

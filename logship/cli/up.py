@@ -24,7 +24,7 @@ import click
 
 from logship.cli.show import Form, show, talk
 from logship.cli.source import PLACES, WHERE, living_here, open_source, zone
-from logship.errors import ListenError, SettingsError
+from logship.errors import ListenError, SettingsError, StoreError
 from logship.settings import Settings, child_environment, host_and_port, inherited, is_loopback, load
 from logship.wire.address import parse_address
 
@@ -240,8 +240,11 @@ def _around(
     from logship.state.living import living
 
     def health() -> dict[str, object]:
-        kept = store.health() | _kept(Path(settings.store_dir))
-        kept["oldest_unsealed_seconds"] = max(kept["oldest_unsealed_seconds"], kept["active_log_age_seconds"])
+        kept = store.health()
+        # A directory that is gone has no sizes; the counters are needed most then, and the status says what is wrong.
+        with contextlib.suppress(StoreError, OSError):
+            kept |= _kept(Path(settings.store_dir))
+            kept["oldest_unsealed_seconds"] = max(kept["oldest_unsealed_seconds"], kept["active_log_age_seconds"])
         told = {**collector.health(), "http_refused_total": refused(), "ack_seconds": collector.ack_seconds()}
         return {**told, **kept}
 
@@ -286,7 +289,10 @@ def _page(source: "Source", around: "Around", settings: Settings) -> "Server | N
 
 def _stop_on_signals() -> asyncio.Event:
     """Set by SIGTERM and SIGINT; the second one of them ends the process at once."""
+    from logship.cli.serving import name_troubles_once
+
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    name_troubles_once(loop)
 
     def begin() -> None:
         stop.set()

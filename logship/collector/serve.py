@@ -22,7 +22,6 @@ from logship.collector.listen import (
     remove_socket,
     tls_context,
 )
-from logship.collector.place import Place
 from logship.errors import SettingsError
 from logship.settings import Settings, host_and_port
 from logship.store.store import Appended, Store
@@ -57,8 +56,7 @@ class Collector:
         self._terms = terms(settings)
         self._tls = tls_context(settings.collector_cert_file, settings.collector_key_file)
         self._health = Health()
-        self._place = Place(Path(settings.store_dir))
-        self._committer = Committer(self._append_in_place, self._health, settings.collector_memory_bytes)
+        self._committer = Committer(store.append, self._health, settings.collector_memory_bytes)
         self._acceptors: list[Acceptor] = []
         self._connections: set[Connection] = set()
         self._all_gone = asyncio.Event()
@@ -123,7 +121,7 @@ class Collector:
 
     def unready(self) -> str:
         """Return why events are not stored just now, as a sentence; empty if they are. Any thread."""
-        return self._place.missing() or self._committer.trouble
+        return self._store.trouble() or self._committer.trouble
 
     def health(self) -> dict[str, int]:
         """Counters since the start and the state of now, by name; see `Health`."""
@@ -132,13 +130,6 @@ class Collector:
     def ack_seconds(self) -> dict[str, object]:
         """How long acknowledgements took; see `Health`."""
         return self._health.ack_seconds()
-
-    def _append_in_place(self, entries: Entries) -> Appended:
-        """Store entries where the store was opened; StoreMissing if that directory is gone, before or after."""
-        self._place.check()
-        appended = self._store.append(entries)
-        self._place.check()
-        return appended
 
     async def _serve(self, tls: ssl.SSLContext | None, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # a peer whose machine vanished is noticed by the kernel

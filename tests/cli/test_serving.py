@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from logship.cli.serving import Server
+from logship.cli.serving import Server, name_troubles_once
 from logship.errors import QuestionError, SourceError
 from logship.page import connection
 from logship.page.app import Around
@@ -171,3 +171,18 @@ def test_https_to_a_port_without_tls_is_said(serving: Callable[..., Serving]) ->
     port = serving().port
     with pytest.raises(SourceError, match=f"does not speak TLS .* is it http://localhost:{port}"):
         HttpSource(f"https://localhost:{port}").count(Query())
+
+
+def test_a_trouble_of_the_event_loop_is_logged_once_however_often_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        name_troubles_once(loop)
+        for _ in range(1000):
+            loop.call_exception_handler({"message": "accept failed", "exception": OSError(24, "Too many open files")})
+        loop.call_exception_handler({"message": "a task failed", "exception": RuntimeError()})
+
+    asyncio.run(run())
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
+        "internal error, please report it: accept failed",
+        "internal error, please report it: a task failed",
+    ]

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -249,6 +250,32 @@ def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
         assert one.stop()[0] == 0
 
 
+def test_a_store_directory_that_is_gone_is_in_health_metrics_and_readiness(up: Up, tmp_path: Path) -> None:
+    up.put(1)
+    assert fetched(f"{up.http}/readyz") == (200, "ok\n")
+    (tmp_path / "store").rename(tmp_path / "away")
+    sentence = f"{tmp_path / 'store'} was removed, moved or unmounted"
+    status, told = fetched(f"{up.http}/readyz")
+    assert (status, told.startswith(sentence)) == (503, True)
+    assert fetched(f"{up.http}/healthz") == (200, "ok\n")
+    status, told = fetched(f"{up.http}/api/health")
+    assert (status, json.loads(told)["stored_total"]) == (200, 1)
+    assert json.loads(told)["status"].startswith(sentence)
+    assert "logship_collector_stored_events_total 1.0" in fetched(f"{up.http}/metrics")[1]
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert fetched(f"{up.http}/readyz") == (200, "ok\n")
+
+
+def fetched(url: str) -> tuple[int, str]:
+    """Status and text."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
 FEW = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80)); os.execv(sys.argv[1], sys.argv[1:])"
 
 
@@ -262,8 +289,10 @@ def test_idle_connections_beyond_the_descriptors_stop_neither_senders_nor_http(t
         assert sender.acknowledged() == chunk
         for connection in idle[1::2]:
             connection.close()
-        with urllib.request.urlopen(f"{one.http}/api/health", timeout=20) as answer:
-            health = json.load(answer)
+        ends = time.monotonic() + 20
+        while (answer := fetched(f"{one.http}/api/health"))[0] != 200:  # it notices a moment later that clients have left
+            assert time.monotonic() < ends, answer
+        health = json.loads(answer[1])
         assert health["refused_connections_total"] > 50
         assert health["http_refused_total"] > 50
         for connection in idle[::2]:
@@ -280,7 +309,10 @@ def test_a_thread_that_dies_ends_the_process_with_a_message(tmp_path: Path) -> N
     """A thread of a library stands for any: it is started in the process from outside, by sitecustomize."""
     (tmp_path / "sitecustomize.py").write_text(
         "import threading, time\n"
-        "threading.Thread(target=lambda: (time.sleep(3), 1 / 0), name='fragile', daemon=True).start()\n"
+        "def work():\n"
+        "    while threading.excepthook is threading.__excepthook__: time.sleep(0.05)\n"
+        "    1 / 0\n"
+        "threading.Thread(target=work, name='fragile', daemon=True).start()\n"
     )
     one = Up(tmp_path / "state", PYTHONPATH=str(tmp_path))
     try:
