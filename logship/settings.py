@@ -5,7 +5,6 @@ The only module that reads the process environment, and it does so when `load()`
 import logging
 import os
 import re
-import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -19,7 +18,6 @@ Origin = Literal["argument", "environment", "default"]
 
 PREFIX: Final = "LOGSHIP_"
 MIB: Final = 2**20
-LETTERS: Final = string.ascii_letters
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 # Said by one part of logship to another or by our own tests: no settings, and no reason to warn.
 INTERNAL: Final = frozenset({"LOGSHIP_SUPERVISED", "LOGSHIP_SUPERVISOR", "LOGSHIP_RUN", "LOGSHIP_PROVE"})
@@ -30,11 +28,13 @@ SERVICE_LINK: Final = re.compile(
 )
 WORDS: Final = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 KINDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
-UNITS: Final = {"": 1, "b": 1, "k": 2**10, "kb": 10**3, "kib": 2**10, "m": 2**20, "mb": 10**6, "mib": 2**20} | {
-    "g": 2**30,
-    "gb": 10**9,
-    "gib": 2**30,
+# 64MiB, 64Mi as Kubernetes writes it, 64M for short; 64MB is a million each.
+UNITS: Final[dict[str, int]] = {"": 1, "b": 1} | {
+    prefix + ending: int((10**3 if ending == "b" else 2**10) ** power)
+    for power, prefix in enumerate("kmgt", 1)
+    for ending in ("", "i", "b", "ib")
 }
+_QUANTITY: Final = re.compile(r"([+-]?\d+(?:_\d+)*)(\.\d+)?\s*([A-Za-z]*)")
 
 # RFC 9110, section 5.6.2. The length is ours: the name is written into every answer.
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -393,13 +393,25 @@ def _read(default: object, text: str) -> object:
     if isinstance(default, bool):
         return WORDS[text.lower()]
     if isinstance(default, int):
-        digits = text.rstrip(LETTERS)
-        return int(digits) * UNITS[text[len(digits) :].lower()]
+        return _quantity(text)
     if isinstance(default, float):
         return float(text)
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
+
+
+def _quantity(text: str) -> int:
+    """A whole number, or a number of units that is one in all: 1.5Gi. ValueError or KeyError otherwise."""
+    found = _QUANTITY.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    whole, fraction, unit = found[1], found[2] or ".", found[3].lower()
+    parts: int = 10 ** len(fraction[1:])
+    size, rest = divmod(int(whole + fraction[1:]) * UNITS[unit], parts)
+    if rest or (found[2] and not unit):
+        raise ValueError(text)
+    return size
 
 
 def _fitting(default: object, value: object) -> object:

@@ -102,6 +102,23 @@ def test_bytes_may_carry_a_unit() -> None:
     assert load({"retention_bytes": "1_000"}, HOME).retention_bytes == 1000
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("64Mi", 64 * MIB), ("1Gi", 2**30), ("512Ki", 2**19), ("1Ti", 2**40), ("2T", 2 * 2**40), ("3TB", 3 * 10**12),
+        ("1.5Gi", 3 * 2**29), ("0.5 GiB", 2**29), ("2.5k", 2560), ("100B", 100), ("1.0mib", MIB),
+    ],
+)  # fmt: skip
+def test_sizes_are_read_as_kubernetes_and_people_write_them(text: str, size: int) -> None:
+    assert load({"retention_bytes": text}, HOME).retention_bytes == size
+
+
+@pytest.mark.parametrize("text", ["1.5", "1.0001k", "64Mx", "Mi", "1e3", "1Pi6", "1..5G", "", " ", "-", "1,5G"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="retention_bytes takes a whole number"):
+        load({"retention_bytes": text}, HOME)
+
+
 def test_an_empty_variable_was_not_set_but_an_empty_list_is_one() -> None:
     loaded = load({}, HOME | {"LOGSHIP_LEVEL": "", "LOGSHIP_WORKERS": " ", "LOGSHIP_AGENT": "", "LOGSHIP_PROBES": ""})
     assert (loaded.level, loaded.workers, loaded.agent, loaded.probes) == ("info", 0, "127.0.0.1:24224", ())
