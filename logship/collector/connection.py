@@ -106,7 +106,7 @@ class Connection:
         self._hold(0, waits=False)
         self.abort()
 
-    def acknowledge(self, chunk: str | None) -> None:
+    def acknowledge(self, chunk: str | bytes | None) -> None:
         """The oldest batch that was offered is stored."""
         self._answered()
         if chunk is None or self._writer.is_closing():

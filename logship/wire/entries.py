@@ -4,12 +4,12 @@ All of it is read and checked before anything is acknowledged, because a record 
 peer sends decides neither how much memory we take nor how long: one byte of msgpack can become a map of 64 bytes, so
 entries are counted and measured without making any objects, then made in slices, and what they hold is counted."""
 
-import math
 import reprlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 import msgpack
@@ -170,8 +170,8 @@ def _time_ns(stamp: object) -> int:
     if type(stamp) is int:
         time_ns = stamp * NS
     elif type(stamp) is float and abs(stamp) < 2**34:
-        # Seconds apart: as one number, nanoseconds are beyond what a float tells apart.
-        time_ns = math.floor(stamp) * NS + round(stamp % 1 * NS)
+        # The shortest decimal that means this float: .123 was sent, and not .122999907.
+        time_ns = int(Decimal(repr(stamp)).scaleb(9))
     else:
         raise WireError(f"{SHORT.repr(stamp)} is no time; it must be an EventTime, or seconds since 1970")
     if not 0 <= time_ns < 2**63:

@@ -35,14 +35,16 @@ class Batch:
 
     tag: str
     entries: Entries
-    chunk: str | None
+    chunk: str | bytes | None
     wire_bytes: int
     inflated_bytes: int = 0
     values: int = field(default=0, compare=False)
 
 
-def acknowledge(chunk: str) -> bytes:
-    """Return the message that says: the records of `chunk` are safe."""
+def acknowledge(chunk: str | bytes) -> bytes:
+    """Return the message that says: the records of `chunk` are safe. It holds the same bytes that were sent."""
+    if isinstance(chunk, bytes):
+        return b"\x81\xa3ack" + atoms.bin_head(len(chunk)) + chunk
     return b"\x81\xa3ack" + atoms.text(chunk)
 
 
@@ -192,19 +194,31 @@ def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
     return Batch(name, decoded, chunk, wire_bytes, inflated_bytes, values)
 
 
-def _options(packed: memoryview, limits: Limits) -> tuple[str | None, str]:
+def _options(packed: memoryview, limits: Limits) -> tuple[str | bytes | None, str]:
     """Return chunk and compression, from an option that is nil or a map."""
     if packed[0] == NIL:
         return None, ""
     if len(packed) > OPTION_LIMIT_BYTES:
         raise WireError(f"a frame's option has {len(packed)} bytes, the limit is {OPTION_LIMIT_BYTES}")
     options = decode_map(packed, limits)
-    chunk, compressed = options.get("chunk"), options.get("compressed")
-    if not isinstance(chunk, str | None) or not isinstance(compressed, str | None):
+    chunk, compressed = _chunk(packed), options.get("compressed")
+    if not isinstance(chunk, str | bytes | None) or not isinstance(compressed, str | None):
         raise WireError(f"chunk {chunk!r:.50} and compressed {compressed!r:.50} must be text")
     if options.get("fluent_signal"):
         raise WireError("metrics and traces cannot be stored; send logs only")
     return chunk, "" if compressed == "text" or not compressed else compressed
+
+
+def _chunk(packed: memoryview) -> object:
+    """The chunk with the bytes it came with: text, whatever bytes it has, or bytes that are not text."""
+    options = msgpack.unpackb(packed, raw=False, unicode_errors="surrogateescape", strict_map_key=False)
+    chunk = options.get("chunk")
+    if isinstance(chunk, bytes):
+        try:
+            return chunk.decode()
+        except UnicodeDecodeError:
+            pass
+    return chunk
 
 
 # Bytes before what a str, a bin or an array holds, by its first byte.

@@ -124,6 +124,26 @@ def test_a_chunk_may_be_bin_and_is_acknowledged_as_text() -> None:
     assert msgpack.unpackb(acknowledge("abc")) == {"ack": "abc"}
 
 
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"\xc4\x03\x00\xff\x01",  # bin that is not text
+        b"\xa3\x00\xff\x01",  # a str whose bytes are no UTF-8
+        b"\xa2\xc3\xa9",
+        b"\xc4\x00",
+        b"\xd9\x21" + b"\x80" * 33,
+        b"\xc5\x01\x00" + bytes(range(256)),
+    ],
+)
+def test_a_chunk_is_acknowledged_with_the_bytes_it_came_with(packed: bytes) -> None:
+    option = b"\x81\xa5chunk" + packed
+    frame = b"\x93\xa1t" + pack(pack([1, {"a": 1}])) + option
+    [batch] = Decoder().feed(frame)
+    assert batch.chunk is not None
+    acknowledged = msgpack.unpackb(acknowledge(batch.chunk), raw=True)
+    assert acknowledged == {b"ack": msgpack.unpackb(option, raw=True)[b"chunk"]}
+
+
 def test_a_heartbeat_is_no_frame() -> None:
     frame = packed_bin(HELLO, "t", {})
     batch = Batch("t", [*HELLO], None, len(frame))
