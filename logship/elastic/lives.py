@@ -15,6 +15,8 @@ Ask = Callable[[Body], Body]
 
 LIFE: Final = "service.ephemeral_id"
 SEQUENCE: Final = "event.sequence"
+# What `logship replay` keeps beside an event with the same id.
+CONFLICT: Final[Body] = {"exists": {"field": "logship.conflict"}}
 LIVES_AT_ONCE: Final = 100
 THOUSAND: Final = 1000
 PAGE: Final = 5000
@@ -54,7 +56,11 @@ def _told(ask: Ask, names: list[str]) -> list[Body]:
             "filter": {"exists": {"field": "logship.worker.slot"}},
             "aggs": {"hit": hit(SEQUENCE, "desc", list(LIFE_NAMES))},
         },
-        "beat": {"filter": {"terms": {"event.action": list(BEAT_ACTIONS)}}, "aggs": {"hit": hit(SEQUENCE, "desc", True)}},
+        "beat": {
+            "filter": {"bool": {"filter": [{"terms": {"event.action": list(BEAT_ACTIONS)}}], "must_not": [CONFLICT]}},
+            "aggs": {"hit": hit(SEQUENCE, "desc", True)},
+        },
+        "conflicts": {"filter": CONFLICT},
     }
     lives = {"terms": {"field": LIFE, "size": len(names)}, "aggs": inner}
     told = ask({"size": 0, "query": {"terms": {LIFE: names}}, "aggs": {"lives": lives}})
@@ -81,6 +87,7 @@ def _life(ask: Ask, bucket: Body, as_record: Callable[[Body], Record]) -> Incarn
         last_beat=beat,
         ended=None if action == BEAT_ACTIONS[0] else action,
         duplicates=rows - sum(high - low + 1 for low, high in stored),
+        conflicts=bucket["conflicts"]["doc_count"],
     )
 
 
@@ -125,7 +132,7 @@ def _one_by_one(ask: Ask, life: str, low: int, high: int) -> Iterator[int]:
 
 
 def _of(life: str) -> dsl.Dsl:
-    return {"term": {LIFE: life}}
+    return {"bool": {"filter": [{"term": {LIFE: life}}], "must_not": [CONFLICT]}}
 
 
 def _joined(ranges: list[tuple[int, int]], touching: int) -> Iterator[tuple[int, int]]:

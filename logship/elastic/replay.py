@@ -232,7 +232,7 @@ def _lots(records: Iterable[Record]) -> Iterator[tuple[list[Item], list[Refused]
         if why := _unfit(record):
             unfit.append(Refused(record, 400, why))
         else:
-            item = Item(record, orjson.dumps({"create": {"_id": record["event.id"]}}), orjson.dumps(record))
+            item = Item(record, orjson.dumps({"create": {"_id": _document_id(record)}}), orjson.dumps(record))
             if items and size + item.size > BULK_BYTES:
                 yield items, unfit
                 items, unfit, size = [], [], 0
@@ -243,6 +243,12 @@ def _lots(records: Iterable[Record]) -> Iterator[tuple[list[Item], list[Refused]
             items, unfit, size = [], [], 0
     if items or unfit:
         yield items, unfit
+
+
+def _document_id(record: Record) -> str:
+    """The event's id; of one that a store keeps beside another with the same id, the two told apart by the content."""
+    conflict = record.get("logship.conflict")
+    return f"{record['event.id']}!{conflict}" if conflict else str(record["event.id"])
 
 
 def _unfit(record: Record) -> str:

@@ -32,7 +32,8 @@ SEQUENCE_KEY = _PACK("event.sequence") + b"\xcf"
 ID_KEY = _PACK("event.id") + b"\xd9" + bytes([ID_BYTES])
 stamp = struct.Struct(f">{len(SEQUENCE_KEY)}sQ{len(ID_KEY)}s{ID_BYTES}s").pack
 
-_ID = re.compile(r"([0-9a-f]{24})-(\d{12,})")
+# One text for each sequence: more zeros would be another id of the same event.
+_ID = re.compile(r"([0-9a-f]{24})-([0-9]{12}|[1-9][0-9]{12,})")
 
 
 def pairs(fields: Mapping[str, object]) -> bytes:

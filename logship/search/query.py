@@ -99,7 +99,10 @@ class Stat:
 @dataclass(frozen=True, slots=True)
 class Incarnation:
     """One life of one worker as a store knows it. `stored`: sequences; `last_beat`: the newest heartbeat, closing or
-    end record, None without any; `ended`: event.action of the end record; `duplicates`: rows beyond one a sequence."""
+    end record, None without any; `ended`: event.action of the end record; `duplicates`: rows beyond one a sequence;
+    `conflicts`: events beside these whose sequence had arrived before with other content; `cut_ns`: of before then the store
+    may have removed events, 0 where that is not known. `damaged`: sequences that are in files which the store has set aside;
+    `damaged_files`: so many others of them may hold events of this life."""
 
     id: str
     service: str = ""
@@ -113,6 +116,10 @@ class Incarnation:
     last_beat: Record | None = None
     ended: str | None = None
     duplicates: int = 0
+    conflicts: int = 0
+    cut_ns: int = 0
+    damaged: Ranges = ()
+    damaged_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,7 @@ class Look:
         """Whether the segment holds an event with one of these (incarnation, sequence); True if that is not known."""
         known = self.ids(segment)
         return known is None or any(
-            any(low <= sequence <= high for low, high in known[life].ranges)
-            for life, sequence in identities
-            if life in known
+            known[life].holds(sequence) for life, sequence in identities if life in known
         )
 
     def ids(self, segment: Segment) -> ids.Ids | None:

@@ -173,13 +173,29 @@ def _field_by_field(record: Any) -> bytes:
             out[key] = fitting
         elif value is not None:
             odd.append((key, value))
+    if "message" not in out:
+        out |= _message(record)
     # Last, because what does not fit must not take the place of what does.
     for key, value in odd:
-        _place(out, key, value)
+        if not (key in _MESSAGES and type(value) is str and out.get("message") == value.rstrip("\r\n")):
+            _place(out, key, value)
     try:
         return orjson.dumps(out, option=orjson.OPT_APPEND_NEWLINE)
     except (TypeError, ValueError):  # text with lone surrogates
         return orjson.dumps(_encodable(out), option=orjson.OPT_APPEND_NEWLINE)
+
+
+# What others call the line that a program printed: Docker's fluentd driver and Fluent Bit's tail, pino, GELF.
+_MESSAGES = ("log", "msg", "short_message")
+
+
+def _message(record: dict[Any, Any]) -> dict[str, str]:
+    """The message of a record that has none by that name, without the line end that drivers leave."""
+    if record.get("message") is None:
+        for name in _MESSAGES:
+            if type(text := record.get(name)) is str and text:
+                return {"message": text.rstrip("\r\n")}
+    return {}
 
 
 def dead_letter(time_ns: object, record: object, reason: str) -> bytes:
@@ -191,17 +207,23 @@ def dead_letter(time_ns: object, record: object, reason: str) -> bytes:
 def _place(out: dict[str, Any], key: Any, value: Any) -> None:
     if key in ("labels", "numeric_labels") and isinstance(value, dict):
         for name, held in value.items():
-            if held is not None:
-                _label(out, name, held, as_number=key == "numeric_labels")
+            for inner, one in _flat(name, held, 0):
+                if one is not None:
+                    # What is nested is the application's own field as it logged it: its numbers are numbers.
+                    _label(out, inner, one, as_number=key == "numeric_labels" or isinstance(held, dict))
         return
     for name, held in _flat(key, value, 0):
-        if held is None or name == "@timestamp":
+        if held is None or name in _NOT_FROM_OUTSIDE:
             continue
         fitting = _FIT[name](held) if name in _FIT else None
         if fitting is None or name in out:
             _label(out, name, held, as_number=name not in KIND_OF)
         else:
             out[name] = fitting
+
+
+# The time of the entry is the time of the event, and a conflict is for the store to say.
+_NOT_FROM_OUTSIDE = frozenset(("@timestamp", "logship.conflict"))
 
 
 def _flat(key: Any, value: Any, depth: int) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from logship.store import ids
 from logship.store.asking import Asker, Look
 from logship.store.budget import ANSWER_BYTES, all_rows, first_rows, narrowed
 from logship.store.files import POSITION_BITS, Segment, log_of
+from logship.store.retention import plausible
 from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, record, select_row
 
 MEMORY_LIMIT_BYTES = 192 * 2**20
@@ -44,6 +46,8 @@ KNOWN_BEATS = 4_000  # of about 2 KB
 # Each file that is open needs some 2 MB; a page by greatest number may lie in a hundred of them.
 FILES_AT_ONCE = 16
 _LIFE = '"service.ephemeral_id"'
+# What counts the events of a life is one of them, and the first under its id.
+_OWN = f""""event.id" = format('{{}}-{{:012d}}', {_LIFE}, "event.sequence") AND "{ids.CONFLICT}" IS NULL"""
 
 _Key = tuple[int | float, int]  # nanoseconds or the number that is ordered by, position
 
@@ -336,6 +340,7 @@ def _incarnations(look: Look, query: Query) -> list[Incarnation]:
         *condition.params,
     )
     names = {name for (name,) in chosen if name in held}
+    damage = _Damage.of(look)
     beats = _newest_beats(look, _Places(segments, sealed, names), names)
     # A beat says whose it is, unless its process never claimed a slot.
     who = {life: [beat.get(name) for name in LIFE_NAMES] for life, beat in beats.items() if LIFE_NAMES[1] in beat}
@@ -344,19 +349,74 @@ def _incarnations(look: Look, query: Query) -> list[Incarnation]:
         newest = ", ".join(f'arg_max("{name}", "event.sequence")' for name in LIFE_NAMES)
         text = f"SELECT {_LIFE}, {newest} FROM ({near}) WHERE list_contains(?, {_LIFE}) GROUP BY 1"
         who |= {life: rest for life, *rest in look.all(text, sorted(others))}
+    cut_ns = _cut_ns(look)
     found = []
-    for life in names:
+    for life in names | damage.names(query):
         service, node, slot, generation, pid = who.get(life, (None,) * len(LIFE_NAMES))
-        beat, stored = beats.get(life), held[life]
+        beat, lost = beats.get(life), damage.held.get(life, ids.Held(0, ()))
+        stored = held.get(life) or replace(lost, rows=0, ranges=(), conflicts=0)
         action = beat["event.action"] if beat else None
         found.append(
             Incarnation(
                 id=life, service=service or "", node=node or "", slot=slot, generation=generation, pid=pid,
                 first_ns=stored.first_ns, last_ns=stored.last_ns, stored=stored.ranges, last_beat=beat,
                 ended=None if action == BEAT_ACTIONS[0] else action, duplicates=stored.rows - size(stored.ranges),
+                conflicts=stored.conflicts, cut_ns=cut_ns, damaged=lost.ranges, damaged_files=damage.files(stored),
             )
         )  # fmt: skip
     return sorted(found, key=lambda life: (life.first_ns, life.id))
+
+
+def _cut_ns(look: Look) -> int:
+    """A time before which retention may have removed events; 0 while nothing was removed.
+
+    Files go in the order in which they arrived. Of the first one that is left the median, which some events with a wrong
+    clock do not move; one that has only such events is what was left of others."""
+    segments, logs = look.listing.segments, look.listing.logs
+    low_ns, high_ns = plausible(time.time_ns())
+    emptied = max((at for at, one in enumerate(segments) if not one.rows), default=-1)
+    removed = emptied >= 0 or min([*(one.first for one in segments), *logs], default=0) > 0
+    for segment in segments[emptied + 1 :]:
+        if not removed and low_ns <= segment.oldest_ns and segment.newest_ns <= high_ns:
+            return 0
+        if (median := _median_ns(look, look.relation([segment], []), low_ns, high_ns)) is not None:
+            return median if removed else 0
+        removed = True
+    return (_median_ns(look, look.relation([]), low_ns, high_ns) or 0) if removed else 0
+
+
+def _median_ns(look: Look, rows: str, low_ns: int, high_ns: int) -> int | None:
+    when = f'"@timestamp" BETWEEN make_timestamp_ns({low_ns}) AND make_timestamp_ns({high_ns})'
+    found: int | None = look.all(f'SELECT quantile_disc(epoch_ns("@timestamp"), 0.5) FROM ({rows}) WHERE {when}')[0][0]
+    return found
+
+
+@dataclass(slots=True)
+class _Damage:
+    """What of the lives is in segments that were set aside: sequences by life, and files whose lives are not known."""
+
+    held: ids.Ids
+    unlisted: list[Segment]
+
+    @classmethod
+    def of(cls, look: Look) -> "_Damage":
+        known = [(one, ids.read(look.directory, one)) for one in look.listing.damaged]
+        return cls(
+            ids.merge(held for _, held in known if held is not None), [one for one, held in known if held is None]
+        )
+
+    def names(self, query: Query) -> set[str]:
+        """Lives with events in the time of the query; what else is asked of them cannot be known."""
+        return {
+            life
+            for life, held in self.held.items()
+            if (query.since_ns is None or held.last_ns >= query.since_ns)
+            and (query.until_ns is None or held.first_ns < query.until_ns)
+        }
+
+    def files(self, life: ids.Held) -> int:
+        """How many files may hold events of a life, besides those that are known."""
+        return sum(one.oldest_ns <= life.last_ns and life.first_ns <= one.newest_ns for one in self.unlisted)
 
 
 class _Places:
@@ -367,7 +427,8 @@ class _Places:
         self._step = 1
         for segment, held in zip(segments, sealed, strict=True):
             for life in names & held.keys():
-                self._left[life].append((held[life].ranges[-1][1], segment))
+                known = held[life].ranges or held[life].conflict_ranges
+                self._left[life].append((known[-1][1], segment))
         for some in self._left.values():
             some.sort(key=lambda one: one[0])
 
@@ -390,7 +451,7 @@ def _newest_beats(look: Look, places: _Places, names: set[str]) -> dict[str, Rec
         # Where it is first, then that row alone: five times quicker than all columns of all of them.
         text = (
             f'SELECT {_LIFE}, max("event.sequence"), arg_max(_n, "event.sequence") FROM ({rows})'
-            f' WHERE list_contains(?, "event.action") AND list_contains(?, {_LIFE}) AND "event.sequence" IS NOT NULL GROUP BY 1'
+            f' WHERE list_contains(?, "event.action") AND list_contains(?, {_LIFE}) AND {_OWN} GROUP BY 1'
         )
         for life, sequence, position in look.all(text, list(BEAT_ACTIONS), sorted(names)):
             newest[life] = max(newest.get(life, (-1, 0)), (sequence, position))

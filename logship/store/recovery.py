@@ -161,7 +161,8 @@ def _unsealed(log: Path) -> Ids:
 
 def _event_id(line: bytes) -> str | None:
     try:
-        found = orjson.loads(line).get("event.id")
-    except (ValueError, AttributeError):
+        record = orjson.loads(line)
+        found = None if ids.CONFLICT in record else record.get("event.id")
+    except (ValueError, AttributeError, TypeError):
         return None
     return found if isinstance(found, str) else None

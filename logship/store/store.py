@@ -6,9 +6,11 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+import orjson
 
 from logship.errors import StoreError, StoreLocked
 from logship.store.door import Door, Unfit, dead_letter
@@ -20,9 +22,10 @@ from logship.store.files import (
     log_name,
     sync_directory,
 )
-from logship.store.ids import Fresh, Seen
+from logship.store.ids import CONFLICT, Fresh, Seen
 from logship.store.keeper import Keeper
 from logship.store.lines import with_sum
+from logship.store.recall import Recall, content
 from logship.store.recovery import recover
 from logship.store.retention import Retention, room
 
@@ -43,11 +46,26 @@ _logger = logging.getLogger("logship.store")
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a batch: every record is stored, or was stored before, or lies in the dead-letter file."""
+    """What became of a batch: every record is stored, or was stored before, or lies in the dead-letter file.
+
+    `conflicts`: so many of those stored have an `event.id` that had other content before."""
 
     stored: int
     duplicates: int = 0
     dead: int = 0
+    conflicts: int = 0
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A batch on its way to the log. `again`: records whose id is there already, perhaps with other content."""
+
+    lines: list[bytes] = field(default_factory=list)
+    letters: list[bytes] = field(default_factory=list)
+    fresh: dict[str, Fresh] = field(default_factory=dict)
+    again: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
+    duplicates: int = 0
+    conflicts: int = 0
 
 
 class Store:
@@ -83,6 +101,8 @@ class Store:
             _logger.error("%s", one)
         self._seen = Seen(found.ids)
         self._door = Door()
+        self._recall = Recall(self.directory)
+        self._told_conflicts = False
         self._full = list(found.full_logs)
         self._number, self._lines, self._size = found.active, found.active_lines, found.active_bytes
         self._log = self._open_log()
@@ -108,17 +128,19 @@ class Store:
                 self._roll()
                 self._cut = False
             position = (self._number << POSITION_BITS) + self._lines
-            lines, letters, batch, duplicates = self._sort(entries, position)
-            if letters:
-                self._keep_dead(letters)
-            if lines:
-                self._write(b"".join(lines))
-                self._lines += len(lines)
-            self._seen.add(batch)
+            batch = self._sort(entries, position)
+            if batch.again:
+                self._compare(batch, position)
+            if batch.letters:
+                self._keep_dead(batch.letters)
+            if batch.lines:
+                self._write(b"".join(batch.lines))
+                self._lines += len(batch.lines)
+            self._seen.add(batch.fresh)
             if self._lines >= self._roll_records or self._size >= ROLL_BYTES:
                 self._roll()
                 self._keeper.wake()
-        return Appended(len(lines), duplicates, len(letters))
+        return Appended(len(batch.lines), batch.duplicates, len(batch.letters), batch.conflicts)
 
     def seal(self, timeout_seconds: float = 60.0) -> None:
         """Return when everything that was appended is in Parquet. StoreError when it is not in time."""
@@ -164,6 +186,7 @@ class Store:
             return
         self._closed = True
         self._keeper.stop()
+        self._recall.close()
         for handle in (self._log, self._dead, self._lock_file):
             if handle is not None:
                 os.close(handle)
@@ -202,29 +225,66 @@ class Store:
             return False
         return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
-    def _sort(
-        self, entries: list[tuple[int, dict[str, Any]]], position: int
-    ) -> tuple[list[bytes], list[bytes], dict[str, Fresh], int]:
-        """Lines, dead letters, what is new of each life, and how many are stored already."""
-        lines: list[bytes] = []
-        letters: list[bytes] = []
-        batch: dict[str, Fresh] = {}
-        duplicates = 0
+    def _sort(self, entries: list[tuple[int, dict[str, Any]]], position: int) -> _Sorted:
+        """Lines of what is new, dead letters, and what has to be compared first."""
+        batch = _Sorted()
+        lines, fresh = batch.lines, batch.fresh
         line, take, keep = self._door.line, self._seen.take, self._seen.keep
         for time_ns, record in entries:
-            found = take(record.get("event.id"), batch) if isinstance(record, dict) else None
-            if found is False:
-                duplicates += 1
-                continue
+            found = None
+            if isinstance(record, dict):
+                id_ = event_id(record)
+                found = take(id_, fresh)
+                if found is False:
+                    batch.again.append((id_, time_ns, record))
+                    continue
+                if CONFLICT in record:  # it is for the store to say
+                    record = without_conflict(record)  # noqa: PLW2901
             try:
                 lines.append(with_sum(line(position, time_ns, record)))
             except Unfit as reason:
-                letters.append(dead_letter(time_ns, record, str(reason)))
+                batch.letters.append(dead_letter(time_ns, record, str(reason)))
                 continue
             position += 1
             if found:
                 keep(*found)
-        return lines, letters, batch, duplicates
+        return batch
+
+    def _compare(self, batch: _Sorted, position: int) -> None:
+        """Store beside the first what comes under an id that is there, unless the content is the same."""
+        wanted = {id_ for id_, _, _ in batch.again}
+        known = self._recall.contents(sorted(wanted))
+        for line in batch.lines:
+            record = orjson.loads(line)
+            if record.get("event.id") in wanted:
+                known.setdefault(record["event.id"], set()).add(content(record))
+        for id_, time_ns, record in batch.again:
+            at = position + len(batch.lines)
+            if CONFLICT in record:
+                record = without_conflict(record)  # noqa: PLW2901
+            try:
+                line = self._door.line(at, time_ns, record)
+                hashed = content(orjson.loads(line))
+                before = known.setdefault(id_, set())
+                if before and hashed not in before:
+                    line = self._door.line(at, time_ns, record | {CONFLICT: hashed})
+            except Unfit as reason:
+                batch.letters.append(dead_letter(time_ns, record, str(reason)))
+                continue
+            if hashed in before:
+                batch.duplicates += 1
+                continue
+            batch.conflicts += bool(before)
+            before.add(hashed)
+            batch.lines.append(with_sum(line))
+        if batch.conflicts:
+            self._say_conflicts(batch.conflicts)
+
+    def _say_conflicts(self, events: int) -> None:
+        if not self._told_conflicts:
+            self._told_conflicts = True
+            kept = "%s: %d events have the event.id of an event with other content and are kept beside it"
+            _logger.warning(kept + "; find them with: logship search '%s: *'", self.directory, events, CONFLICT)
 
     def _write(self, data: bytes) -> None:
         """Write and sync, or leave the log as it was."""
@@ -288,6 +348,19 @@ class Store:
     def _sealed(self, number: int) -> None:
         with self._turn:
             self._full.remove(number)
+
+
+def event_id(record: dict[str, Any]) -> Any:
+    """Return what the record will have as `event.id`: nested maps are joined by dots."""
+    flat = record.get("event.id")
+    if type(flat) is not str and isinstance(nested := record.get("event"), dict):
+        return nested.get("id")
+    return flat
+
+
+def without_conflict(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without what only a store says."""
+    return {name: value for name, value in record.items() if name != CONFLICT}
 
 
 def _lock(directory: Path) -> int:

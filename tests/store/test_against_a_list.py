@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,16 @@ class Held:
     sequence: int
     method: str
 
+    second: bool = False
+    """Whether its id was there before, with other content."""
+
     @property
     def key(self) -> tuple[str, int]:
         return self.life, self.sequence
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        return self.life, self.sequence, self.method, self.at_ns
 
 
 def as_it_is(directory: Path) -> Path:
@@ -70,7 +77,6 @@ class StoreAgainstAList(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.held: list[Held] = []
-        self.seen: set[tuple[str, int]] = set()
         self.heard: list[tuple[str, int]] = []
         self.unheard: list[Held] = []
         self.tail_key: str | None = None
@@ -85,7 +91,6 @@ class StoreAgainstAList(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.store = Store(self.home, roll_records=4)
-        self.seen = {one.key for one in self.held}
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -96,12 +101,23 @@ class StoreAgainstAList(RuleBasedStateMachine):
 
     @rule(batch=batches)
     def append(self, batch: list[tuple[str, int, str, int]]) -> None:
-        log, new = self.store._number, list[Held]()
+        log, new, again = self.store._number, list[Held](), list[Held]()
+        keys, contents = {one.key for one in self.held}, {one.content for one in self.held}
         for life, sequence, method, late_ns in batch:
             one = Held(log, BEGIN_NS + late_ns, life, sequence, method)
-            if one.key not in self.seen:
-                self.seen.add(one.key)
-                new.append(one)
+            (again if one.key in keys else new).append(one)
+            keys.add(one.key)
+        contents |= {one.content for one in new}
+        duplicates = 0
+        # What has other content under an id that is there comes after what is new.
+        for one in again:
+            if one.content in contents:
+                duplicates += 1
+                continue
+            contents.add(one.content)
+            # Of the first of an id nothing may be left: then it is new as well.
+            first = any(one.key == other.key for other in self.held + new)
+            new.append(replace(one, second=first))
         self.held += new
         self.unheard += new
         entries: list[Entry] = [
@@ -111,7 +127,9 @@ class StoreAgainstAList(RuleBasedStateMachine):
             )
             for life, sequence, method, late_ns in batch
         ]  # fmt: skip
-        assert self.store.append(entries) == Appended(len(new), duplicates=len(batch) - len(new))
+        assert self.store.append(entries) == Appended(
+            len(new), duplicates=duplicates, conflicts=sum(one.second for one in new)
+        )
 
     @rule()
     def seal(self) -> None:

@@ -1,5 +1,6 @@
 """Exact sets of event ids, whatever the order in which they come."""
 
+import itertools
 from pathlib import Path
 
 import duckdb
@@ -30,6 +31,45 @@ def test_seen_is_a_set(batches: list[list[tuple[str, int]]]) -> None:
                 model.add((life, number))
         seen.add(batch)
         assert {(life, n) for life in (LIFE, OTHER) for n in range(32) if seen.has(life, n)} == model
+
+
+@given(st.lists(st.lists(st.integers(1, 60), max_size=60), max_size=8))
+def test_a_life_with_too_many_holes_forgets_no_event(batches: list[list[int]]) -> None:
+    """It may take an event for known that is not, so that the store looks; never one for new that is known."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids, "LIFE_RANGES_LIMIT", 6)
+        seen, model = Seen(), set[int]()
+        for numbers in batches:
+            batch: dict[str, Fresh] = {}
+            for number in numbers:
+                if found := seen.take(f"{LIFE}-{number:012d}", batch):
+                    assert number not in model
+                    seen.keep(*found)
+                model.add(number)
+            seen.add(batch)
+            ranges = seen._lives.get(LIFE, [])
+            assert seen._ranges == len(ranges) <= 6
+            assert list(ranges) == sorted(ranges)
+            assert all(a[1] + 1 < b[0] for a, b in itertools.pairwise(ranges))
+            assert all(seen.has(LIFE, number) for number in model)
+
+
+def test_scattered_sequences_are_looked_up_in_few_steps() -> None:
+    """Odd ones, then even ones, in frames of one and in one of 60,000: steps are counted, not timed."""
+    steps = 0
+
+    class Counted(int):
+        def __lt__(self, other: object) -> bool:
+            nonlocal steps
+            steps += 1
+            return int(self) < int(other)  # type: ignore[call-overload, no-any-return]
+
+    fresh = Fresh(-1, [[Counted(2 * number), Counted(2 * number)] for number in range(30_000)])
+    fresh.newest = 60_000
+    seen = Seen()
+    for number in range(1, 2_001, 2):
+        assert seen.take(f"{LIFE}-{number:012d}", {LIFE: fresh})
+    assert steps < 1_000 * 40
 
 
 def test_lives_that_were_long_unheard_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +115,15 @@ def test_ids_of_two_files_are_those_of_both(one: list[tuple[str, int]], other: l
 
 def test_foreign_ids_are_left_out() -> None:
     assert ids.collect([None, "", "abc", f"{LIFE}-12", LIFE + "-" + "9" * 30, LIFE.upper() + "-000000000001"]) == {}
+    # More zeros would be a second name of the same event.
+    assert ids.identity({"event.id": f"{LIFE}-0000000000012"}) is None
+    assert ids.identity({"event.id": f"{LIFE}-1000000000012"}) == (LIFE, 10**12 + 12)
     assert ids.identity({"event.id": 7}) is None
     assert ids.identity({"event.id": f"{LIFE}-000000000012"}) == (LIFE, 12)
 
 
 def test_an_ids_file_holds_what_was_written(tmp_path: Path) -> None:
-    known = {LIFE: Held(3, ((1, 2), (5, 5)), 10, 20)}
+    known = {LIFE: Held(3, ((1, 2), (5, 5)), 10, 20), OTHER: Held(1, ((1, 1),), 10, 20, 2, ((1, 1), (7, 7)))}
     ids.write(tmp_path, SEGMENT, known)
     assert ids.read(tmp_path, SEGMENT) == known
 
