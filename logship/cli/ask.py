@@ -408,9 +408,10 @@ def inflight(worker: str, source: str | None, form: Form | None, **window: Any) 
 @source_option
 @form_options
 def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> int:
-    """Subtract: did every event of every worker arrive?
+    """Check that every emitted event was stored.
 
-    The status is 0 when all lives are complete, 1 when events are missing or duplicated, 4 when it cannot be known."""
+    Exit status: 0 if every worker is complete, 1 if events are missing, duplicated or contradict each other, 4 if it
+    cannot be known."""
     from logship.forensics.verify import overall
     from logship.forensics.verify import verify as report
 

@@ -44,7 +44,7 @@ COMMANDS = {
         "workers": ("cli.ask", "List the workers: load, latency, errors, losses."),
         "view": ("cli.draw", "Draw a view of the catalogue."),
         "inflight": ("cli.ask", "List requests that run now or died with their worker."),
-        "verify": ("cli.ask", "Subtract: did every event of every worker arrive?"),
+        "verify": ("cli.ask", "Check that every emitted event was stored."),
     },
     "Move": {
         "export": ("cli.move", "Write all that matches as NDJSON, CSV or Parquet."),

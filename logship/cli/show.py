@@ -25,7 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 STYLES = {
     "error": "red", "critical": "bold red", "warning": "yellow", "debug": "dim", "info": "dim",
-    "lost": "bold red", "missing": "bold red", "duplicated": "bold red", "unknown": "yellow", "silent": "yellow",
+    "lost": "bold red", "missing": "bold red", "conflict": "bold red", "duplicated": "bold red",
+    "unknown": "yellow", "silent": "yellow",
     "complete": "green", "running": "green", "alive": "green", "ended": "dim", "closed": "dim",
     "wrong": "bold red", "look": "yellow", "good": "green",
 }  # fmt: skip

@@ -5,6 +5,8 @@ from logship.search.query import Incarnation, Record
 
 # Two heartbeats and a little: a worker that has not been heard for longer is not called alive.
 ALIVE_NS = 25 * 10**9
+# Clocks of two hosts differ. An event that is dated later than this proves nothing about now.
+AHEAD_NS = 600 * 10**9
 
 
 def dropped(beat: Record | None) -> dict[str, int]:
@@ -20,7 +22,9 @@ def number(beat: Record | None, field: str) -> int | None:
 
 
 def state(life: Incarnation, now_ns: int) -> str:
-    """Return how a life stands: alive, closed, lost, ended (without a word), or silent: not heard of, no end known."""
+    """Return how a life stands: alive, closed, lost, ended (without a word), or silent: not heard of, no end known.
+
+    An event dated in the future is no sign of life."""
     if life.ended:
         return life.ended.removeprefix("worker-")
-    return "alive" if now_ns - life.last_ns <= ALIVE_NS else "silent"
+    return "alive" if -AHEAD_NS <= now_ns - life.last_ns <= ALIVE_NS else "silent"

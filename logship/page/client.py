@@ -23,6 +23,7 @@ from logship.search.query import (
     Stat,
 )
 
+RANGES = ("stored", "damaged")
 # Longer than any question should take, shorter than a person's patience with a collector that hangs.
 ANSWER_SECONDS = 30.0
 
@@ -84,7 +85,7 @@ class HttpSource:
 
     def incarnations(self, query: Query) -> list[Incarnation]:
         told = self._ask("incarnations", query)["incarnations"]
-        return [Incarnation(**one | {"stored": tuple(map(tuple, one["stored"]))}) for one in told]
+        return [Incarnation(**one | {name: tuple(map(tuple, one[name])) for name in RANGES if name in one}) for one in told]
 
     def fields(self) -> list[FieldCount]:
         return [FieldCount(**one) for one in self._ask("fields")["fields"]]

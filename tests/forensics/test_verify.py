@@ -1,12 +1,18 @@
 """Each thing that can go wrong gets its verdict, and nothing else does."""
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logship.forensics.verify import Verdict, overall, verify
-from logship.search.query import Query
-from logship.search.times import rfc3339
+from logship.search.kql import parse
+from logship.search.query import Incarnation, Query, Source
+from logship.search.times import from_rfc3339, rfc3339
+from logship.store.damage import set_aside
+from logship.store.files import log_name, read_listing
 from logship.store.reader import Reader
 from logship.store.store import Store
 from tests.conftest import PROVE
@@ -248,3 +254,148 @@ def test_what_is_planted_is_found(tmp_path_factory: pytest.TempPathFactory, data
     assert verdict.missing == len(lost - dropped)
     assert verdict.finding == ("missing" if lost else "complete")
     assert {n for low, high in verdict.gaps for n in range(low, high + 1)} == lost
+
+
+def test_an_event_that_came_with_other_content_is_a_conflict(store: Store, source: Reader) -> None:
+    older_event(store)
+    store.append([worker_event(n, "http-request", message="forged") for n in range(3, 6)])
+    store.append([*requests(range(1, 10)), beat(10, "worker-closed")])
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.conflicts, verdict.missing, verdict.duplicates) == ("conflict", 3, 0, 0)
+    assert verdict.sentence.startswith("3 events arrived twice with different content (conflict), both are kept")
+    assert verdict.where in verdict.sentence
+    assert source.count(Query(parse(verdict.where))) == 3
+    assert overall([verdict]) == "conflict"
+
+
+def forged(number: int, **fields: object) -> Entry:
+    time_ns, record = beat(number, at_s=30)
+    return time_ns, record | {name.replace("__", "."): value for name, value in fields.items()}
+
+
+@pytest.mark.parametrize(
+    "beats",
+    [
+        [forged(51, logship__emitted=10_000)],
+        [forged(5000, logship__acknowledged=5000)],
+        [forged(5000, logship__acknowledged=-1)],
+        # The worker goes on with lower numbers, and later.
+        [forged(5000), *requests(range(51, 60))],
+        [beat(51, "worker-lost"), forged(5000)],
+        [(LATER + 3600 * SECOND, forged(5000)[1])],
+    ],
+    ids=["emitted", "acknowledged itself", "negative", "older than lower numbers", "after its end", "in the future"],
+)
+def test_counters_that_contradict_the_events_are_a_conflict_and_blame_nobody(
+    beats: list[Entry], store: Store, source: Reader
+) -> None:
+    verdict = judge(store, source, [*requests(range(1, 51), at_s=20), *beats])
+    assert (verdict.finding, verdict.after_acknowledgement) == ("conflict", 0)
+    assert "contradict" in verdict.sentence
+    assert source.count(Query(parse(verdict.where))) >= 1
+
+
+@pytest.mark.parametrize("id_", [f"{OTHER}-000000000007", "no id of ours", f"{LIFE}-000000000011"])
+def test_the_counters_of_a_worker_come_from_its_own_events(id_: str, store: Store, source: Reader) -> None:
+    foreign = beat(5000)
+    foreign[1]["event.id"] = id_
+    verdict = judge(store, source, [*requests(range(1, 10)), beat(10, "worker-closed"), foreign])
+    assert (verdict.missing, verdict.judged_to) == (0, 11 if id_.startswith(LIFE) else 10)
+
+
+@pytest.mark.parametrize("text", ["1970-01-01T00:00:01Z", "2001-01-01T00:00:00Z"])
+def test_a_clock_that_was_not_set_does_not_make_the_store_older(text: str, store: Store, source: Reader) -> None:
+    store.append([(from_rfc3339(text), {"message": "a clock that was not set"})])
+    store.append([*requests(range(4, 10)), beat(10, "worker-closed")])
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.missing, verdict.not_judged) == ("complete", 0, 3)
+
+
+@pytest.mark.parametrize("strange", ["1970-01-01T00:00:01Z", "2026-11-01T00:00:00Z", "2105-01-01T00:00:00Z"])
+def test_what_retention_removed_is_not_judged_whatever_the_clock_of_others(
+    strange: str, store: Store, source: Reader
+) -> None:
+    store.append([*requests(range(1, 101))])
+    store.seal()
+    store.append([*requests(range(101, 150)), beat(150, "worker-closed")])
+    store.seal()
+    for part in store.directory.glob("00000000*"):  # as retention does, the oldest first
+        part.unlink()
+    store.append([(from_rfc3339(strange), {"message": "of a wrong clock"})])
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.missing, verdict.not_judged) == ("complete", 0, 100)
+    assert "100 may be older than this store and are not judged" in verdict.sentence
+
+
+def test_a_worker_of_the_future_is_not_alive(store: Store, source: Reader) -> None:
+    verdict = judge(store, source, [*requests(range(1, 10)), beat(10)], START_NS - 3600 * SECOND)
+    assert (verdict.finding, verdict.state) == ("unknown", "silent")
+    assert "still to come" in verdict.sentence
+
+
+def test_a_journal_that_could_not_be_read_is_never_complete(store: Store, source: Reader) -> None:
+    end = beat(10, "worker-lost", logship__journal__unreadable_bytes=4096, logship__journal__unreadable_events=7)
+    verdict = judge(store, source, [*requests(range(1, 10)), end])
+    assert (verdict.finding, verdict.unreadable_bytes, verdict.unreadable_events) == ("unknown", 4096, 7)
+    assert verdict.sentence == "4096 bytes, 7 events, of its journal could not be read"
+
+
+def test_a_count_that_does_not_add_up_is_no_negative_number_of_repetitions(store: Store, source: Reader) -> None:
+    class Damaged:
+        """A source whose index says that there are more events than it has."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(source, name)
+
+        def incarnations(self, query: Query) -> list[Incarnation]:
+            return [replace(life, duplicates=-4000) for life in source.incarnations(query)]
+
+    older_event(store)
+    store.append([*requests(range(1, 10)), beat(10, "worker-closed")])
+    (verdict,) = verify(cast(Source, Damaged()), Query(), LATER)
+    assert verdict.finding == "unknown"
+    assert "more than once" not in verdict.sentence
+
+
+def damage(store: Store, *, sidecar: bool) -> None:
+    """Set the first segment aside as the store does, with its list of ids or without."""
+    segment = read_listing(store.directory).segments[0]
+    set_aside(store.directory, segment, "a test")
+    (store.directory / log_name(segment.first)).unlink(missing_ok=True)
+    if not sidecar:
+        (store.directory / segment.ids_name).unlink()
+
+
+def test_events_in_a_damaged_file_are_missing_and_it_is_said_where_they_are(store: Store, source: Reader) -> None:
+    older_event(store)
+    store.append(requests(range(1, 6)))
+    store.seal()
+    store.append([*requests(range(6, 10)), beat(10, "worker-closed")])
+    store.seal()
+    damage(store, sidecar=True)
+    (verdict,) = verify(source, Query(), LATER)
+    assert (verdict.finding, verdict.missing, verdict.damaged) == ("missing", 5, 5)
+    assert "5 are in damaged files that the store has set aside" in verdict.sentence
+
+
+def test_a_worker_whose_events_are_all_in_a_damaged_file_is_not_forgotten(store: Store, source: Reader) -> None:
+    older_event(store)
+    store.append([*requests(range(1, 10)), beat(10, "worker-closed")])
+    store.seal()
+    store.append([*requests(range(1, 10), life=OTHER, slot=1), beat(10, "worker-closed", life=OTHER, slot=1)])
+    store.seal()
+    damage(store, sidecar=True)
+    found = {one.incarnation: one for one in verify(source, Query(), LATER)}
+    assert (found[LIFE].finding, found[LIFE].damaged, found[LIFE].stored) == ("missing", 10, 0)
+    assert found[OTHER].finding == "complete"
+
+
+def test_a_damaged_file_of_unknown_content_leaves_nobody_of_its_time_complete(store: Store, source: Reader) -> None:
+    older_event(store)
+    store.append(requests([3], life=OTHER))
+    store.seal()
+    store.append([*requests(range(1, 10)), beat(10, "worker-closed")])
+    damage(store, sidecar=False)
+    (verdict,) = verify(source, Query(), LATER)
+    assert verdict.finding == "unknown"
+    assert "1 files of its time are damaged" in verdict.sentence

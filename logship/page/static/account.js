@@ -7,11 +7,12 @@ import { is } from "./kql.js";
 import * as words from "./words.js";
 
 /** @type {Record<string, [string, string]>} */
-const SIGNS = { complete: ["good", "✓"], missing: ["bad", "!"], duplicated: ["warn", "!"], unknown: ["warn", "?"] };
+const SIGNS = { complete: ["good", "✓"], missing: ["bad", "!"], conflict: ["bad", "!"], duplicated: ["warn", "!"], unknown: ["warn", "?"] };
 /** @type {Record<string, string>} */
 const MEANS = {
   complete: "Every event that the workers numbered is stored.",
   missing: "Some events were numbered and are not stored.",
+  conflict: "Some events arrived twice with different content, or counters contradict the events. Which are the worker's is not known.",
   duplicated: "Nothing is missing; some events are stored more than once.",
   unknown: "Nothing is known to be missing, but the last moments of a worker are not known.",
 };

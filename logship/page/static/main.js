@@ -170,9 +170,11 @@ export function trust(data) {
       one.missing + Object.values(one.dropped).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0),
   );
   if (!data.verdicts.length) return ["soft", "–", "no workers"];
+  if (data.finding === "conflict") return ["bad", "!", "conflicting events"];
   if (missing) return ["bad", "!", `${words.count(missing)} missing`];
   if (data.finding === "duplicated") return ["warn", "!", `${words.count(sum((one) => one.duplicates))} stored twice`];
-  return data.finding === "unknown" ? ["warn", "?", "tail unknown"] : ["good", "✓", "complete"];
+  if (data.finding === "unknown") return ["warn", "?", "tail unknown"];
+  return data.finding === "complete" ? ["good", "✓", "complete"] : ["warn", "!", String(data.finding)];
 }
 
 /** The view that was asked for at first, by its name. @type {Record<string, any>} */
