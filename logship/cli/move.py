@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
 import click
-import orjson
 
 from logship.cli.ask import NOTHING
+from logship.cli.reading import BATCH_RECORDS, TIMES, Faults, Found, records_of
 from logship.cli.show import Enough, talk
 from logship.cli.source import (
     Entries,
@@ -27,21 +27,16 @@ from logship.cli.source import (
     open_source,
     source_option,
     window_options,
-    zone,
 )
-from logship.errors import KqlError, LogshipError, QuestionError, StoreMissing
+from logship.errors import LogshipError, QuestionError
 from logship.page import streams
-from logship.search.query import Query, Record
-from logship.search.times import interval
+from logship.search.query import Record
 from logship.settings import Settings, host_and_port, load
 
 Format = Literal["ndjson", "csv", "parquet"]
-Dated = tuple[int, dict[str, Any], bool]
 FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
-# Elsewhere the time has other names; the first of these that an object has is taken.
-TIMES = ("@timestamp", "timestamp", "time", "ts")
-BATCH_RECORDS = 500
 SAY_SECONDS = 0.5
+WRONG = 2
 
 
 class Progress:
@@ -206,19 +201,21 @@ class Sink(Protocol):
 def import_(files: tuple[str, ...], to: str | None) -> int:
     """Take events in: NDJSON (- is stdin), Parquet, what `logship export` wrote, or the directory of another store.
 
-    An event.id of ours is stored once, however often it is imported; events of others are stored each time."""
+    Lines that cannot be read are named and left out; the status is 2 then. Importing a file again stores only what is new:
+    an event.id is stored once, and lines without one are known by the path of the file, its first line and their number.
+    Lines without a time, and what has no id on stdin or in a store's directory, are stored each time."""
     settings = load()
     sink = _sink(to, settings)
     stored = known = undated = 0
-    progress = Progress("read", None)
+    progress, faults = Progress("read", None), Faults()
     try:
         for file in files:
-            reading = _reading(file)
-            for entries in _batches(_dated(reading)):
-                undated += sum(not dated for _, _, dated in entries)
-                new, old = sink.put([(ns, record) for ns, record, _ in entries])
-                stored, known = stored + new, known + old
-                progress.add(len(entries))
+            with faults.of_a_file():
+                for entries in _batches(records_of(file, faults)):
+                    undated += sum(not one.dated for one in entries)
+                    new, old = sink.put([(one.time_ns, one.record) for one in entries])
+                    stored, known = stored + new, known + old
+                    progress.add(len(entries))
         if isinstance(sink, _Own):
             sink.seal()
     finally:
@@ -232,6 +229,9 @@ def import_(files: tuple[str, ...], to: str | None) -> int:
         f"{stored:,} {'sent and acknowledged' if isinstance(sink, Forward) else 'new'}"
         + (f", {known:,} were here" if known else "")
     )
+    if faults.count:
+        talk(f"{faults}")
+        return WRONG
     return 0 if progress.done else NOTHING
 
 
@@ -268,83 +268,9 @@ class _Own:
         self._store.close()
 
 
-def _reading(file: str) -> Iterator[dict[str, Any]]:
-    """The records of one file. QuestionError with the line that is none."""
-    path = Path(file)
-    if file == "-":
-        return _lines(sys.stdin.buffer, "stdin")
-    if path.is_dir():
-        return _store(path)
-    with path.open("rb") as begun:
-        parquet = begun.read(4) == b"PAR1"
-    return _parquet(path) if parquet else _file(path)
-
-
-def _file(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as lines:
-        yield from _lines(lines, str(path))
-
-
-def _lines(lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise QuestionError(
-                f"{name}, line {number} is no JSON ({error}); what came before it is imported"
-            ) from None
-        if not isinstance(record, dict):
-            raise QuestionError(f"{name}, line {number} is {type(record).__name__}, not an object")
-        yield record
-
-
-def _store(directory: Path) -> Iterator[dict[str, Any]]:
-    from logship.store.reader import Reader
-
-    reader = Reader(directory, zone=zone())
-    try:
-        for records in streams.pages(reader, Query()):
-            yield from records
-    except StoreMissing:
-        raise QuestionError(f"{directory} holds no store; files are imported one by one") from None
-    finally:
-        reader.close()
-
-
-def _parquet(path: Path) -> Iterator[dict[str, Any]]:
-    import duckdb
-
-    from logship.store.asking import stoppable
-    from logship.store.schema import connect, quoted
-
-    database = connect(512 * 2**20, 1)
-    try:
-        found = f"read_parquet({quoted(path)})"
-        columns = database.execute(f"DESCRIBE SELECT * FROM {found}").fetchall()  # noqa: S608
-        names = [column[0] for column in columns if column[0] != "_n"]
-        # Python's datetime has no nanoseconds, so times travel as numbers.
-        read = ", ".join(_read_column(column[0], column[1]) for column in columns if column[0] != "_n")
-        select = f"SELECT {read} FROM {found}"  # noqa: S608 - quoted names of the file's own columns
-        rows = stoppable(database, lambda: database.execute(select))
-        while some := stoppable(database, lambda: rows.fetchmany(BATCH_RECORDS)):
-            for row in some:
-                yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
-    except duckdb.Error as error:
-        raise QuestionError(f"{path} is no Parquet file that can be read: {error}") from None
-    finally:
-        database.close()
-
-
-def _read_column(name: str, kind: str) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    return f"epoch_ns({quoted})" if kind.startswith("TIMESTAMP") else quoted
-
-
-def _batches(records: Iterable[Dated]) -> Iterator[list[Dated]]:
-    """At most 500 at a time; those before a line that cannot be read come before its error."""
-    held: list[Dated] = []
+def _batches(records: Iterable[Found]) -> Iterator[list[Found]]:
+    """At most 500 at a time; those before a file that cannot be read on come before its error."""
+    held: list[Found] = []
     try:
         for record in records:
             held.append(record)
@@ -357,31 +283,3 @@ def _batches(records: Iterable[Dated]) -> Iterator[list[Dated]]:
         raise
     if held:
         yield held
-
-
-def _dated(records: Iterable[dict[str, Any]]) -> Iterator[Dated]:
-    """(nanoseconds, record, whether the time is its own)."""
-    for record in records:
-        ns = _time_of(record)
-        yield (time.time_ns() if ns is None else ns), record, ns is not None
-
-
-def _time_of(record: dict[str, Any]) -> int | None:
-    for name in TIMES:
-        value = record.get(name)
-        if isinstance(value, bool) or value is None:
-            continue
-        with contextlib.suppress(QuestionError, KqlError, ValueError, OverflowError):
-            if isinstance(value, int | float):
-                return _epoch(value)
-            return interval(str(value), 0, zone(), allow_math=False)[0]
-    return None
-
-
-def _epoch(value: float) -> int:
-    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size: 1973 to 2286."""
-    for power in (9, 6, 3, 0):
-        ns = value * 10**power
-        if 10**17 <= ns < 10**19:
-            return int(ns)
-    raise ValueError(value)
