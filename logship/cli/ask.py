@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import click
 
@@ -31,6 +31,7 @@ from logship.cli.source import (
     moment_cell,
     nothing_found,
     open_source,
+    service_option,
     source_option,
     span_options,
     window_options,
@@ -64,8 +65,14 @@ def event_columns() -> tuple[Column, ...]:
         Column("Level", "log.level", keep=2, least=7),
         Column("Status", "http.response.status_code", right=True, style=status_style, least=3),
         Column("Took", "event.duration", duration, right=True, style=_slow, least=6),
+        Column("Error", "error.type", _last_part, keep=4, style=lambda _: "red"),
         Column("Message", "message", wrap=True, style=lambda _: ""),
     )
+
+
+def _last_part(name: str) -> str:
+    """The class without its module."""
+    return name.rpartition(".")[2]
 
 
 def _slow(ns: int | None) -> str:
@@ -80,6 +87,7 @@ def worker_columns(now_ns: int) -> tuple[Column, ...]:
         return duration(seconds * 10**9) if seconds >= 60 else f"{seconds}s"
 
     return (
+        Column("Service", "service", keep=0),
         Column("Worker", "node", style=lambda _: "cyan"),
         Column("State", "state"),
         Column("Life", "generation", right=True, keep=5),
@@ -103,6 +111,7 @@ def request_columns() -> tuple[Column, ...]:
         Column("State", "state"),
         Column(f"Began ({zone_name()})", "began_ns", moment_cell, keep=2, style=lambda _: "dim"),
         Column("Age", "age_ns", duration, right=True),
+        Column("Service", "service"),
         Column("Worker", "node", keep=1, style=lambda _: "cyan"),
         Column("Pid", "pid", right=True, keep=3),
         Column("Id", "id", keep=4),
@@ -111,6 +120,7 @@ def request_columns() -> tuple[Column, ...]:
 
 
 VERDICT = (
+    Column("Service", "service"),
     Column("Worker", "node", style=lambda _: "cyan"),
     Column("Life", "generation", right=True, keep=1),
     Column("State", "state", keep=2),
@@ -126,6 +136,19 @@ FIELD = (
     Column("Meaning", "sentence", wrap=True, keep=1, style=lambda _: "dim"),
     Column("Short name", "short", keep=2, style=lambda _: "cyan"),
 )
+
+
+class Served(Protocol):
+    """A row that is of one service."""
+
+    @property
+    def service(self) -> str: ...
+
+
+def named_services(columns: Sequence[Column], rows: Sequence[Served]) -> list[Column]:
+    """The columns, with that of the service where the rows are of several; pipes have the same columns as before."""
+    several = len({row.service for row in rows}) > 1
+    return [column for column in columns if column.name != "service" or several]
 
 
 @click.command()
@@ -181,13 +204,14 @@ def kql(kql: str, source: str | None) -> int:
 @click.option(
     "-n", "--lines", default=10, type=click.IntRange(0, 1000), metavar="N", show_default=True, help="First the last N."
 )
+@service_option
 @source_option
 @click.option("--json", "form", flag_value="json", help="One JSON object a line.")
-def tail(kql: str, slot: int | None, lines: int, source: str | None, form: Form | None) -> int:
+def tail(kql: str, slot: int | None, service: str | None, lines: int, source: str | None, form: Form | None) -> int:
     """Show events as they arrive, until interrupted.
 
     A collector that restarts is waited for, and what arrived meanwhile is shown."""
-    query = make_query(Window(kql, slot=slot))
+    query = make_query(Window(kql, slot=slot, service=service))
     asked = open_source(source)
     columns = event_columns()
     hint(asked, query)
@@ -369,8 +393,9 @@ def _workers(asked: Source, form: Form | None, window: dict[str, Any]) -> int:
     from logship.forensics.workers import workers as report
 
     query, now_ns = make_query(Window(**window), default_last="15m"), time.time_ns()
-    rows = report(asked, query.since_ns or 0, query.until_ns if query.until_ns is not None else now_ns)
-    return show(of_workers(rows, form), worker_columns(now_ns), form)
+    until_ns = query.until_ns if query.until_ns is not None else now_ns
+    rows = report(asked, query.since_ns or 0, until_ns, query.where)
+    return show(of_workers(rows, form), named_services(worker_columns(now_ns), rows), form)
 
 
 @click.command()
@@ -394,9 +419,9 @@ def inflight(worker: str, source: str | None, form: Form | None, **window: Any) 
         if not rows:
             raise
         talk(f"{error}; showing what runs on this machine")
-        show(map(plain, rows), request_columns(), form)
+        show(map(plain, rows), named_services(request_columns(), rows), form)
         return 0
-    shown = show(map(plain, told.requests), request_columns(), form)
+    shown = show(map(plain, told.requests), named_services(request_columns(), told.requests), form)
     if told.sentence:
         (note if shown else talk)(told.sentence)
     return 0 if shown else UNKNOWN if told.not_visible else NOTHING
@@ -420,7 +445,7 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     verdicts = report(asked, query, time.time_ns())
     if form is None:
         verdicts.sort(key=lambda one: (one.node, one.generation or 0))
-    shown = show(of_workers(verdicts, form), VERDICT, form)
+    shown = show(of_workers(verdicts, form), named_services(VERDICT, verdicts), form)
     hint(asked, query)
     if not shown:
         talk(nothing_found(asked, query))

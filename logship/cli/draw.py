@@ -5,8 +5,10 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, cast
 
 import click
@@ -49,7 +51,7 @@ from logship.cli.source import (
 )
 from logship.errors import QuestionError
 from logship.search import views
-from logship.search.query import Bucket, Record, Rows, Share, Stat
+from logship.search.query import Bucket, Query, Record, Rows, Share, Source, Stat
 from logship.settings import load
 
 NOTHING = 1
@@ -259,20 +261,36 @@ def view(
     if form is not None:
         show(map(plain, rows), (), form)
         return 0
+    services = _services(asked, one, query)
     if isinstance(found, Rows):
         ordered = found.records if one.greatest or one.needs_id else found.records[::-1]
-        show(ordered, [_column(field) for field in one.columns], form)
+        show(ordered, _with_service([_column(field) for field in one.columns], ordered), form)
         if found.next is not None:
             note(f"the {'first' if one.greatest or one.needs_id else 'newest'} {limit}; --limit takes another number")
         return 0
     _above(one, since_ns, until_ns, every)
     starts = range(since_ns // every * every, until_ns, every)
     if one.over_time:
-        for line in _over_time(one, cast(list[Bucket | Stat], found), starts, limit, heat=heat):
+        for line in _over_time(one, cast(list[Bucket | Stat], found), starts, limit, services, heat=heat):
             write(line)
     else:
-        _table(one, found, limit)
+        _table(one, found, limit, services)
     return 0
+
+
+def _services(asked: Source, one: views.View, query: Query) -> dict[str, str]:
+    """The service of each worker, where the view is split by workers and they are of several."""
+    if one.split != views.NODE:
+        return {}
+    found = {row.key: row.and_key for row in asked.tally(query, views.NODE, None, "service.name") if row.key}
+    return found if len(set(found.values())) > 1 else {}
+
+
+def _with_service(columns: list[Column], rows: Sequence[Record]) -> list[Column]:
+    """The columns, with that of the service behind the time where the rows are of several."""
+    if len({row.get("service.name") for row in rows} - {None}) < 2:
+        return columns
+    return [columns[0], Column("Service", "service.name"), *columns[1:]]
 
 
 def _above(one: views.View, since_ns: int, until_ns: int, every: int) -> None:
@@ -285,7 +303,15 @@ def _above(one: views.View, since_ns: int, until_ns: int, every: int) -> None:
             write(paint(line, "dim"))
 
 
-def _over_time(one: views.View, found: Sequence[Bucket | Stat], starts: range, limit: int, *, heat: bool) -> list[str]:
+def _over_time(
+    one: views.View,
+    found: Sequence[Bucket | Stat],
+    starts: range,
+    limit: int,
+    services: Mapping[str, str],
+    *,
+    heat: bool,
+) -> list[str]:
     """A chart for each metric, one line in it for each key."""
     lines: list[str] = []
     for metric in one.metrics:
@@ -296,7 +322,7 @@ def _over_time(one: views.View, found: Sequence[Bucket | Stat], starts: range, l
         if one.split in (views.NODE, views.STATUS):
             keys.sort(key=lambda key: (len(key), key))
         empty = 0.0 if one.shape == "counts" else None
-        names = _short(keys[:limit])
+        names = _short(keys[:limit], services)
         rows = {name: [values[key].get(start, empty) for start in starts] for key, name in names.items()}
         lines += [paint(METRICS.get(metric, metric), "bold")] if len(one.metrics) > 1 else []
         told = (_told(one, metric), _clock(starts))
@@ -306,8 +332,14 @@ def _over_time(one: views.View, found: Sequence[Bucket | Stat], starts: range, l
     return lines[:-1]
 
 
-def _table(one: views.View, found: Sequence[Bucket | Share | Stat], limit: int) -> None:
-    """A row for each key, with all metrics and a bar of the one that matters."""
+def _table(
+    one: views.View, found: Sequence[Bucket | Share | Stat], limit: int, services: Mapping[str, str]
+) -> None:
+    """A row for each key, with all metrics and a bar of the one that matters. A share is one of its service."""
+    totals: Counter[str] = Counter()
+    for row in found:
+        if isinstance(row, Share):
+            totals[services.get(row.value, "")] += row.events
     names = [metric for metric in one.metrics if metric != "share"]
     ranked = next(metric for metric in ("p99", "sum", "events", "max", *names) if metric in names)
     found = sorted(found, key=lambda row: float(-getattr(row, ranked)))
@@ -316,11 +348,15 @@ def _table(one: views.View, found: Sequence[Bucket | Share | Stat], limit: int) 
     for row in found[:limit]:
         told: dict[str, object] = {name: getattr(row, name) for name in one.metrics}
         told["key"] = (row.value if isinstance(row, Share) else row.key) or "(none)"
+        told["service"] = services.get(str(told["key"])) if services else None
+        if services and isinstance(row, Share):
+            told["share"] = row.events / max(totals[services.get(row.value, "")], 1)
         told["and_key"] = row.and_key or "(none)" if isinstance(row, Bucket) and one.and_split else None
         rows.append({**told, "bar": float(getattr(row, ranked)) / most})
     show(
         rows,
         [
+            Column("Service", "service"),
             Column(_head(one.split or ""), "key", wrap=True, style=lambda _: "cyan"),
             Column(_head(one.and_split or ""), "and_key", style=lambda _: ""),
             *(Column(METRICS.get(name, name), name, _told(one, name), right=True) for name in names),
@@ -340,9 +376,12 @@ def _clock(starts: range) -> Callable[[int], str]:
     return (lambda ns: moment(ns)[11:19]) if starts.step < 60 * 10**9 else (lambda ns: moment(ns)[11:16])
 
 
-def _short(keys: Iterable[str]) -> dict[str, str]:
-    """How each key is shown: workers that share host and instance by their last part."""
+def _short(keys: Iterable[str], services: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """How each key is shown: workers that share host and instance by their last part, those of several services with
+    the name of theirs."""
     held = list(keys)
+    if services:
+        return {key: f"{services[key]} {key}" if key in services else key for key in held}
     nodes = len({key.rpartition("/")[0] for key in held}) == 1 and len(held) > 1
     nodes = nodes and all(re.fullmatch(r"[^/ ]+/[^/ ]+/w\d+", key) for key in held)
     return {key: key.rpartition("/")[2] if nodes else key for key in held}
@@ -360,6 +399,11 @@ def _head(field: str) -> str:
     return HEADS.get(field) or field.rpartition(".")[2].replace("_", " ").capitalize()
 
 
+def _text(value: object) -> str:
+    """A value, or several with commas between them."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def _column(field: str) -> Column:
     style = {"http.response.status_code": status_style}.get(field, lambda _: "dim" if field == "@timestamp" else "")
     head = _head(field)
@@ -367,7 +411,7 @@ def _column(field: str) -> Column:
     keep = 0 if field in ("@timestamp", "message", views.NODE, views.STATUS, views.DURATION) else len(field)
     head = f"{head} ({zone_name()})" if field == "@timestamp" else head
     right = field == "event.duration" or field.startswith(("process.", "logship."))
-    return Column(head, field, READ.get(field, str), right, wide, keep, style)
+    return Column(head, field, READ.get(field, _text), right, wide, keep, style)
 
 
 CATALOGUE = (

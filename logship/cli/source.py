@@ -16,7 +16,7 @@ import click
 
 from logship.cli.show import note
 from logship.errors import QuestionError, SourceError, WireError
-from logship.search.kql import equal, every, parse
+from logship.search.kql import And, Is, Node, Text, equal, every, parse
 from logship.search.query import Query, Record, Source
 from logship.search.times import from_rfc3339, parse_time, rfc3339, span
 from logship.settings import Settings, host_and_port, load
@@ -30,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 KNOCK_SECONDS = 0.5
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked there, not bound
 IN_UTC = "logship.utc"
+SERVICES_NAMED = 20
 CA_FILE = "logship.ca_file"
 PLACES = "DIR|URL|elastic"
 WHERE = "A store, a collector or Elasticsearch; without it the collector of this machine, else its store."
@@ -83,6 +84,7 @@ class Window:
     since: str | None = None
     until: str | None = None
     slot: int | None = None
+    service: str | None = None
 
 
 def kql_argument(command: F) -> F:
@@ -106,15 +108,21 @@ def source_option(command: F) -> F:
 
 
 def window_options(command: F) -> F:
-    """Add --last, --since, --until and --slot."""
+    """Add --last, --since, --until, --service and --slot."""
     command = click.option("--slot", type=click.IntRange(0), metavar="N", help="Only the worker with this number.")(
         command
     )
     return span_options(command)
 
 
+def service_option(command: F) -> F:
+    """Add --service."""
+    return click.option("--service", metavar="NAME", help="Only this service.")(command)
+
+
 def span_options(command: F) -> F:
-    """Add --last, --since and --until."""
+    """Add --last, --since, --until and --service."""
+    command = service_option(command)
     for one in (
         click.option("--until", metavar="T", help="Up to then."),
         click.option("--since", metavar="T", help="From then: 14:03, 'yesterday 14:00', 2026-11-20T14:03Z."),
@@ -141,7 +149,8 @@ def make_query(window: Window, default_last: str | None = None) -> Query:
         began = f"--since {window.since or window.last} ({moment(since_ns)[:19]})"
         raise QuestionError(f"--until {window.until} is {moment(until_ns)[:19]}, which is not after {began}")
     slot = equal("logship.worker.slot", window.slot) if window.slot is not None else None
-    return Query(every(parse(window.kql), slot), since_ns, until_ns)
+    service = equal("service.name", window.service) if window.service else None
+    return Query(every(parse(window.kql), service, slot), since_ns, until_ns)
 
 
 def open_source(given: str | None, limit_seconds: float = 0) -> Source:
@@ -215,7 +224,20 @@ def nothing_found(source: Source, query: Query) -> str:
 
     since = f" since {told(query.since_ns)}" if query.since_ns is not None else ""
     until = f" until {told(query.until_ns)}" if query.until_ns is not None else ""
-    return f"nothing{since}{until}; the store begins at {told(oldest_ns)}"
+    lost = [name for name in _services(query.where) if not source.count(Query(equal("service.name", name)))]
+    known = ", ".join(sorted(one.value for one in source.top(Query(), "service.name", SERVICES_NAMED))) if lost else ""
+    absent = f"; no event is of the service {lost[0]!r}, there are: {known or 'none'}" if lost else ""
+    return f"nothing{since}{until}; the store begins at {told(oldest_ns)}{absent}"
+
+
+def _services(where: Node | None) -> list[str]:
+    """The services that a query asks for by their names."""
+    match where:
+        case And(parts):
+            return [name for part in parts for name in _services(part)]
+        case Is(Text("service.name" | "service"), Text(name)):
+            return [name]
+    return []
 
 
 def hint(source: Source, query: Query) -> None:

@@ -114,7 +114,8 @@ def workers_(source: Source, asked: Asked) -> object:
     query = asked.query()
     until_ns = query.until_ns if query.until_ns is not None else asked.now_ns
     since_ns = query.since_ns if query.since_ns is not None else until_ns - WORKERS_SPAN_NS
-    return {"workers": workers.workers(source, since_ns, until_ns)}
+    rows = workers.workers(source, since_ns, until_ns, query.where)
+    return {"workers": rows, "covered_ns": workers.covered_ns(rows)}
 
 
 def verify_(source: Source, asked: Asked) -> object:
@@ -143,7 +144,7 @@ ANSWERS = {
     "events": Answer(events, ("id",), "/api/events/{id}"),
     "context": Answer(context, ("id", "before_events", "after_events", "workers")),
     "incarnations": Answer(incarnations, QUERY_NAMES),
-    "workers": Answer(workers_, ("since", "until", "last", "since_ns", "until_ns")),
+    "workers": Answer(workers_, QUERY_NAMES),
     "verify": Answer(verify_, QUERY_NAMES),
     "inflight": Answer(inflight_, (*QUERY_NAMES, "worker")),
     "kql": Answer(kql, ("q",)),

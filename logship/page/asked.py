@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 
 from logship.errors import QuestionError
-from logship.search.kql import parse
+from logship.search.kql import equal, every, parse
 from logship.search.query import Page, Query
 from logship.search.times import parse_time, span
 from logship.state.living import Living
@@ -14,7 +14,7 @@ from logship.state.living import Living
 LIMIT_ROWS = 10_000
 # What is left to 64 bits is room for a span before or after it.
 FAR_NS = 9_200_000_000_000_000_000
-QUERY_NAMES = ("q", "since", "until", "last", "since_ns", "until_ns")
+QUERY_NAMES = ("q", "service", "since", "until", "last", "since_ns", "until_ns")
 
 
 class Asked:
@@ -37,13 +37,15 @@ class Asked:
                 raise QuestionError(f"there is no parameter {name!r} here; {hint}")
 
     def query(self) -> Query:
-        """`q` in KQL; `since` and `until` as people write times, or `since_ns`, `until_ns`; `last` as a span."""
+        """`q` in KQL; `service`: only its events; `since` and `until` as people write times, or
+        `since_ns`, `until_ns`; `last` as a span."""
         since_ns = self._moment("since")
         if "last" in self._given:
             if since_ns is not None:
                 raise QuestionError("last and since both say where to begin; give one of them")
             since_ns = self.now_ns - span(self._given["last"])
-        return Query(parse(self.text("q", "")), since_ns, self._moment("until"))
+        service = equal("service.name", self.text("service")) if self.maybe("service") else None
+        return Query(every(parse(self.text("q", "")), service), since_ns, self._moment("until"))
 
     def page(self) -> Page:
         """`limit` (100), `order` (newest or oldest first), `after`, `columns` with commas between, `greatest`."""

@@ -204,7 +204,9 @@ def _asked_ahead(given: Mapping[str, str], now_ms: int) -> str:
         return ""
     names = {"q": given["q"]} if given.get("q") else {}
     order = "oldest" if given.get("order") == "oldest" else "newest"
-    names |= {"since_ns": f"{begin_ms}000000", "until_ns": f"{end_ms}000000", "limit": "100", "order": order}
+    names |= {"since_ns": f"{begin_ms}000000", "until_ns": f"{end_ms}000000"}
+    names |= {"service": given["service"]} if given.get("service") else {}
+    names |= {"limit": "100", "order": order}
     asked = "/api/search?" + urlencode(names, safe="*").replace("~", "%7E")
     return f'<meta name="now" content="{now_ms}"><link rel="preload" as="fetch" crossorigin="anonymous" href="{escape(asked)}">'
 

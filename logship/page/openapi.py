@@ -78,6 +78,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 TIME: Final = "14:03, yesterday 14:00, 15m (ago), now-1h, 2026-11-20T14:03Z, or seconds to nanoseconds since 1970."
 PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
     "q": ({**TEXT, "maxLength": 20_000, "example": "http.response.status_code >= 500"}, "The question in KQL; else all events."),
+    "service": ({**TEXT, "example": "shop"}, "Only events of this service."),
     "since": ({**TEXT, "example": "yesterday 14:00"}, f"From then: {TIME}"),
     "until": ({**TEXT, "example": "now-1m"}, f"Up to then: {TIME}"),
     "last": ({**TEXT, "example": "15m"}, "As far back: 90s, 15m, 2h, 1d."),
@@ -122,7 +123,10 @@ PATHS: Final[dict[str, Path]] = {
     "/api/context": Path("What happened before and after an event, by time.", RECORDS),
     "/api/events/{id}": Path("The events with this event id, request id or trace id; 404 without any.", RECORDS),
     "/api/incarnations": Path("The lives of workers, with the ranges of sequences that are stored.", found(incarnations=OBJECTS)),
-    "/api/workers": Path("The table of workers; without a time of the last 15 minutes.", named(workers=OBJECTS)),
+    "/api/workers": Path(
+        "The table of workers, by default of the last 15 minutes; `covered_ns`: for how long at least one was there.",
+        found(workers=OBJECTS, covered_ns=COUNT),
+    ),
     "/api/verify": Path("Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS)),
     "/api/inflight": Path(
         "Requests that run now, or ended with their worker; `not_visible`: workers whose running requests are not seen.",

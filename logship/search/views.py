@@ -199,7 +199,9 @@ def answer(
     match view.shape:
         case "rows":
             newest_first = not view.needs_id
-            return source.search(query, Page(limit, newest_first, None, view.columns, view.greatest))
+            # Whose it is can be shown where there are several services.
+            columns = (*view.columns, "service.name") if view.columns else ()
+            return source.search(query, Page(limit, newest_first, None, columns, view.greatest))
         case "counts":
             return source.tally(query, view.split, times, view.and_split)
         case "values":

@@ -28,6 +28,7 @@ def parse_address(text: str) -> Address:
     host, _, port = rest.rpartition(":")
     if scheme not in {"tcp", "tls"} or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise SettingsError(
-            f"agent {text!r} is no address: use HOST:PORT, tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off"
+            f"LOGSHIP_AGENT: {text!r} is not an address; use HOST:PORT, "
+            "tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off"
         )
     return Address(host.strip("[]"), int(port), tls=scheme == "tls")

@@ -208,6 +208,51 @@ def test_workers_lists_them(kept: Kept, logship: Logship) -> None:
     assert logship("workers", "--until", "1d", "--since", "2d", "--source", kept.at).returncode == 1
 
 
+def two_services(kept: Kept) -> None:
+    for first, service, slot in ((1, "shop", 0), (11, "shop", 1), (21, "billing", 0)):
+        worker = {"service.name": service, "service.node.name": f"h/{service}/w{slot}", "logship.worker.slot": slot}
+        life = {"service.ephemeral_id": f"{first:024x}", "event.dataset": "logship.request", "event.duration": 10**6}
+        for number in range(1, 5):
+            kept.put(number, **worker, **life, **{"event.id": f"{first:024x}-{number:012d}"})
+    lost = {"logship.in_flight.requests": ["GET /a 3ms"], "logship.in_flight.ids": ["a"], "logship.in_flight.count": 1}
+    kept.put(30, **lost, **{"service.name": "billing", "event.action": "worker-lost", "error.type": "bank.Declined"})
+
+
+def test_workers_of_several_services_are_told_apart(kept: Kept, logship: Logship) -> None:
+    two_services(kept)
+    asked = ("--source", kept.at)
+    told = lines(logship("workers", *asked).stdout)
+    assert [(line[0], line[1]) for line in told] == [
+        ("billing", "h/billing/w0"),
+        ("shop", "h/shop/w0"),
+        ("shop", "h/shop/w1"),
+    ]
+    rows = [json.loads(line) for line in logship("workers", "--json", "--service", "shop", *asked).stdout.splitlines()]
+    assert [(row["service"], row["share"]) for row in rows] == [("shop", 0.5), ("shop", 0.5)]
+    assert len(lines(logship("workers", "--service", "shop", *asked).stdout)[0]) == len(told[0]) - 1
+    assert lines(logship("count", "--service", "billing", *asked).stdout) == [["5"]]
+    (row,) = [json.loads(line) for line in logship("inflight", "--service", "billing", "--json", *asked).stdout.splitlines()]
+    assert row["service"] == "billing"
+    told = lines(logship("verify", *asked).stdout)
+    assert {line[0] for line in told} == {"shop", "billing"}
+    shares = logship("view", "shares", *asked).stdout
+    assert [line.split("\t")[:2] for line in shares.splitlines() if "\t" in line] == [
+        ["billing", "h/billing/w0"],
+        ["shop", "h/shop/w0"],
+        ["shop", "h/shop/w1"],
+    ]
+    assert shares.count("50.0%") == 2
+    missing = logship("search", "--service", "shpo", *asked)
+    assert "no event is of the service 'shpo', there are: billing, shop" in missing.stderr
+
+
+def test_lists_are_words_in_a_pipe_and_errors_are_named(kept: Kept, logship: Logship) -> None:
+    two_services(kept)
+    told = logship("view", "deaths", "--source", kept.at).stdout
+    assert told.rstrip().endswith("\tGET /a 3ms")
+    assert "Declined" in lines(logship("search", "error: *", "--source", kept.at).stdout)[0]
+
+
 @pytest.mark.parametrize(("sequences", "status", "finding"), [((1, 2, 3), 0, "complete"), ((1, 3), 1, "missing")])
 def test_verify_says_whether_everything_arrived(
     kept: Kept, logship: Logship, sequences: tuple[int, ...], status: int, finding: str

@@ -362,5 +362,5 @@ def test_the_first_line_is_what_the_store_holds_as_a_sentence(tmp_path: Path) ->
 def test_an_agent_that_is_no_address_is_told_once_before_anything_starts(process: Logship, agent: str) -> None:
     told = process("run", PYTHON, "-c", "print('started')", LOGSHIP_AGENT=agent)
     assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr.startswith(f"error: agent {agent!r} is no address: use HOST:PORT")
+    assert told.stderr.startswith(f"error: LOGSHIP_AGENT: {agent!r} is not an address; use HOST:PORT")
     assert len(told.stderr.splitlines()) == 1

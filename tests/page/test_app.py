@@ -113,6 +113,23 @@ def test_reports_are_answered(served: Served) -> None:
     assert "not visible from here" in told["sentence"]
 
 
+def test_a_service_narrows_every_report(served: Served) -> None:
+    more = {"service.name": "billing", "service.node.name": "host/billing/w0", "logship.worker.slot": 0}
+    served.store.append([event(9, served.now_ns, **more, **{"service.ephemeral_id": "b" * 24})])
+    assert {one["service"] for one in ask(served, "/api/workers").json()["workers"]} == {"shop", "billing"}
+    told = ask(served, "/api/workers?service=billing").json()
+    assert [(one["service"], one["share"]) for one in told["workers"]] == [("billing", 1.0)]
+    assert ask(served, "/api/count?service=shop&q=status: 500").json() == {"count": 1}
+    assert ask(served, "/api/count?service=billing&q=status: 500").json() == {"count": 0}
+
+
+def test_a_rate_divides_by_the_time_that_is_covered(served: Served) -> None:
+    told = ask(served, "/api/workers?last=7d").json()
+    (worker,) = told["workers"]
+    assert 9 * 10**9 <= told["covered_ns"] < 10**12
+    assert worker["requests_per_second"] == pytest.approx(5 / (told["covered_ns"] / 1e9))
+
+
 def test_running_requests_are_those_that_the_process_sees(serve: Serve) -> None:
     running = Running(1, "", "running-1", "GET", "/slow")
     worker = Living(LIFE, "shop", "host/shop/w2", 2, 1, 4711, (running,))

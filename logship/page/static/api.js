@@ -1,6 +1,7 @@
 // The one client of the interface: questions by name, errors with a sentence, answers kept on screen while new ones load.
 import { useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { asNs } from "./time.js";
+import { here } from "./url.js";
 
 /** @typedef {import("./words.js").Event} Event */
 /** @typedef {{since: number, until: number}} Span Milliseconds; `until` is not included. */
@@ -77,8 +78,12 @@ async function answered(name, asked, signal) {
   );
 }
 
-/** @param {Span} span */
-export const within = (span) => ({ since_ns: asNs(span.since), until_ns: asNs(span.until) });
+/** The time, and the service that is chosen. @param {Span} span */
+export const within = (span) => ({
+  since_ns: asNs(span.since),
+  until_ns: asNs(span.until),
+  service: here().params.service,
+});
 
 /** @template T @typedef {{data: T | null, error: AskError | null, loading: boolean}} Answer */
 
@@ -87,6 +92,7 @@ export const within = (span) => ({ since_ns: asNs(span.since), until_ns: asNs(sp
  * @template T @param {string | null} key null: do not ask @param {(signal: AbortSignal) => Promise<T>} question
  * @param {boolean} [keep] false: forget the old answer at once @returns {Answer<T>} */
 export function useAnswer(key, question, keep = true) {
+  if (key !== null) key = `${here().params.service ?? ""} ${key}`;
   const [state, setState] = useState(
     /** @type {Answer<T> & {key: string | null}} */ ({ data: null, error: null, loading: key !== null, key }),
   );

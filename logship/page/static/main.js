@@ -137,6 +137,20 @@ function Zone() {
   return html`<button type="button" class="quiet zone" aria-keyshortcuts="u" aria-label=${`Times are ${zone === "utc" ? "in UTC" : `local, ${zoneWords(Date.now(), zone)}`}; switch`} onClick=${() => patch({ zone: zone === "utc" ? "local" : null })}>${zoneWords(Date.now(), zone)}</button>`;
 }
 
+/** Which service is looked at, where there are several. */
+function Service() {
+  const { params } = usePlace();
+  const { data } = useAnswer("services", async (signal) => {
+    await idle();
+    return (await ask("top", { field: "service.name", limit: 100 }, signal)).values;
+  });
+  const names = (data ?? []).map((/** @type {any} */ one) => one.value).sort();
+  if (params.service && !names.includes(params.service)) names.push(params.service);
+  if (names.length < 2 && !params.service) return null;
+  return html`<select class="service" aria-label="Service" value=${params.service ?? ""} onChange=${(/** @type {any} */ event) => patch({ service: event.target.value || null })}>
+    <option value="">All services</option>${names.map((/** @type {string} */ one) => html`<option value=${one}>${words.short(one, 40)}</option>`)}</select>`;
+}
+
 /** Whether all arrived, in three words; the account is one click away. */
 function Trust() {
   const window = useWindow(30);
@@ -215,7 +229,7 @@ function Page() {
   return html`${patterns()}<a class="skip" href="#main" data-plain>To the content</a>
     <header class="top"><a class="logo" href=${href("/")}><svg width="22" height="22" viewBox="0 0 24 24" aria-hidden="true"><path d="M3 15h18l-3 5H6z" /><path d="M11 3h2v10h-2z" /><path d="M14 4l6 8h-6zM10 7v5H5z" /></svg>logship</a>
       <nav aria-label="Views">${TABS.map(([to, text]) => html`<a href=${href(to)} aria-current=${route(to).name === name ? "page" : undefined}>${text}</a>`)}</nav>
-      <div class="tools"><${Time} />${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} /><${Trust} />
+      <div class="tools"><${Service} /><${Time} />${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} /><${Trust} />
         <button type="button" class="icon" aria-label="Keys and help" aria-keyshortcuts="?" onClick=${() => setHelp(true)}>?</button></div></header>
     <main id="main" tabindex="-1"><${View} /></main>
     ${help && html`<${Keys} close=${() => setHelp(false)} />`}

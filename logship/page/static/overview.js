@@ -5,7 +5,7 @@ import { Lanes, useLatency, useLives, useTraffic } from "./lanes.js";
 import { Begin, Nothing, Numbers, Problem, requestAddress, Text, useTitle, When, workerAddress } from "./parts.js";
 import { exactly, href, usePlace, useWindow, zoneOf } from "./url.js";
 import { all, FAILURES, is, REQUESTS } from "./kql.js";
-import { balance, Stands } from "./verdict.js";
+import { balance, byService, Stands } from "./verdict.js";
 import * as words from "./words.js";
 
 export function View() {
@@ -20,6 +20,13 @@ export function View() {
   const routes = useAsk("stats", { q: REQUESTS, field: "event.duration", by: "http.route", ...within(window) });
   const failures = useAsk("search", { q: FAILURES, limit: 8, ...within(window) });
   const failed = useAsk("tally", { q: FAILURES, by: "http.route", and_by: "error.type", ...within(window) });
+  const several = byService(table.data?.workers ?? []).size > 1;
+  const owners = useAsk(several ? "tally" : null, {
+    q: FAILURES,
+    by: "http.route",
+    and_by: "service.name",
+    ...within(window),
+  });
   // The lanes need not wait for the table of workers: who answered requests is known before.
   const workers = table.data?.workers ?? null,
     seen = workers ?? nodes(traffic.data);
@@ -34,21 +41,21 @@ export function View() {
   const whole = (routes.data?.stats ?? []).filter((/** @type {any} */ one) => one.key);
   return html`<h1 class="away">Overview</h1>${table.error && html`<${Problem} error=${table.error} />`}
     <section class="totals" aria-label="Totals">
-      <${Total} name="requests" value=${workers && words.count(requests)} more=${workers && `${words.number(Number((requests / Math.max((window.until - window.since) / 1000, 1)).toFixed(1)))} a second`} to=${href("/search", { q: REQUESTS, ...exactly(window) })} />
+      <${Total} name="requests" value=${workers && words.count(requests)} more=${workers && `${words.number(Number((requests / Math.max((table.data?.covered_ns ?? 0) / 1e9, 1)).toFixed(1)))} a second`} to=${href("/search", { q: REQUESTS, ...exactly(window) })} />
       <${Total} name="failed" value=${workers && words.count(errors)} more=${workers && words.share(errors, requests)} kind=${errors ? "bad" : ""} to=${href("/search", { q: FAILURES, ...exactly(window) })} />
       <${Total} name="median of workers" value=${workers && words.took(middle(workers, "p50_ms"))} more=${workers && `slowest p99 ${words.took(Math.max(0, ...workers.map((/** @type {any} */ one) => (one.p99_ms ?? 0) * 1e6)))}`} />
       <${Total} name="workers" value=${workers && `${alive.length} alive`} more=${workers && (alive.length === workers.length ? "all that were seen" : `of ${workers.length} that were seen`)} />
       <${Total} name="in flight" value=${workers && words.count(sum("in_flight"))} more="at the last heartbeats" />
     </section>
-    <${Stands} workers=${workers} lives=${lives} failed=${failed} routes=${routes} window=${window} zone=${zone} />
+    <${Stands} workers=${workers} lives=${lives} failed=${failed} owners=${owners} routes=${routes} window=${window} zone=${zone} />
     ${seen ? html`<${Lanes} workers=${seen} window=${window} traffic=${traffic.data} latency=${latency} lives=${lives.data} />` : html`<div class="lanes-wait" role="status"><span class="away">Loading</span></div>`}
     <div class="columns">
-      <section class="card"><h2>Share per worker</h2><p class="verdict">${workers && balance(workers).sentence}</p>
-        ${(workers ?? []).map(
+      <section class="card"><h2>Share per worker</h2>${workers && [...byService(workers)].map(([service, its]) => html`<p class="verdict">${several && html`<strong><bdi>${words.short(service || "no service", 40)}</bdi>:</strong> `}${balance(its).sentence}</p>
+        ${its.map(
           (/** @type {any} */ one) => html`<div class="share"><a href=${workerAddress(one.node)}>${name(one)}</a>
-          <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${one.share * 100} height="10" /><path class="even" d=${`M${100 / workers.length} 0V10`} /></svg>
+          <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${one.share * 100} height="10" /><path class="even" d=${`M${100 / its.length} 0V10`} /></svg>
           <span class="n">${words.share(one.share, 1)}</span></div>`,
-        )}</section>
+        )}`)}</section>
       <section class="card"><h2>Slowest routes</h2><${Routes} stats=${whole} window=${window} loading=${routes.loading && !routes.data} /></section>
       <section class="card wide"><h2>Newest failures</h2>
         ${
@@ -56,7 +63,7 @@ export function View() {
             ? html`<ul class="failures">${failures.data.records.map(
                 (
                   /** @type {any} */ one,
-                ) => html`<li><${When} at=${one["@timestamp"]} zone=${zone} /><span class="tag">${words.workerName(one)}</span>
+                ) => html`<li><${When} at=${one["@timestamp"]} zone=${zone} /><span class="tag">${words.workerName(one, several)}</span>
             <a href=${one["http.request.id"] ? requestAddress(one["http.request.id"]) : href(`/e/${one["event.id"]}`)}><${Text} value=${one.message} most=${120} /></a>
             <span class="soft">${one["error.type"] && html`<${Text} value=${`${one["error.type"].split(".").pop()}: ${one["error.message"] ?? ""}`} most=${160} />`}</span></li>`,
               )}</ul>

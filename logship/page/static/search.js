@@ -86,7 +86,7 @@ export function View() {
       if (next === q) setAsked(asked + 1);
       else go(href("/search", { ...params, q: next, event: null }));
     }}>
-      ${q && html`<${Copy} kind="" label="Copy the query as Kibana reads it" text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`}
+      ${q && html`<${Copy} kind="" label="Copy for Kibana: the query in full" text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`}
       <details class="menu export"><summary class="button" aria-keyshortcuts="e">Export</summary><div class="pop"><p class="soft">Everything that matches, not the page: ${total === null ? "" : words.plural(total, "event")}</p>
         <a class="button" href=${exported("ndjson")} download>NDJSON</a> <a class="button" href=${exported("csv")} download>CSV</a></div></details>
     </${Box}>

@@ -9,7 +9,7 @@ import { asNs, MINUTE, rfc, spanOf, stepFor } from "./time.js";
 
 export const DEFAULT_LAST = "15m";
 // What goes along from view to view.
-const CARRIED = ["last", "since", "until", "zone"];
+const CARRIED = ["last", "since", "until", "zone", "service"];
 export const REFRESH_MS = 5000;
 
 /** @returns {Place} */

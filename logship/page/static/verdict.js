@@ -44,11 +44,22 @@ export function balance(workers) {
   };
 }
 
-/** @param {any} one */
-const name = (one) => (typeof one.slot === "number" ? `w${one.slot}` : words.short(one.node, 30));
+/** The workers of each service. @param {any[]} workers @returns {Map<string, any[]>} */
+export const byService = (workers) => Map.groupBy(workers, (one) => one.service ?? "");
 
-/** A worker whose p99 is far from that of the others, and has enough requests to say so. @param {any[]} workers */
+/** @param {any} one @param {boolean} [several] whether there are several services */
+const name = (one, several = false) =>
+  `${several && one.service ? `${words.short(one.service, 24)} ` : ""}${typeof one.slot === "number" ? `w${one.slot}` : words.short(one.node, 30)}`;
+
+/** A worker whose p99 is far from that of the others of its service, and has enough requests to say so; of several the
+ * one that is furthest. @param {any[]} workers @returns {{worker: any, usual: number, times: number} | null} */
 export function slowest(workers) {
+  const found = [...byService(workers).values()].map(slowestOf).filter((one) => one !== null);
+  return found.length ? found.reduce((a, b) => (b.times > a.times ? b : a)) : null;
+}
+
+/** @param {any[]} workers of one service */
+function slowestOf(workers) {
   const able = workers.filter((one) => one.p99_ms !== null && one.requests >= LEAST_REQUESTS);
   if (able.length < 2) return null;
   const worst = able.reduce((a, b) => (b.p99_ms > a.p99_ms ? b : a));
@@ -107,11 +118,13 @@ export function failing(buckets) {
 }
 
 /** What stands out, the gravest first.
- * @param {{workers: any[], marks: import("./words.js").Event[], failures: {key: string, and_key: string, events: number}[], routes: any[], why: ReturnType<typeof reason> | null, zone: import("./time.js").Zone}} given
- * `failures` by route and type of error; `routes`: statistics of all requests by route; `why` of the slowest worker */
-export function stands({ workers, marks, failures, routes, why, zone }) {
+ * @param {{workers: any[], marks: import("./words.js").Event[], failures: {key: string, and_key: string, events: number}[], owners?: {key: string, and_key: string}[], routes: any[], why: ReturnType<typeof reason> | null, zone: import("./time.js").Zone}} given
+ * `failures` by route and type of error; `owners`: the same by route and service; `routes`: statistics of all requests by route; `why` of the slowest worker */
+export function stands({ workers, marks, failures, owners = [], routes, why, zone }) {
   /** @type {{kind: string, sign: string, what: any}[]} */
   const found = [];
+  const services = byService(workers),
+    several = services.size > 1;
   const deaths = marks.filter((one) => one["event.action"] === "worker-lost");
   for (const death of deaths.slice(-3).reverse()) {
     const node = death["service.node.name"] ?? "";
@@ -128,7 +141,7 @@ export function stands({ workers, marks, failures, routes, why, zone }) {
     found.push({
       kind: "bad",
       sign: "✕",
-      what: html`<p><strong><a href=${workerAddress(node)}>${words.workerName(death) || "A worker"}</a> died</strong> at <${When} at=${death["@timestamp"]} zone=${zone} />${code !== undefined ? ` (exit ${code})` : ""}${count ? ` with ${words.plural(count, "request")} in flight` : ""}${heir ? `; its successor began ${words.took((msOf(heir["@timestamp"]) - msOf(death["@timestamp"])) * 1e6)} later` : "; nobody has taken its place"}.</p>
+      what: html`<p><strong><a href=${workerAddress(node)}>${words.workerName(death, several) || "A worker"}</a> died</strong> at <${When} at=${death["@timestamp"]} zone=${zone} />${code !== undefined ? ` (exit ${code})` : ""}${count ? ` with ${words.plural(count, "request")} in flight` : ""}${heir ? `; its successor began ${words.took((msOf(heir["@timestamp"]) - msOf(death["@timestamp"])) * 1e6)} later` : "; nobody has taken its place"}.</p>
       ${requests.length > 0 && html`<p class="pills">${requests.slice(0, SHOWN_REQUESTS).map((one, at) => html`<a class="pill code" href=${requestAddress(ids[at] ?? "")}><bdi>${words.short(one, 60)}</bdi></a>`)}${count > SHOWN_REQUESTS && html`<a class="pill" href=${workerAddress(node)}>and ${count - SHOWN_REQUESTS} more</a>`}</p>`}`,
     });
   }
@@ -143,60 +156,64 @@ export function stands({ workers, marks, failures, routes, why, zone }) {
     found.push({
       kind: "warn",
       sign: "◔",
-      what: html`<p><strong><a href=${workerAddress(slow.worker.node)}>${name(slow.worker)}</a> is slower than the others:</strong> its p99 is ${words.took(slow.worker.p99_ms * 1e6)}, ${slow.times.toFixed(1)} times theirs (${words.took(slow.usual * 1e6)}). ${why && because(why, slow.worker.node)} <a href=${href("/search", { q: all(is("service.node.name", slow.worker.node), `event.duration >= ${Math.round(slow.worker.p99_ms * 1e6)}`) })}>Its slowest requests</a></p>`,
+      what: html`<p><strong><a href=${workerAddress(slow.worker.node)}>${name(slow.worker, several)}</a> is slower than the others:</strong> its p99 is ${words.took(slow.worker.p99_ms * 1e6)}, ${slow.times.toFixed(1)} times theirs (${words.took(slow.usual * 1e6)}). ${why && because(why, slow.worker.node)} <a href=${href("/search", { q: all(is("service.node.name", slow.worker.node), `event.duration >= ${Math.round(slow.worker.p99_ms * 1e6)}`) })}>Its slowest requests</a></p>`,
     });
   for (const one of failing(failures).slice(0, ROUTES_NAMED)) {
     const q = one.route ? all(FAILURES, is("http.route", one.route)) : FAILURES,
-      asked = routes.find((stat) => stat.key === one.route)?.count ?? 0;
+      asked = routes.find((stat) => stat.key === one.route)?.count ?? 0,
+      of = several ? owners.filter((owner) => owner.key === one.route && owner.and_key).map((owner) => owner.and_key) : [];
     found.push({
       kind: "bad",
       sign: "!",
-      what: html`<p><strong>${one.route ? html`<a href=${href("/search", { q })}><bdi>${words.short(one.route, 60)}</bdi></a>` : "A request of no known route"} failed</strong> ${one.events === 1 ? "once" : `${words.count(one.events)} times`}${asked ? ` of ${words.count(asked)} (${words.share(one.events, asked)})` : ""}${one.kinds.length ? ": " : "."}${one.kinds.slice(0, 3).map((kind, at) => html`${at ? ", " : ""}<a href=${href("/search", { q: all(q, is("error.type", kind.and_key)) })}><bdi>${words.short(kind.and_key.split(".").pop(), 60)}</bdi></a> ${words.count(kind.events)} ×`)}</p>`,
+      what: html`<p><strong>${one.route ? html`<a href=${href("/search", { q })}><bdi>${words.short(one.route, 60)}</bdi></a>` : "A request of no known route"}${of.length ? ` of ${of.map((service) => words.short(service, 24)).join(" and ")}` : ""} failed</strong> ${one.events === 1 ? "once" : `${words.count(one.events)} times`}${asked ? ` of ${words.count(asked)} (${words.share(one.events, asked)})` : ""}${one.kinds.length ? ": " : "."}${one.kinds.slice(0, 3).map((kind, at) => html`${at ? ", " : ""}<a href=${href("/search", { q: all(q, is("error.type", kind.and_key)) })}><bdi>${words.short(kind.and_key.split(".").pop(), 60)}</bdi></a> ${words.count(kind.events)} ×`)}</p>`,
     });
   }
-  const even = balance(workers);
-  if (even.uneven)
+  for (const [service, its] of services) {
+    const even = balance(its);
+    if (!even.uneven) continue;
     found.push({
       kind: "warn",
       sign: "⚖",
-      what: html`<p><strong>The traffic is uneven.</strong> ${even.sentence.replace(/^Uneven: t/, "T")}</p>`,
+      what: html`<p><strong>The traffic${several && html` of <bdi>${words.short(service, 40)}</bdi>`} is uneven.</strong> ${even.sentence.replace(/^Uneven: t/, "T")}</p>`,
     });
+  }
   const lost = workers.filter((one) => one.dropped);
   if (lost.length)
     found.push({
       kind: "bad",
       sign: "!",
-      what: html`<p><strong>Events were dropped</strong> by ${lost.map(name).join(", ")}: ${words.count(lost.reduce((sum, one) => sum + one.dropped, 0))} in all. <a href=${href("/account")}>The account per worker</a></p>`,
+      what: html`<p><strong>Events were dropped</strong> by ${lost.map((one) => name(one, several)).join(", ")}: ${words.count(lost.reduce((sum, one) => sum + one.dropped, 0))} in all. <a href=${href("/account")}>The account per worker</a></p>`,
     });
   const silent = workers.filter((one) => one.state === "silent");
   if (silent.length)
     found.push({
       kind: "warn",
       sign: "?",
-      what: html`<p><strong>${silent.map(name).join(", ")} ${silent.length === 1 ? "has" : "have"} not been heard of</strong> for more than two heartbeats, and no end was recorded.</p>`,
+      what: html`<p><strong>${silent.map((one) => name(one, several)).join(", ")} ${silent.length === 1 ? "has" : "have"} not been heard of</strong> for more than two heartbeats, and no end was recorded.</p>`,
     });
   return found;
 }
 
 /** What stands out, as a part of the overview. It is shown when all that it is told from has been answered, so that
  * nothing jumps; then it stays until the next is complete.
- * @param {{workers: any[] | null, lives: any, failed: any, routes: any, window: import("./url.js").Window, zone: import("./time.js").Zone}} given */
-export function Stands({ workers, lives, failed, routes, window, zone }) {
-  const node = slowest(workers ?? [])?.worker.node;
+ * @param {{workers: any[] | null, lives: any, failed: any, owners: any, routes: any, window: import("./url.js").Window, zone: import("./time.js").Zone}} given */
+export function Stands({ workers, lives, failed, owners, routes, window, zone }) {
+  const slow = slowest(workers ?? [])?.worker,
+    node = slow?.node;
   const byRoute = (/** @type {string} */ which) =>
-    node && { q: all(REQUESTS, `${which}${is("service.node.name", node)}`), field: "event.duration", by: "http.route" };
+    node && { q: all(REQUESTS, slow.service && is("service.name", slow.service), `${which}${is("service.node.name", node)}`), field: "event.duration", by: "http.route" };
   const asked = { ...(node ? within(window) : {}) };
   const its = useAsk(node ? "stats" : null, { ...byRoute(""), ...asked });
   const others = useAsk(node ? "stats" : null, { ...byRoute("not "), ...asked });
   const shown = useRef(/** @type {ReturnType<typeof stands> | null} */ (null));
   const there = (/** @type {any} */ one) => one.data || one.error;
-  if (workers && there(lives) && there(failed) && there(routes) && (!node || (there(its) && there(others)))) {
+  if (workers && there(lives) && there(failed) && (there(owners) || byService(workers).size < 2) && there(routes) && (!node || (there(its) && there(others)))) {
     const beats = lives.data?.beats ?? [],
       stats = { its: its.data?.stats ?? [], others: others.data?.stats ?? [] };
     const why = node ? reason({ ...stats, beats, node }) : null;
     const marks = lives.data?.marks ?? [],
       failures = failed.data?.buckets ?? [];
-    shown.current = stands({ workers, marks, failures, routes: routes.data?.stats ?? [], why, zone });
+    shown.current = stands({ workers, marks, failures, owners: owners.data?.buckets ?? [], routes: routes.data?.stats ?? [], why, zone });
   }
   const told = shown.current;
   const list = () =>

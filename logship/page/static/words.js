@@ -92,10 +92,11 @@ export function gravity(event) {
   return kind === "4" || level === "warning" ? "warn" : "";
 }
 
-/** `w3` of a worker's node or event. @param {Event} event */
-export function workerName(event) {
+/** `w3` of a worker's event; `shop w3` where there are several services. @param {Event} event @param {boolean} [several] */
+export function workerName(event, several = false) {
   const slot = event["logship.worker.slot"];
-  if (typeof slot === "number") return `w${slot}`;
+  if (typeof slot === "number")
+    return `${several && event["service.name"] ? `${short(event["service.name"], 24)} ` : ""}w${slot}`;
   return event["logship.worker.role"] ? short(event["logship.worker.role"], 12) : "";
 }
 

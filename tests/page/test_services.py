@@ -1,0 +1,45 @@
+"""Two services on one page: each sentence names its own, and the selector keeps one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.page.browsing import Visit
+from tests.page.conftest import Shown
+from tests.page.story import story
+
+
+@pytest.fixture
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    one = Shown(tmp_path_factory.mktemp("two") / "store", requests=400)
+    others = []
+    for ns, event in story(one.now_ns, 400):
+        life = f"b{event['service.ephemeral_id'][1:]}"
+        billing = {"service.name": "billing", "service.ephemeral_id": life}
+        billing |= {"service.node.name": event["service.node.name"].replace("8000", "9000")}
+        others.append((ns, event | billing | {"event.id": f"{life}-{event['event.id'].rpartition('-')[2]}"}))
+    one.store.append(others)
+    yield one
+    one.close()
+
+
+def test_sentences_name_the_service_and_the_selector_keeps_one(chromium: Any, two: Shown) -> None:
+    visit = Visit(chromium, two.url)
+    page = visit.go("/?last=2d")
+    page.wait_for_selector(".stands li")
+    told = page.inner_text(".stands")
+    assert "billing w3 died" in told
+    assert "shop w3 died" in told
+    assert "The traffic of billing is uneven" in told
+    page.wait_for_selector("select.service")
+    page.select_option("select.service", "billing")
+    page.locator(".stands li", has_text="shop").first.wait_for(state="detached")
+    page.wait_for_selector(".stands li.bad")
+    told = page.inner_text(".stands")
+    assert "w3 died at 20" in told  # with the date: the window spans a day
+    assert "service=billing" in page.url
+    page = visit.go("/search?service=billing&q=" + "status >= 500 or basket: 7")
+    assert "'basket'" in page.locator(".hint").inner_text()
+    assert visit.complaints == []
+    visit.close()
