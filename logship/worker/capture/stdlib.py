@@ -3,6 +3,7 @@
 We stand at `Logger.callHandlers`, which a logger calls once for each record that it lets through, and are no handler
 ourselves: with one of ours on the root, `logging.basicConfig` would do nothing, and the application's output be gone."""
 
+import copy
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -51,13 +52,20 @@ def _watching(call_handlers: Callable[[logging.Logger, logging.LogRecord], None]
     def logged(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
             number = _number(record)
-            if _is_kept(self, record):
-                journal(record)
+            heard = _is_kept(self, record)
             if number < _level_before and _is_ours_alone(self):
+                if heard:
+                    journal(record)
                 return
-        except Exception:  # noqa: S110 - a recursion that has no frames left: the application's next call says so
-            pass
-        call_handlers(self, record)
+            after = heard and _is_filtered(self)
+            if heard and not after:
+                journal(record)
+        except Exception:  # a recursion that has no frames left: the application's next call says so
+            after = False
+        if after:
+            _journal_after(record, functools.partial(call_handlers, self, record))
+        else:
+            call_handlers(self, record)
 
     logged._logship = True  # type: ignore[attr-defined]
     return logged
@@ -75,6 +83,30 @@ def _is_kept(logger: logging.Logger, record: logging.LogRecord) -> bool:
 def is_journalled(record: logging.LogRecord) -> bool:
     """Return whether a record that a handler of this process gets is an event already."""
     return _is_kept(logging.getLogger(record.name), record)
+
+
+def _is_filtered(logger: logging.Logger) -> bool:
+    """Whether a handler has filters, which may add to a record: asgi-correlation-id's adds the correlation id."""
+    at: logging.Logger | None = logger
+    while at is not None:
+        for one in at.handlers:
+            if one.filters:
+                return True
+        at = at.parent if at.propagate else None
+    return False
+
+
+def _journal_after(record: logging.LogRecord, call_handlers: Callable[[], None]) -> None:
+    """Journal a record with what the filters of handlers have added, and without what formatters have changed."""
+    seen, message, given = pending.seen, record.msg, record.args
+    try:
+        call_handlers()
+    finally:
+        pending.seen = seen
+        if record.msg is not message or record.args is not given:
+            record = copy.copy(record)
+            record.msg, record.args = message, given
+        journal(record)
 
 
 def _is_heard(logger: logging.Logger) -> bool:

@@ -1,6 +1,7 @@
 """No log call raises into the application, and each leaves an event, whatever its values and exceptions do."""
 
 import contextlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def cyclic() -> Exception:
 
 def noted() -> Exception:
     error = ValueError("noted")
-    error.__notes__ = ["a note " * 1000] * 10_000
+    error.__notes__ = ["a note " * 1000] * 500
     return error
 
 
@@ -235,6 +236,16 @@ class LogsItself:
         return "at last"
 
 
+@pytest.fixture
+def shallow() -> Iterator[None]:
+    """Few frames, so that recursions end soon: what is done at each level counts, not how many there are."""
+    limit, depth = sys.getrecursionlimit(), len(inspect.stack(0))
+    sys.setrecursionlimit(depth + 200)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("shallow")
 def test_a_value_that_logs_itself_ends(at: Desk, quiet: logging.Logger) -> None:
     ours = logship.get_logger()
     for which in (quiet.warning, ours.warning):

@@ -150,6 +150,40 @@ def test_a_library_that_is_silent_by_choice_stays_silent(at: Desk) -> None:
     assert messages(at) == []
 
 
+class Correlates(logging.Filter):
+    """Adds to each record, as asgi-correlation-id's filter does: it sits on a handler."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.correlation_id = "c-7"
+        return True
+
+
+class Colours(logging.Handler):
+    """Changes the record for those behind it, as hasty formatters do."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args = f"RED {record.msg}", ()
+        if "break" in record.getMessage():
+            raise OSError("the terminal is gone")
+
+
+def test_what_filters_of_handlers_add_is_a_label_and_what_formatters_change_is_not(at: Desk) -> None:
+    logging.config.dictConfig({
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"correlation": {"()": Correlates}},
+        "handlers": {"colours": {"()": Colours, "filters": ["correlation"]}},
+        "loggers": {"coloured": {"handlers": ["colours"], "propagate": False, "level": "INFO"}},
+    })  # fmt: skip
+    logger = logging.getLogger("coloured")
+    logger.info("order %d placed", 7, extra={"plan": "gold"})
+    with pytest.raises(OSError, match="gone"):
+        logger.info("break")
+    first, second = at.said()
+    assert (first["message"], first["labels"]) == ("order 7 placed", {"plan": "gold", "correlation_id": "c-7"})
+    assert second["message"] == "break"
+
+
 PLAIN = """
 import logging, logging.config, sys
 if "with" in sys.argv:
