@@ -151,6 +151,9 @@ class Journal:
     def _drain(self) -> None:
         while self._side:
             parts, reserved = self._side.popleft()
+            if not parts:
+                self._count_refused("internal_error")
+                continue
             number = self._sequence + 1
             record = b"".join((*parts, SEQUENCE_KEY, number.to_bytes(8, "big"), self._id_key, b"%012d" % number))
             self._place(record, reserved)
@@ -221,9 +224,14 @@ class Journal:
     def refuse(self, reason: str) -> None:
         """Count an event that could not be made: it takes a sequence, so that it is not lost silently."""
         with self._lock:
-            if not self._busy:
-                self.cells[_DROP_CELL[reason]] += 1
-                self._sequence = self.cells[Cell.SEQUENCE] = self._sequence + 1
+            if self._busy:  # from inside an append: counted before that one returns, as its entries are
+                self._side.append(((), False))
+            else:
+                self._count_refused(reason)
+
+    def _count_refused(self, reason: str) -> None:
+        self.cells[_DROP_CELL[reason]] += 1
+        self._sequence = self.cells[Cell.SEQUENCE] = self._sequence + 1
 
     def locked(self) -> threading.RLock:
         """The lock of the append: who holds it reads counters that cover exactly the sequences so far."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.proofs.figures import row
 from tests.proofs.scene import (
     PROVE,
     Collecting,
@@ -84,6 +85,14 @@ def test_killed_workers_lose_nothing_and_tell_what_they_were_at(tmp_path: Path) 
     assert lost == killed & {life.pid for life in stored.lives if life.slot is not None}
     assert len(lost) >= KILLS - young
     cut = notes.begun.keys() - stored.requests().keys()
+    row(
+        "a worker is killed with -9",
+        f"{WORKERS} uvicorn workers under load and the collector, at random moments, {young} while starting",
+        f"{KILLS} kills in {lasted:.0f} s, {len(stored.events):,} events",
+        lost=len(notes.logged - stored.steps().keys()) + len(notes.ended - stored.requests().keys()),
+        doubled=sum(count - 1 for count in stored.ids().values()),
+        wrong=sum(verdict.finding != "complete" for verdict in stored.verdicts) + len(cut - stored.named().keys()),
+    )
     print(
         f"\nproof 3: {WORKERS} workers, {KILLS} kills -9 in {lasted:.0f} s ({young} of them while starting): "
         f"{len(load.asked)} requests asked, {len(load.answered)} answered, {len(notes.logged)} log calls returned, "

@@ -220,6 +220,23 @@ def test_a_call_from_inside_another_is_kept_and_written_before_that_one_returns(
     assert [one["message"] for one in found[-2:]] == ["outer", "from inside"]
 
 
+def test_an_event_that_could_not_be_made_inside_an_append_is_counted_as_well(
+    state: home.Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_in(state)
+    rotate = Journal._rotate
+
+    def interrupted(self: Journal, size_bytes: int) -> str:
+        self.refuse("internal_error")
+        return rotate(self, size_bytes)
+
+    monkeypatch.setattr(Journal, "_rotate", interrupted)
+    while journal.segment_after(1) is None or not journal.is_current(journal._segments[1]):
+        journal.append(*event("outer", 60_000))
+    assert journal.identity.dropped()["internal_error"] == 1
+    assert journal.cells[Cell.SEQUENCE] == len(records(directory_of(journal))) + 1
+
+
 def test_signal_handlers_finalisers_and_many_threads_neither_deadlock_nor_tear_a_record(state: home.Home) -> None:
     journal = journal_in(state, 64 * MIB)
     stop = threading.Event()
