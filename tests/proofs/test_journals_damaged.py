@@ -108,8 +108,9 @@ def judged(collecting: Collecting, state: Path, copy: Path) -> str:
     lines = [event for event in stored.events if event.get("message") == "line"]
     if kept and not verdicts:
         return ""  # left as it is, and said
-    if len(lines) < EVENTS and [verdict.finding for verdict in verdicts] == ["complete"]:
-        return f"complete with {EVENTS - len(lines)} missing"
+    told = any("logship.journal.unreadable_bytes" in event for event in stored.events)
+    if len(lines) < EVENTS and [verdict.finding for verdict in verdicts] == ["complete"] and not told:
+        return f"complete with {EVENTS - len(lines)} missing, and no report says so"
     return ""
 
 
