@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import click
 
+from logship.cli.screen import control
 from logship.cli.show import (
     Column,
     Form,
@@ -17,10 +18,10 @@ from logship.cli.show import (
     note,
     of_workers,
     plain,
+    say,
     show,
     status_style,
     talk,
-    write,
 )
 from logship.cli.source import (
     Window,
@@ -194,7 +195,7 @@ def kql(kql: str, source: str | None) -> int:
     except SourceError as error:
         labels = set()
         note(f"{error}; which labels there are is not known")
-    write(text_of(for_kibana(node, labels, time.time_ns())))
+    say(text_of(for_kibana(node, labels, time.time_ns())))
     return 0
 
 
@@ -377,8 +378,8 @@ def workers(watch: bool, source: str | None, form: Form | None, **window: Any) -
         return 0 if found else NOTHING
     try:
         while True:
-            if sys.stdout.isatty() and form is None:
-                sys.stdout.write("\x1b[H\x1b[2J")
+            if form is None:
+                control("\x1b[H\x1b[2J")
             try:
                 _workers(asked, form, window)
             except SourceError as error:

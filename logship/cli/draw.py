@@ -109,7 +109,7 @@ def _heading(records: Sequence[Record], room: int) -> list[str]:
     status = request.get("http.response.status_code")
     head = [paint(clean(" ".join(filter(None, said))) or clean(str(request.get("message", ""))), "bold")]
     if status is not None:
-        head.append(paint(str(status), status_style(status)))
+        head.append(paint(clean(str(status)), status_style(status)))
     if length_ns(request):
         head.append(duration(length_ns(request)))
     worker = f"{request.get('service.name', '')} w{request.get('logship.worker.slot', '?')}"
@@ -149,7 +149,7 @@ def _event(one: Record, first: int, total: int, rooms: tuple[int, int]) -> list[
     after = begin_ns(one) - first
     offset = fit(f"+{duration(after)}" if after else "0", 9, right=True)
     level, status = str(one.get("log.level", "")), one.get("http.response.status_code")
-    mark = fit(str(status), 8) if status is not None else fit(clean(level), 8)
+    mark = fit(clean(str(status)), 8) if status is not None else fit(clean(level), 8)
     style = status_style(status) if status is not None else LEVEL_STYLES.get(level, "dim")
     message = clean(str(one.get("message", one.get("event.action", ""))))
     # A pipe has no edge that a message could run over.

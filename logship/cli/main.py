@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from logship import __version__
+from logship.cli.screen import guarded
 from logship.errors import KqlError, LogshipError, SourceError, StoreLocked
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def status_of(arguments: Sequence[str]) -> int:
     """The status that a command ends with, its error told on stderr."""
+    with guarded():
+        return _status_of(arguments)
+
+
+def _status_of(arguments: Sequence[str]) -> int:
     typed: dict[str, str] = {}
     try:
         return _run(arguments, typed)

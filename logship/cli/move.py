@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol, cast
 
 import click
 
 from logship.cli.ask import NOTHING
 from logship.cli.reading import BATCH_RECORDS, TIMES, Faults, Found, records_of
+from logship.cli.screen import control
 from logship.cli.show import Enough, talk
 from logship.cli.source import (
     Entries,
@@ -42,9 +43,10 @@ WRONG = 2
 class Progress:
     """How far it is, on stderr: one line that is written over on a terminal, a line every ten seconds elsewhere."""
 
-    def __init__(self, verb: str, total: int | None) -> None:
+    def __init__(self, verb: str, total: int | None, *, beside_rows: bool = False) -> None:
+        """`beside_rows`: the same terminal shows rows, between which no line can be written over."""
         self.done = 0
-        self._verb, self._total, self._terminal = verb, total, sys.stderr.isatty()
+        self._verb, self._total, self._terminal = verb, total, sys.stderr.isatty() and not beside_rows
         self._began = time.monotonic()
         self._next = self._began + (SAY_SECONDS if self._terminal else 10.0)
 
@@ -62,7 +64,9 @@ class Progress:
             sys.stderr.write("\n")
 
     def _say(self, text: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+        if self._terminal:
+            control("\r\x1b[K", sys.stderr)
+        sys.stderr.write(text if self._terminal else f"{text}\n")
         sys.stderr.flush()
 
 
@@ -90,12 +94,14 @@ def export(kql: str, form: Format | None, output: str | None, source: str | None
     if not total:
         talk(nothing_found(asked, query))
         return NOTHING
-    progress = Progress("exported", total)
+    progress = Progress("exported", total, beside_rows=output is None and sys.stdout.isatty())
     heads = streams.columns(asked) if form == "csv" else []
     pages = _counted(streams.pages(asked, query), progress)
     if output is None:
         try:
-            left_out = _write_text(pages, heads, sys.stdout.buffer)
+            terminal = sys.stdout.isatty()
+            left_out = _write_text(pages, heads, cast(BinaryIO, _Shown()) if terminal else sys.stdout.buffer)
+            sys.stdout.flush()
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise Enough from None
@@ -116,6 +122,13 @@ def _counted(pages: Iterable[list[Record]], progress: Progress) -> Iterator[list
     for records in pages:
         yield records
         progress.add(len(records))
+
+
+class _Shown:
+    """stdout for bytes, as a terminal may take them."""
+
+    def write(self, data: bytes) -> int:
+        return sys.stdout.write(data.decode("utf-8", "replace"))
 
 
 def _write_text(pages: Iterable[list[Record]], heads: list[str], to: BinaryIO) -> int:

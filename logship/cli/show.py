@@ -4,7 +4,6 @@ What an event holds was written by strangers: control characters never reach a t
 
 import locale
 import math
-import re
 import shutil
 import sys
 import textwrap
@@ -16,13 +15,14 @@ from typing import Any, Literal, TypeVar
 import click
 import orjson
 
+from logship.cli.screen import draw
+from logship.event.invisible import visible, visible_json, visible_lines
 from logship.page.streams import Csv, flat
 
 Form = Literal["json", "csv", "lines"]
 Row = Mapping[str, object]
 F = TypeVar("F", bound=Callable[..., Any])
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 STYLES = {
     "error": "red", "critical": "bold red", "warning": "yellow", "debug": "dim", "info": "dim",
     "lost": "bold red", "missing": "bold red", "conflict": "bold red", "duplicated": "bold red",
@@ -87,7 +87,15 @@ def show(rows: Iterable[Row], columns: Sequence[Column], form: Form | None, head
 def write(line: str) -> None:
     """One line of a drawing to stdout."""
     try:
-        sys.stdout.write(line.rstrip() + "\n")
+        draw(line.rstrip() + "\n")
+    except BrokenPipeError:
+        raise Enough from None
+
+
+def say(line: str) -> None:
+    """One line of text to stdout, all of it from elsewhere: a terminal gets no control character of it."""
+    try:
+        sys.stdout.write(line + "\n")
     except BrokenPipeError:
         raise Enough from None
 
@@ -100,7 +108,8 @@ def talk(sentence: str) -> None:
 
 def note(sentence: str) -> None:
     """Say something beside an answer: quieter than it."""
-    talk(paint(sentence, "dim") if sys.stderr.isatty() else sentence)
+    draw((paint(visible_lines(sentence), "dim") if sys.stderr.isatty() else sentence) + "\n", sys.stderr)
+    sys.stderr.flush()
 
 
 def plain(value: object) -> dict[str, Any]:
@@ -125,7 +134,7 @@ def of_workers(values: Iterable[object], form: Form | None) -> list[dict[str, An
 
 def clean(text: str) -> str:
     """Text that a terminal takes as text: control characters as \\n, \\x1b."""
-    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return visible(text)
 
 
 def cell(row: Row, column: Column) -> str:
@@ -300,7 +309,8 @@ def _colors() -> Any:
 
 
 def _json_line(row: Row) -> int:
-    sys.stdout.write(orjson.dumps(row, default=_named, option=orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    line = orjson.dumps(row, default=_named, option=orjson.OPT_NON_STR_KEYS)
+    sys.stdout.write(visible_json(line).decode() + "\n")
     return 1
 
 
@@ -315,7 +325,7 @@ def _line(row: Row, columns: Sequence[Column]) -> int:
             if text or one.least
         ]
         line = GAP.join(paint(fit(text, room, one.right), _style(row, one, text)) for text, one, room in told)
-    sys.stdout.write(line + "\n")
+    draw(line + "\n")
     return 1
 
 
@@ -345,8 +355,8 @@ def _table(rows: list[Row], columns: Sequence[Column]) -> int:
         room = rest // len(wrapped) - len(GAP) * (len(wrapped) > 1)
         widths[column] = min(widths[column], max(room, LEAST_CELLS))
     above = GAP.join(fit(column.head, widths[column], column.right) for column in used)
-    sys.stdout.write(paint(above.rstrip(), "bold") + "\n")
-    sys.stdout.write(paint(GAP.join(glyph("─", "-") * widths[column] for column in used), "dim") + "\n")
+    draw(paint(above.rstrip(), "bold") + "\n")
+    draw(paint(GAP.join(glyph("─", "-") * widths[column] for column in used), "dim") + "\n")
     for number, row in enumerate(rows):
         _table_row(row, {column: texts[column][number] for column in used}, widths)
     if heads := ", ".join(column.head for column in hidden if column.head):
@@ -375,7 +385,7 @@ def _table_row(row: Row, texts: Mapping[Column, str], widths: Mapping[Column, in
             text = lines[number] if number < len(lines) else ""
             style = _style(row, column, texts[column])
             line += paint(fit(text, widths[column], column.right), style if text else "") + GAP
-        sys.stdout.write(line.rstrip() + "\n")
+        draw(line.rstrip() + "\n")
 
 
 def _wrapped(text: str, room: int) -> list[str]:

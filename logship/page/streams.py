@@ -9,6 +9,7 @@ import orjson
 
 from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
+from logship.event.invisible import visible_json
 from logship.search.query import Page, Query, Record, Source, Streams
 from logship.search.times import from_rfc3339
 
@@ -62,7 +63,7 @@ def ndjson(records: Iterable[Mapping[str, Any]]) -> bytes:
     # Lines that are kept until they are joined leave glibc with memory that it gives back and takes again: 5 us an event.
     text = bytearray()
     for record in records:
-        text += orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        text += visible_json(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
     return bytes(text)
 
 
