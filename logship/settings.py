@@ -151,8 +151,12 @@ class Settings:
     forward: str = option("127.0.0.1:24224", "Where the collector listens for events; off: nowhere.", group="collector")
     http: str = option("127.0.0.1:24280", "Where the collector answers questions; off: nowhere.", group="collector")
     unix: str = option("", "Path of a unix socket to listen on as well.", group="collector")
-    retention_days: float = option(0.0, "Days events are kept; 0: for ever.", group="collector")
+    retention_days: float = option(30.0, "Days events are kept; 0: for ever.", group="collector")
     retention_bytes: int = option(0, "Bytes the store may take; 0: no limit.", group="collector")
+    retention_disk_percent: float = option(
+        20.0, "Percent of its disk that the store may take, if that is less than retention_bytes; 0: no limit.",
+        group="collector",
+    )  # fmt: skip
     collector_shared_key: str = option(
         "", "Shared key that senders must prove to know.", secret=True, group="collector"
     )

@@ -438,7 +438,7 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
 
     Exit status: 0 if every worker is complete, 1 if events are missing, duplicated or contradict each other, 4 if it
     cannot be known."""
-    from logship.forensics.verify import overall
+    from logship.forensics.verify import overall, set_aside
     from logship.forensics.verify import verify as report
 
     query = make_query(Window(kql, **window))
@@ -451,7 +451,7 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
     if not shown:
         talk(nothing_found(asked, query))
         return NOTHING
-    finding = overall(verdicts)
+    finding = overall(verdicts, set_aside(asked, query))
     if form is None:
         talk(f"{finding}: {sum(one.stored for one in verdicts):,} events of {len(verdicts)} lives stored")
     return {"complete": 0, "unknown": UNKNOWN}.get(finding, NOTHING)

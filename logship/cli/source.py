@@ -17,7 +17,7 @@ import click
 from logship.cli.show import note
 from logship.errors import QuestionError, SourceError, WireError
 from logship.search.kql import And, Is, Node, Text, equal, every, parse
-from logship.search.query import Query, Record, Source
+from logship.search.query import Damageable, Query, Record, SetAside, Source
 from logship.search.times import from_rfc3339, parse_time, rfc3339, span
 from logship.settings import Settings, host_and_port, load
 
@@ -154,7 +154,29 @@ def make_query(window: Window, default_last: str | None = None) -> Query:
 
 
 def open_source(given: str | None, limit_seconds: float = 0) -> Source:
-    """Whoever answers; a store cancels what takes it longer. SourceError says whom we tried and what to start."""
+    """Whoever answers; a store cancels what takes it longer. SourceError says whom we tried and what to start.
+
+    When the command ends, damaged files that its results lack are named on stderr."""
+    source = _open_source(given, limit_seconds)
+    context = click.get_current_context(silent=True)
+    if context is not None and isinstance(source, Damageable):
+        context.call_on_close(lambda: _name_damage(source))
+    return source
+
+
+def _name_damage(source: Damageable) -> None:
+    with contextlib.suppress(SourceError, QuestionError):  # it told its own error, or ended meanwhile
+        for one in source.set_aside():
+            click.echo(f"warning: {damage_of(one)}", err=True)
+
+
+def damage_of(one: SetAside) -> str:
+    """The sentence for a damaged file of a store."""
+    lives = f" of {len(one.incarnations)} workers" if one.incarnations else ""
+    return f"{one.name} is damaged ({one.reason}): its {one.events:,} events{lives} are missing in results"
+
+
+def _open_source(given: str | None, limit_seconds: float) -> Source:
     settings = load({"source": given, "source_ca_file": _ca_file()})
     if "://" in settings.source:
         return _remote(settings.source, settings)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
-from logship.cli.source import PLACES, Forward, collector_url, listens, living_here, open_source
+from logship.cli.source import PLACES, Forward, collector_url, damage_of, listens, living_here, open_source
 from logship.errors import LogshipError, SettingsError, SourceError, StateUnusable
 from logship.settings import Settings, host_and_port, load, table
 
@@ -318,6 +318,7 @@ def _whole_way(settings: Settings, send: bool) -> Iterator[Finding]:
 def _asked(given: str | None, settings: Settings) -> Iterator[Finding]:
     """Whether questions are answered, what the workers of the last quarter of an hour lack, and what was lost."""
     from logship.page.client import HttpSource
+    from logship.search.query import Damageable, Query
 
     try:
         source = open_source(given)
@@ -333,6 +334,10 @@ def _asked(given: str | None, settings: Settings) -> Iterator[Finding]:
         yield Finding("look", "source", f"{where} answers, and holds nothing", "start your service with: logship run")
         return
     yield Finding("good", "source", f"{where} answers; it begins {duration(time.time_ns() - oldest_ns)} ago")
+    if isinstance(source, Damageable):
+        source.count(Query())  # a store that nobody writes finds damage when it is read
+        for one in source.set_aside():
+            yield Finding("wrong", "store", damage_of(one), "the file is kept; replace it by a copy if there is one")
     yield from _workers(source, given)
 
 

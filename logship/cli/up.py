@@ -162,8 +162,9 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
         if listener is not None:
             closing.callback(listener.close)
         store = Store(
-            settings.store_dir, retention_days=settings.retention_days, retention_bytes=settings.retention_bytes
-        )
+            settings.store_dir, retention_days=settings.retention_days, retention_bytes=settings.retention_bytes,
+            retention_disk_percent=settings.retention_disk_percent,
+        )  # fmt: skip
         closing.callback(store.close)
         reader = Reader(settings.store_dir, zone=zone(), limit_seconds=QUESTION_SECONDS)
         closing.callback(reader.close)
@@ -348,8 +349,21 @@ def _say_where(settings: Settings, addresses: list[str], listener: socket.socket
         return
     talk(f"collecting  {', '.join(addresses) or 'nothing'}")
     talk(f"HTTP        {url or 'off'}")
-    talk(f"keeping in  {settings.store_dir}")
+    talk(f"store       {settings.store_dir}")
+    talk(f"retention   {_retention(settings)}")
     talk(NEXT)
+
+
+def _retention(settings: Settings) -> str:
+    """What the store keeps, and which settings say so."""
+    from logship.store.retention import Retention
+
+    most = Retention(0, settings.retention_bytes, settings.retention_disk_percent).most_bytes(Path(settings.store_dir))
+    limits = [f"{settings.retention_days:g} days"] * bool(settings.retention_days) + [f"{most / 2**30:.1f} GiB"] * bool(most)
+    if not limits:
+        return "everything is kept; when the disk is full, no more events are accepted"
+    names = "LOGSHIP_RETENTION_DAYS, LOGSHIP_RETENTION_BYTES, LOGSHIP_RETENTION_DISK_PERCENT"
+    return f"{' or '.join(limits)}, whichever comes first; older events are deleted ({names})"
 
 
 def _url(listener: socket.socket, settings: Settings) -> str:

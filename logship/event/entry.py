@@ -11,6 +11,7 @@ Source: Forward Protocol v1, msgpack specification. A number in eight bytes wher
 import re
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 import ormsgpack
 
@@ -20,6 +21,9 @@ from logship.event.cut import fit
 ENTRY_LIMIT_BYTES = 64 * 1024
 ID_BYTES = 37
 STAMP_FIELDS = 2
+# An EventTime has 32 bits of seconds; Fluent Bit marks groups of records with the last two, 0xFFFFFFFE and 0xFFFFFFFF.
+LATEST_NS = 0xFFFFFFFE * 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PACK = ormsgpack.packb
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS
@@ -55,9 +59,22 @@ def limited_pairs(fields: Mapping[str, object]) -> tuple[bytes, int]:
 
 
 def begin(time_ns: int, count: int) -> bytes:
-    """Return the first bytes of an entry with `count` fields (the stamp's two not counted), up to its pairs."""
-    seconds, nanoseconds = divmod(max(time_ns, 0), 1_000_000_000)
-    return head(HEAD_START, seconds & 0xFFFFFFFF, nanoseconds, MAP16, count + STAMP_FIELDS)
+    """Return the first bytes of an entry with `count` fields (the stamp's two not counted), up to its pairs.
+
+    A time that an EventTime cannot hold becomes the nearest that it can, and is kept as text in `event.created`."""
+    if 0 <= time_ns < LATEST_NS:
+        seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+        return head(HEAD_START, seconds, nanoseconds, MAP16, count + STAMP_FIELDS)
+    nearest = divmod(0 if time_ns < 0 else LATEST_NS - 1, 1_000_000_000)
+    return head(HEAD_START, *nearest, MAP16, count + 1 + STAMP_FIELDS) + pairs({"event.created": _as_text(time_ns)})
+
+
+def _as_text(time_ns: int) -> str:
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    try:
+        return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+    except OverflowError:
+        return str(time_ns)
 
 
 def event_id(incarnation: str, sequence: int) -> str:

@@ -8,13 +8,14 @@ Without a shared key anybody who reaches the port can send events in the name of
 contradict each other are a conflict: which of them is the worker's is not known, so nothing about it is complete.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from logship.event.entry import event_id
 from logship.forensics.beats import AHEAD_NS, ALIVE_NS, dropped, number, state
 from logship.search import kql
-from logship.search.query import Incarnation, Page, Query, Source
+from logship.search.query import Damageable, Incarnation, Page, Query, SetAside, Source
 from logship.search.ranges import Ranges, holes, size, union, within
 from logship.search.times import SECOND_NS, from_rfc3339, rfc3339
 
@@ -73,9 +74,14 @@ def verify(source: Source, query: Query, now_ns: int) -> list[Verdict]:
     return [_judge(source, life, oldest_ns, now_ns) for life in source.incarnations(query)]
 
 
-def overall(verdicts: list[Verdict]) -> Finding:
-    """Return the gravest finding; "complete" for no lives at all."""
-    found = {verdict.finding for verdict in verdicts}
+def set_aside(source: Source, query: Query) -> list[SetAside]:
+    """Return the damaged files of the source that may have held events of `query`: lives in them may not be judged."""
+    return [one for one in source.set_aside() if one.overlaps(query)] if isinstance(source, Damageable) else []
+
+
+def overall(verdicts: list[Verdict], damaged: Sequence[SetAside] = ()) -> Finding:
+    """Return the gravest finding; "complete" for no lives at all, unless files are damaged."""
+    found = {verdict.finding for verdict in verdicts} | ({"unknown"} if damaged else set())
     return next((finding for finding in GRAVE if finding in found), "complete")
 
 

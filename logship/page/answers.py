@@ -12,7 +12,7 @@ from logship.page.asked import LIMIT_ROWS, QUERY_NAMES, Asked
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
 from logship.search.kql import text_of
-from logship.search.query import Source
+from logship.search.query import Damageable, Source
 from logship.search.views import VIEWS
 
 # A year by minutes is half a million: a chart of more buckets than this shows nothing more.
@@ -106,6 +106,10 @@ def oldest(source: Source, asked: Asked) -> object:
     return {"oldest_ns": source.oldest_ns()}
 
 
+def set_aside(source: Source, asked: Asked) -> object:
+    return {"files": source.set_aside() if isinstance(source, Damageable) else []}
+
+
 def views_(source: Source, asked: Asked) -> object:
     return {"views": [asdict(view) for view in VIEWS]}
 
@@ -120,7 +124,8 @@ def workers_(source: Source, asked: Asked) -> object:
 
 def verify_(source: Source, asked: Asked) -> object:
     verdicts = verify.verify(source, asked.query(), asked.now_ns)
-    return {"finding": verify.overall(verdicts), "verdicts": verdicts}
+    aside = verify.set_aside(source, asked.query())
+    return {"finding": verify.overall(verdicts, aside), "verdicts": verdicts, "set_aside": aside}
 
 
 def inflight_(source: Source, asked: Asked) -> object:
@@ -150,6 +155,7 @@ ANSWERS = {
     "kql": Answer(kql, ("q",)),
     "fields": Answer(fields, ()),
     "oldest": Answer(oldest, ()),
+    "set_aside": Answer(set_aside, ()),
     "views": Answer(views_, ()),
 }
 

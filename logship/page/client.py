@@ -19,6 +19,7 @@ from logship.search.query import (
     Query,
     Record,
     Rows,
+    SetAside,
     Share,
     Stat,
 )
@@ -93,6 +94,10 @@ class HttpSource:
     def oldest_ns(self) -> int | None:
         oldest: int | None = self._ask("oldest")["oldest_ns"]
         return oldest
+
+    def set_aside(self) -> list[SetAside]:
+        files = self._ask("set_aside", absent={"files": []})["files"]
+        return [SetAside(**one | {"incarnations": tuple(one["incarnations"])}) for one in files]
 
     def inflight(self, query: Query, worker: str) -> Report:
         """What the collector sees of requests without an end."""

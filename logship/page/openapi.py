@@ -127,7 +127,9 @@ PATHS: Final[dict[str, Path]] = {
         "The table of workers, by default of the last 15 minutes; `covered_ns`: for how long at least one was there.",
         found(workers=OBJECTS, covered_ns=COUNT),
     ),
-    "/api/verify": Path("Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS)),
+    "/api/verify": Path(
+        "Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS, set_aside=OBJECTS)
+    ),
     "/api/inflight": Path(
         "Requests that run now, or ended with their worker; `not_visible`: workers whose running requests are not seen.",
         found(requests=OBJECTS, not_visible=OBJECTS, sentence=TEXT),
@@ -136,6 +138,7 @@ PATHS: Final[dict[str, Path]] = {
     "/api/fields": Path("The fields that occur.", named(fields=several(component("FieldCount")))),
     "/api/views": Path("The catalogue of views: what each asks, and how its answer is shown.", named(views=OBJECTS)),
     "/api/oldest": Path("When the oldest event happened.", named(oldest_ns=maybe(WHOLE))),
+    "/api/set_aside": Path("Damaged files of the store, whose events are missing in all results.", named(files=OBJECTS)),
     "/api/export": Path("Every event that matches, oldest first, without a limit.", TEXT, "application/x-ndjson"),
     "/api/tail": Path("Each event as it arrives, as server-sent events with Last-Event-ID.", TEXT, "text/event-stream"),
     "/api/health": Path("Counters since the start, and how it is now.", component("Object")),

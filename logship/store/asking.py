@@ -18,6 +18,7 @@ from logship.search.kql import And, Is, Node, Or, Text
 from logship.search.meaning import compared_labels, unknown_field, unknown_names
 from logship.search.query import Query, Record, SetAside
 from logship.search.sql import Sql
+from logship.search.times import SECOND_NS
 from logship.store import ids
 from logship.store.budget import WINDOW_BYTES, first_rows, narrowed
 from logship.store.checks import CHECK_BYTES, Checks
@@ -34,6 +35,8 @@ _LABEL_NAMES = 10_000
 # group, which is 24,576 rows, too often.
 WINDOW_ROWS = 10_000
 _BUCKETS = 4_096
+# By how much the clock of a worker's machine may be ahead of ours.
+SKEW_NS = 5 * 60 * SECOND_NS
 # Who writes them has these in memory as text as well.
 _PIECE_ROWS = 1_000
 
@@ -149,11 +152,20 @@ class Look:
         """Return the condition for `where` and the times of a query."""
         where = sql.where(query.where, self._asker.clock_ns(), self._asker.zone, self.is_label)
         text, params = where.text, where.params
-        for limit_ns, operator in ((query.since_ns, ">="), (query.until_ns, "<")):
+        for limit_ns, operator in ((query.since_ns, ">="), (self._until_ns(query), "<")):
             if limit_ns is not None:
                 text += f' AND "@timestamp" {operator} make_timestamp_ns(?)'
                 params += (limit_ns,)
         return Sql(f"({text})", params)
+
+    def _until_ns(self, query: Query) -> int | None:
+        """Where the times of a query end: a window that began in the past and has no end ends now.
+
+        An event of 2242 is in none of the last hours; without `since_ns` it is found."""
+        now_ns = self._asker.clock_ns()
+        if query.until_ns is None and query.since_ns is not None and query.since_ns <= now_ns:
+            return now_ns + SKEW_NS
+        return query.until_ns
 
     def check_names(self, where: Node | None) -> None:
         """Raise KqlError for a name that is no field, no label, and nearly one of them, and for `label=value`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from logship.forensics.verify import overall, set_aside, verify
 from logship.search.kql import parse
 from logship.search.query import Damageable, Page, Query, SetAside
 from logship.store import checks, ids
@@ -19,6 +20,7 @@ from logship.store.keeper import mergeable
 from logship.store.reader import Reader
 from logship.store.retention import Retention
 from logship.store.store import Appended, Store
+from tests.cli.conftest import invoke
 from tests.store.events import LIFE, OTHER, events
 from tests.store.test_store import wait_until
 
@@ -215,3 +217,25 @@ def test_a_segment_is_decoded_wholly_when_it_has_no_checksum(left: Path, databas
     segment = read_listing(left).segments[0]
     assert damage_when_read(database, left, segment) is None
     assert LIFE in (ids.read(left, segment) or {})
+
+
+def test_every_command_names_a_damaged_file(left: Path) -> None:
+    segment = read_listing(left).segments[1]
+    (left / segment.name).write_bytes((left / segment.name).read_bytes()[:-50])
+    said = f"warning: {segment.name} is damaged (it has "
+    asked = {("count",): "402", ("search", "--limit", "0"): "GET", ("verify",): "", ("doctor",): segment.name}
+    for command, shown in asked.items():
+        told = invoke(left.parent, *command, "--source", str(left))
+        assert said in told.stderr
+        assert shown in told.stdout
+    assert "its 200 events of 1 workers are missing in results" in told.stderr
+
+
+def test_verify_does_not_say_complete_while_a_file_is_damaged(left: Path, reader: Reader) -> None:
+    segment = read_listing(left).segments[1]
+    (left / segment.name).write_bytes(b"")
+    verdicts = verify(reader, Query(), 0)
+    assert OTHER not in {one.incarnation for one in verdicts}
+    assert overall([]) == "complete"
+    assert overall([], set_aside(reader, Query())) == "unknown"
+    assert set_aside(reader, Query(until_ns=1)) == []

@@ -454,3 +454,18 @@ def test_a_question_may_take_so_long_and_no_longer(store: Store, directory: Path
         reader._asker.ask(None, lambda look: look.all(ENDLESS))
     assert reader.count(Query()) == 20
     reader.close()
+
+
+def test_a_window_without_an_end_ends_now(store: Store, directory: Path) -> None:
+    now_ns = BEGIN_NS
+    reader = Reader(directory, threads=1, clock_ns=lambda: now_ns)
+    hour = 3600 * 10**9
+    times = (now_ns - 2 * hour, now_ns - 1, now_ns + 4 * 60 * 10**9, now_ns + hour, 8_583_580_800 * 10**9)
+    store.append([(time_ns, {"message": "m"}) for time_ns in times])
+    assert reader.count(Query()) == 5
+    last_hour = Query(since_ns=now_ns - hour)
+    assert reader.count(last_hour) == len(reader.search(last_hour, Page()).records) == 2
+    assert sum(map(len, reader.every(last_hour))) == 2
+    assert reader.count(Query(since_ns=now_ns - hour, until_ns=now_ns + 2 * hour)) == 3
+    assert reader.count(Query(since_ns=now_ns + 1)) == 3
+    reader.close()
