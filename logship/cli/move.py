@@ -219,13 +219,15 @@ def import_(files: tuple[str, ...], to: str | None) -> int:
     Lines without a time, and what has no id on stdin or in a store's directory, are stored each time."""
     settings = load()
     sink = _sink(to, settings)
-    stored = known = undated = 0
+    stored = known = undated = old_events = 0
+    kept_from_ns = time.time_ns() - int(settings.retention_days * 86_400e9) if settings.retention_days else 0
     progress, faults = Progress("read", None), Faults()
     try:
         for file in files:
             with faults.of_a_file():
                 for entries in _batches(records_of(file, faults)):
                     undated += sum(not one.dated for one in entries)
+                    old_events += sum(one.time_ns < kept_from_ns for one in entries)
                     new, old = sink.put([(one.time_ns, one.record) for one in entries])
                     stored, known = stored + new, known + old
                     progress.add(len(entries))
@@ -234,6 +236,11 @@ def import_(files: tuple[str, ...], to: str | None) -> int:
     finally:
         sink.close()
     progress.end()
+    if old_events and isinstance(sink, _Own):
+        talk(
+            f"warning: {old_events:,} events are older than {settings.retention_days:g} days: a collector of this store removes "
+            "them. Set LOGSHIP_RETENTION_DAYS=0 for it, or import into another directory with --to DIR"
+        )
     if undated:
         talk(
             f"{undated:,} had no time that can be read under any of {', '.join(TIMES)}; they have that of their import"

@@ -146,13 +146,17 @@ def _split(stream: io.BufferedReader | BinaryIO) -> Iterator[bytes | None]:
     def line() -> bytes:
         return text.readline(LINE_LIMIT_BYTES).encode("utf-8", "replace") if text else stream.readline(LINE_LIMIT_BYTES)
 
-    while some := line():
-        if some.endswith(b"\n") or len(some) < LINE_LIMIT_BYTES:
-            yield some
-            continue
-        while some and not some.endswith(b"\n"):
-            some = line()
-        yield None
+    try:
+        while some := line():
+            if some.endswith(b"\n") or len(some) < LINE_LIMIT_BYTES:
+                yield some
+                continue
+            while some and not some.endswith(b"\n"):
+                some = line()
+            yield None
+    finally:
+        if text:
+            text.detach()  # the stream is closed by who opened it
 
 
 def _parsed(text: bytes) -> object:

@@ -150,7 +150,7 @@ def _in_order(life: Life) -> None:
     for number, (_, record) in enumerate(life.events, 1):
         record["event.sequence"], record["event.id"] = number, f"{life.id}-{number:012d}"
         if record["event.dataset"] == "logship.worker":
-            record["logship.emitted"] = record["logship.acknowledged"] = number
+            record["logship.emitted"], record["logship.acknowledged"] = number, number - 1
 
 
 def _death(life: Life, ns: int) -> None:

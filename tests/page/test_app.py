@@ -115,7 +115,9 @@ def test_reports_are_answered(served: Served) -> None:
 
 def test_a_service_narrows_every_report(served: Served) -> None:
     more = {"service.name": "billing", "service.node.name": "host/billing/w0", "logship.worker.slot": 0}
-    served.store.append([event(9, served.now_ns, **more, **{"service.ephemeral_id": "b" * 24})])
+    life = "b" * 24
+    ids = {"service.ephemeral_id": life, "event.id": f"{life}-000000000009"}
+    served.store.append([event(9, served.now_ns, **more, **ids)])
     assert {one["service"] for one in ask(served, "/api/workers").json()["workers"]} == {"shop", "billing"}
     told = ask(served, "/api/workers?service=billing").json()
     assert [(one["service"], one["share"]) for one in told["workers"]] == [("billing", 1.0)]
