@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.page.browsing import Visit, settled, until
 from tests.page.conftest import Shown
 from tests.page.test_browser import address, total, wait
@@ -15,6 +17,9 @@ OUTLINED = """((e) => {
     const s = getComputedStyle(e), b = e.getBoundingClientRect();
     return [s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, b.width > 0 && b.height > 0];
 })(document.activeElement)"""
+
+# Keys are pressed faster than a busy machine draws what they lead to.
+pytestmark = pytest.mark.quiet
 
 
 def press(page: Any, *keys: str) -> None:
