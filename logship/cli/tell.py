@@ -18,6 +18,7 @@ from logship.cli.show import Column, Form, duration, form_options, plain, show, 
 from logship.cli.source import PLACES, Forward, collector_url, damage_of, listens, living_here, open_source
 from logship.errors import LogshipError, SettingsError, SourceError, StateUnusable
 from logship.settings import Settings, host_and_port, load, table
+from logship.wire.address import has_address
 
 if TYPE_CHECKING:
     from logship.demo.run import Outcome
@@ -187,7 +188,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
 
 
 def _agent(settings: Settings, send: bool) -> Iterator[Finding]:
-    if settings.agent in ("stdout", "console", "off") or settings.agent.startswith("file:"):
+    if not has_address(settings.agent):
         yield Finding("good", "agent", f"none: events go to {settings.agent}")
         return
     try:

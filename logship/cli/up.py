@@ -26,7 +26,7 @@ from logship.cli.show import Form, show, talk
 from logship.cli.source import PLACES, WHERE, living_here, open_source, zone
 from logship.errors import ListenError, SettingsError, StoreError
 from logship.settings import Settings, child_environment, host_and_port, inherited, is_loopback, load
-from logship.wire.address import parse_address
+from logship.wire.address import has_address, parse_address
 
 if TYPE_CHECKING:
     from logship.cli.serving import Server
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 # A question that takes longer is cancelled: the next one, and the collector beside it, need the cores.
 QUESTION_SECONDS = 20.0
 # Values of LOGSHIP_AGENT that are no address.
-NO_AGENT = ("stdout", "console", "off")
 INJECT = Path(__file__).parent / "inject"
 NOT_RUNNABLE, NOT_FOUND = 126, 127  # what a shell answers
 # These cannot be caught, or are about ourselves: faults, and what the kernel says of our own child.
@@ -388,7 +387,7 @@ def run(command: tuple[str, ...]) -> int:
     For example: logship run uvicorn shop:app --workers 4. Works with uvicorn, gunicorn, granian and hypercorn. The
     status is that of the command."""
     settings = load()  # a setting that makes no sense is told here once, and not by every worker
-    if settings.agent not in NO_AGENT and not settings.agent.startswith("file:"):
+    if has_address(settings.agent):
         parse_address(settings.agent)
     path = os.pathsep.join(filter(None, [str(INJECT), inherited("PYTHONPATH")]))
     environment = child_environment({"PYTHONPATH": path, "LOGSHIP_SUPERVISED": str(os.getpid())})

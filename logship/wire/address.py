@@ -18,6 +18,11 @@ class Address:
         return f"unix://{self.host}" if self.unix else f"{'tls://' if self.tls else ''}{self.host}:{self.port}"
 
 
+def has_address(agent: str) -> bool:
+    """Return whether events go to an address: not to stdout, a file or a console, and not nowhere."""
+    return agent not in {"stdout", "console", "off"} and not agent.startswith("file:")
+
+
 def parse_address(text: str) -> Address:
     """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. SettingsError says what is wrong."""
     scheme, separator, rest = text.partition("://")

@@ -20,7 +20,7 @@ from logship.settings import BY_NAME, Settings, load, no_color
 from logship.state import home
 from logship.state.identity import Facts
 from logship.state.journal import Journal
-from logship.wire.address import parse_address
+from logship.wire.address import has_address, parse_address
 from logship.worker import hooks
 from logship.worker import line as lines
 from logship.worker.agent import ForwardAgent
@@ -87,7 +87,7 @@ def _ignored(error: SettingsError) -> None:
 
 def _check_agent(agent: str) -> None:
     """SettingsError if `agent` is no address of an agent and not one of the words."""
-    if agent not in {"stdout", "console", "off"} and not agent.startswith("file:"):
+    if has_address(agent):
         parse_address(agent)
 
 

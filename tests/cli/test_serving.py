@@ -1,10 +1,8 @@
 """HTTP as `logship up` serves it: at once, to a limited number of clients, over TLS, and never for ever."""
 
 import asyncio
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +18,7 @@ from logship.page.client import HttpSource
 from logship.search.query import Query
 from logship.store.reader import Reader
 from logship.store.store import Store
-from tests import needs
+from tests import certificates
 from tests.collector.far_end import event
 
 
@@ -142,14 +140,7 @@ def test_a_sender_of_events_is_told_that_this_is_the_http_port(serving: Callable
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    if shutil.which("openssl") is None:
-        needs.lacks("openssl", "openssl is not installed: no certificate to test TLS with")
-    where = tmp_path_factory.mktemp("tls")
-    files = str(where / "cert.pem"), str(where / "key.pem")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    ends = ["-addext", "subjectAltName=DNS:localhost", "-out", files[0], "-keyout", files[1]]
-    subprocess.run([*command.split(), *ends], check=True, capture_output=True)
-    return files
+    return certificates.make(tmp_path_factory.mktemp("tls"))
 
 
 def test_https_is_answered_to_those_who_trust_the_certificate(

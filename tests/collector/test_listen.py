@@ -1,8 +1,6 @@
 """Keys, users, certificates: who may send. And foreign clients as they come."""
 
-import shutil
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from logship.collector.serve import terms
 from logship.errors import ListenError, SettingsError
 from logship.settings import load
 from logship.wire.handshake import ClientHandshake, Credentials
-from tests import needs
+from tests import certificates
 from tests.collector.far_end import Running, Sender, event, frame
 
 Start = Callable[..., Running]
@@ -24,14 +22,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    if shutil.which("openssl") is None:
-        needs.lacks("openssl", "openssl is not installed: no certificate to test TLS with")
-    where = tmp_path_factory.mktemp("tls")
-    files = str(where / "cert.pem"), str(where / "key.pem")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    ends = ["-addext", "subjectAltName=DNS:localhost", "-out", files[0], "-keyout", files[1]]
-    subprocess.run([*command.split(), *ends], check=True, capture_output=True)
-    return files
+    return certificates.make(tmp_path_factory.mktemp("tls"))
 
 
 def shake(sender: Sender, credentials: Credentials) -> ClientHandshake:
