@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_damage_in_a_journal_costs_what_it_hit_and_no_verdict_hides_it(tmp_path:
         originals = [live_and_end(state, agent, EVENTS, end) for end in ("kill -9", "shutdown()")]
         for one in originals:
             one.rename(tmp_path / one.name)
-        hit: dict[str, str] = {}
+        hit: dict[str, Judged] = {}
         for number in range(FLIPS):
             # Under its own name: the ids in it are of that name. One at a time, each in a store of its own.
             original = tmp_path / originals[number % 2].name
@@ -79,20 +80,30 @@ def test_damage_in_a_journal_costs_what_it_hit_and_no_verdict_hides_it(tmp_path:
             what = f"{part} {damaged(data, part)}, {'closed' if number % 2 else 'killed'}"
             (copy / part).write_bytes(data)
             hit[what] = judged(collecting, state, copy)
-        wrong = [f"{what}: {said}" for what, said in hit.items() if said]
+        wrong = [f"{what}: {one.wrong}" for what, one in hit.items() if one.wrong]
+        doubled = sum(one.doubled for one in hit.values())
     row(
         "a bit flipped, a sector zeroed, a file cut off in a dead worker's journal",
         f"{EVENTS} events, killed -9 or closed in order, one random damage in a segment, the identity or the in-flight table",
         f"{FLIPS} journals",
-        lost=0,
-        doubled=0,
+        lost=sum(one.lost for one in hit.values()),
+        doubled=doubled,
         wrong=len(wrong),
     )
     assert not wrong, wrong
+    assert doubled == 0
 
 
-def judged(collecting: Collecting, state: Path, copy: Path) -> str:
-    """Let the collector adopt what is damaged; what is wrong with what it then says, or "" """
+class Judged(NamedTuple):
+    """What became of one damaged journal: events that the damage cost, events stored twice, a verdict that is not true."""
+
+    lost: int
+    doubled: int
+    wrong: str
+
+
+def judged(collecting: Collecting, state: Path, copy: Path) -> Judged:
+    """Let the collector adopt what is damaged, and compare what it stored with what it says."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(state / "store")
     collecting.start()
@@ -106,12 +117,12 @@ def judged(collecting: Collecting, state: Path, copy: Path) -> str:
         shutil.rmtree(copy)
     verdicts = [verdict for verdict in stored.verdicts if verdict.incarnation == copy.name]
     lines = [event for event in stored.events if event.get("message") == "line"]
-    if kept and not verdicts:
-        return ""  # left as it is, and said
-    told = any("logship.journal.unreadable_bytes" in event for event in stored.events)
-    if len(lines) < EVENTS and [verdict.finding for verdict in verdicts] == ["complete"] and not told:
-        return f"complete with {EVENTS - len(lines)} missing, and no report says so"
-    return ""
+    lost, doubled = EVENTS - len(lines), len(lines) - len({event["event.id"] for event in lines})
+    # Without a verdict the journal must be where it was, and named.
+    findings = [verdict.finding for verdict in verdicts]
+    if (not findings and not kept) or (lost and findings == ["complete"]):
+        return Judged(lost, doubled, f"{findings} with {lost} missing")
+    return Judged(lost, doubled, "")
 
 
 @pytest.fixture
@@ -135,7 +146,7 @@ def small_disks(tmp_path: Path) -> Iterator[list[Path]]:
 
 
 def test_events_that_a_full_disk_cost_are_told_however_the_life_ended(small_disks: list[Path], tmp_path: Path) -> None:
-    events, lost, wrong = 20_000, 0, []
+    events, lost, doubled, wrong = 20_000, 0, 0, []
     ends = list(ENDS) * FULL_DISKS
     for disk, end in zip(small_disks, ends, strict=True):
         state = disk / "state"
@@ -150,7 +161,8 @@ def test_events_that_a_full_disk_cost_are_told_however_the_life_ended(small_disk
             collecting.wait_adopted()
             collecting.stop()
         stored = Stored.read(folder / "store")
-        lines = sum(event.get("message") == "line" for event in stored.events)
+        ids = [event["event.id"] for event in stored.events if event.get("message") == "line"]
+        lines, doubled = len(ids), doubled + len(ids) - len(set(ids))
         (verdict,) = stored.verdicts
         dropped = sum(verdict.dropped.values())
         lost += events - lines - dropped
@@ -161,8 +173,9 @@ def test_events_that_a_full_disk_cost_are_told_however_the_life_ended(small_disk
         f"{events:,} events on a tmpfs of 8 MiB; then {', '.join(ENDS)}",
         f"{len(ends)} lives",
         lost=lost,
-        doubled=0,
+        doubled=doubled,
         wrong=len(wrong),
     )
     assert not wrong
     assert lost == 0, "stored or counted"
+    assert doubled == 0
