@@ -517,5 +517,7 @@ def test_gunicorn_keeps_its_numbers_through_an_upgrade(tmp_path: Path) -> None:
             return {event["logship.worker.slot"] for event in found}
 
         until(lambda: (slots := slots_of_new()) and slots <= {0, 1}, "the numbers 0 and 1")
+        # The new master takes over the file's name when it notices, within a second, that the old master has ended.
+        until((tmp_path / "pid").exists, "the pid file of the new master")
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
         until(lambda: len(server.closed()) == 4, "the end of the new workers")
