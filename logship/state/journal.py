@@ -72,7 +72,7 @@ class Journal:
                 raise OSError(f"{making / 'lock'} cannot be locked")
         try:
             self.identity = Identity(self.incarnation, facts, making and making / "identity")
-            self.inflight = InFlight(making and making / "inflight")
+            self.inflight = InFlight(making and making / "inflight", self.identity.cells)
             self._current = Segment(1, making and making / segment.file_name(1))
         except OSError:
             if making is not None:

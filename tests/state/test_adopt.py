@@ -11,7 +11,7 @@ import pytest
 
 from logship.errors import JournalUnreadable
 from logship.event import entry
-from logship.state import adopt, home, identity, inflight, locks, segment
+from logship.state import adopt, home, identity, locks, segment
 from logship.state.identity import Facts
 from logship.state.journal import Journal
 
@@ -19,7 +19,7 @@ DEAD_WORKER = """
     import os, sys, time
     from pathlib import Path
     from logship.event import build, entry
-    from logship.state import home, identity, journal, inflight, segment
+    from logship.state import home, identity, journal, segment
     from logship.state.identity import Cell, Facts
     state = home.open_home(Path(sys.argv[1]))
     facts = Facts(service="shop", host="web", pid=os.getpid(), supervisor=int(sys.argv[3]), started_ns=time.time_ns(),
@@ -28,8 +28,7 @@ DEAD_WORKER = """
     cells = made.cells
     cells[Cell.SLOT], cells[Cell.GENERATION] = 3, 7
     def request(span, ended):
-        cell = made.inflight.free.pop()
-        inflight.CELL.pack_into(made.inflight.map, cell, time.time_ns(), span, b"request-" + span, b"GET", b"/orders/" + span)
+        made.inflight.begin(time.time_ns(), span, b"request-" + span, b"GET", b"/orders/" + span)
         if ended:
             log(span, "http-request")
     def log(span, action):
@@ -337,16 +336,6 @@ def test_a_forked_child_holds_none_of_its_parents_locks(tmp_path: Path) -> None:
     assert locks.holder(path) == os.getpid(), "the child's exit must not free our lock"
     locks.release(path)
     assert locks.holder(path) is None
-
-
-def test_the_in_flight_table_cuts_long_text_and_shows_the_oldest_first(tmp_path: Path) -> None:
-    table = inflight.InFlight(tmp_path / "inflight")
-    for start, path in ((20, b"/second"), (10, b"/first" + b"x" * 500)):
-        inflight.CELL.pack_into(table.map, table.free.pop(), start, b"s" * 16, b"id", b"GET", path)
-    first, second = inflight.read(tmp_path)
-    assert (first.started_ns, len(first.path)) == (10, 152)
-    assert (second.path, second.method, second.request_id) == ("/second", "GET", "id")
-    assert table.count() == 2
 
 
 def test_giving_up_counts_what_cannot_be_read_as_well(tmp_path: Path) -> None:
