@@ -40,8 +40,8 @@ from logship.cli.source import (
 )
 from logship.errors import SourceError
 from logship.event.fields import BY_NAME
-from logship.page import streams
 from logship.search.kql import text_of
+from logship.search.pages import column_names, is_ahead, record_pages
 from logship.search.query import Page, Query, Record, Source
 from logship.search.shorthand import ALIASES, field_of
 from logship.settings import load
@@ -172,7 +172,7 @@ def search(kql: str, limit: int, source: str | None, form: Form | None, **window
         if rows.next is not None:
             note(f"the newest {len(rows.records)}; --limit takes another number, and 0 for all")
     else:
-        heads = streams.columns(asked) if form == "csv" else None
+        heads = column_names(asked) if form == "csv" else None
         found = show(_all(asked, query), event_columns(), form or "lines", heads)
     if not found:
         talk(nothing_found(asked, query))
@@ -237,7 +237,7 @@ def _arriving(asked: Source, query: Query, key: str | None) -> Iterator[list[Rec
     away = False
     while True:
         try:
-            if away and streams.is_ahead(key, now := asked.tail(query, None).next):
+            if away and is_ahead(key, now := asked.tail(query, None).next):
                 key = now
                 talk("skipped: another store answers here now; events from now on")
             rows = asked.tail(query, key, PAGE_ROWS)
@@ -458,5 +458,5 @@ def verify(kql: str, source: str | None, form: Form | None, **window: Any) -> in
 
 
 def _all(source: Source, query: Query) -> Iterator[Record]:
-    for records in streams.pages(source, query, PAGE_ROWS):
+    for records in record_pages(source, query, PAGE_ROWS):
         yield from records

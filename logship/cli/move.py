@@ -30,7 +30,8 @@ from logship.cli.source import (
     window_options,
 )
 from logship.errors import LogshipError, QuestionError
-from logship.page import streams
+from logship.search import formats
+from logship.search.pages import column_names, record_pages
 from logship.search.query import Record
 from logship.settings import Settings, host_and_port, load
 
@@ -95,8 +96,8 @@ def export(kql: str, form: Format | None, output: str | None, source: str | None
         talk(nothing_found(asked, query))
         return NOTHING
     progress = Progress("exported", total, beside_rows=output is None and sys.stdout.isatty())
-    heads = streams.columns(asked) if form == "csv" else []
-    pages = _counted(streams.pages(asked, query), progress)
+    heads = column_names(asked) if form == "csv" else []
+    pages = _counted(record_pages(asked, query), progress)
     if output is None:
         try:
             terminal = sys.stdout.isatty()
@@ -133,11 +134,11 @@ class _Shown:
 
 def _write_text(pages: Iterable[list[Record]], heads: list[str], to: BinaryIO) -> int:
     """Write CSV under `heads`, or NDJSON without any; returns how many values had no column."""
-    table = streams.Csv(heads)
+    table = formats.Csv(heads)
     if heads:
         to.write(table.head())
     for records in pages:
-        to.write(table.rows(records) if heads else streams.ndjson(records))
+        to.write(table.rows(records) if heads else formats.ndjson(records))
     return table.left_out
 
 
@@ -182,7 +183,7 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".ndjson.zst") as spool:
         with zstandard.ZstdCompressor(1).stream_writer(spool, closefd=False) as text:
             for records in pages:
-                text.write(streams.ndjson(records))
+                text.write(formats.ndjson(records))
         spool.flush()
         database = connect(MEMORY_LIMIT_BYTES, 1)
         try:

@@ -20,7 +20,7 @@ import orjson
 from logship.cli.source import zone
 from logship.errors import KqlError, QuestionError, StoreMissing
 from logship.event.entry import event_id
-from logship.page import streams
+from logship.search.pages import record_pages
 from logship.search.query import Query
 from logship.search.times import interval
 
@@ -175,7 +175,7 @@ def _store(directory: Path) -> Iterator[dict[str, Any]]:
 
     reader = Reader(directory, zone=zone())
     try:
-        for records in streams.pages(reader, Query()):
+        for records in record_pages(reader, Query()):
             yield from records
     except StoreMissing:
         raise QuestionError(f"{directory} holds no store; files are imported one by one") from None

@@ -17,7 +17,7 @@ import orjson
 
 from logship.cli.screen import draw
 from logship.event.invisible import visible, visible_json, visible_lines
-from logship.page.streams import Csv, flat
+from logship.search.formats import Csv, flat
 
 Form = Literal["json", "csv", "lines"]
 Row = Mapping[str, object]

@@ -21,11 +21,13 @@ from starlette.types import Send
 
 from logship import __version__
 from logship.errors import QuestionError, SourceError
-from logship.page import openapi, streams
+from logship.page import openapi
 from logship.page.answers import ANSWERS, Answer, Nothing, answered, as_json, wrong
 from logship.page.asked import QUERY_NAMES, Asked
 from logship.page.guard import OPEN_ACCESS, Access, Guard
 from logship.page.html import PLACES, POLICY, asset, shell, start_page
+from logship.search.formats import Csv, ndjson
+from logship.search.pages import column_names, is_ahead, record_pages
 from logship.search.query import Rows, Source
 from logship.state.living import Living
 
@@ -133,7 +135,7 @@ class Doors:
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         now = await self._in_thread(lambda: self._source.tail(query, None, limit))
-        skipped = streams.is_ahead(after, now.next)
+        skipped = is_ahead(after, now.next)
         begin = now.next if skipped or after is None else after
         first = await self._in_thread(lambda: self._source.tail(query, begin, limit))
 
@@ -168,9 +170,9 @@ class Doors:
             return Response(media_type=media)
         if self._exports >= EXPORTS:
             return _json(as_json({"error": f"{EXPORTS} exports are running, the limit; retry when one has ended"}), 503)
-        table = streams.Csv(await self._in_thread(lambda: streams.columns(self._source)) if form == "csv" else ())
-        pages = streams.pages(self._source, query)
-        write = table.rows if form == "csv" else streams.ndjson
+        table = Csv(await self._in_thread(lambda: column_names(self._source)) if form == "csv" else ())
+        pages = record_pages(self._source, query)
+        write = table.rows if form == "csv" else ndjson
 
         def some() -> bytes | None:
             records = next(pages, None)

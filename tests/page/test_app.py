@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from logship.errors import StoreError
 from logship.forensics.inflight import report
 from logship.page import app as app_module
-from logship.page import streams
 from logship.page.app import Around, app
 from logship.page.client import HttpSource
 from logship.page.guard import Access
+from logship.search import pages
 from logship.search.kql import parse
 from logship.search.query import Query, Source
 from logship.state.inflight import Running
@@ -433,8 +433,8 @@ def test_answers_that_slow_clients_do_not_take_are_bounded(served: Served, monke
 
 
 def test_a_csv_of_too_many_labels_is_refused_with_the_number(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LIMIT_COLUMNS", 10)
+    monkeypatch.setattr(pages, "LIMIT_COLUMNS", 10)
     refused = ask(served, "/api/export?format=csv")
     assert refused.status_code == 400
-    assert "columns, one for each label that occurs; the limit is 10. Export NDJSON instead" in refused.json()["error"]
+    assert "columns, one for each label; the limit is 10. Export NDJSON instead" in refused.json()["error"]
     assert ask(served, "/api/export").status_code == 200

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logship.errors import KqlError, StoreError
-from logship.page import streams
 from logship.search.kql import parse
+from logship.search.pages import record_pages
 from logship.search.query import Page, Query, Record, Streams
 from logship.search.times import EARLIEST_NS, LATEST_NS
 from logship.store import asking, keeper
@@ -112,8 +112,8 @@ def test_only_a_source_that_can_is_asked_for_everything(store: Store, reader: Re
     store.append([event(number, LIFE) for number in range(1, 30)])
     assert isinstance(reader, Streams)
     assert not isinstance(ByPages(), Streams)
-    everything = [one for piece in streams.pages(reader, Query()) for one in piece]
-    pages = list(streams.pages(ByPages(), Query(), 10))  # type: ignore[arg-type]
+    everything = [one for piece in record_pages(reader, Query()) for one in piece]
+    pages = list(record_pages(ByPages(), Query(), 10))  # type: ignore[arg-type]
     assert [len(page) for page in pages] == [10, 10, 9]
     assert [one for page in pages for one in page] == everything
 
