@@ -8,7 +8,7 @@ TESTS  ?=
 # Test files beside each other: most of their time is waiting for real processes.
 JOBS   ?= 4
 
-.PHONY: help env demo stack test check prove bench clean
+.PHONY: help env demo stack test check check-js format-js prove bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,7 +16,7 @@ help:
 	@echo "make demo   a collector, a shop under four workers and traffic; says where to look"
 	@echo "make stack  Elasticsearch, Kibana, Fluent Bit and a shop with customers, by docker compose"
 	@echo "make test   ruff, mypy, and all tests in their short form"
-	@echo "make check  ruff and mypy alone"
+	@echo "make check  ruff and mypy alone, and the page's JavaScript where npm is installed"
 	@echo "make prove  the tests in full size, with their numbers (long)"
 	@echo "make bench  the benchmarks, as ratios of one run"
 	@echo "make clean  removes the environment and what tools left behind"
@@ -41,9 +41,28 @@ stack:
 	@docker compose up --build --detach
 	@echo "Kibana: http://localhost:5601 in some minutes, user elastic, password: grep ELASTIC_PASSWORD .env"
 
-check: env
+check: env check-js
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+# The formatter and the type checker of the page's JavaScript come from npm, at the versions of tests/page/package.json.
+# TODO: the files after "!" are formatted when they have been rewritten.
+JS     := tests/page
+SCRIPTS := "../../logship/page/static/*.js" "!../../logship/page/static/"{account,main,overview,request,verdict,worker}.js
+check-js format-js: SHELL := /bin/bash
+check-js: $(JS)/node_modules/.made
+	@command -v npx > /dev/null && test -d $(JS)/node_modules/prettier || exit 0; cd $(JS) \
+	  && { node_modules/.bin/prettier --cache --config package.json --log-level warn --check $(SCRIPTS) || { echo "run: make format-js"; exit 1; }; } \
+	  && node_modules/.bin/tsc -p jsconfig.json
+
+format-js: $(JS)/node_modules/.made
+	@cd $(JS) && node_modules/.bin/prettier --config package.json --log-level warn --write $(SCRIPTS)
+
+$(JS)/node_modules/.made: $(JS)/package.json
+	@mkdir -p $(@D); if ! command -v npx > /dev/null; then \
+	  echo "npm is not installed: the page's JavaScript is not checked"; \
+	elif (cd $(JS) && npm install --silent --no-package-lock --no-fund --no-audit); then touch $@; \
+	else echo "npm cannot install the tools of $(JS)/package.json: the page's JavaScript is not checked"; fi
 
 # First the tests that need the cores for themselves (marked `quiet`), in one process; then all others beside each other. Nothing
 # is repeated: a test that fails fails the run. pytest ends with 5 where no test was selected, which one of the two may say.

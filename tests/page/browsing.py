@@ -3,6 +3,7 @@
 What is missing is a visible skip with a sentence, never a failure: neither belongs to logship itself."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -22,8 +23,9 @@ ARGUMENTS = (
 ).split()
 # Two cores that others use too: an answer may take long, and waiting ends when it is there.
 PATIENCE_MS = 45_000
-# Tools of development, by name and version.
-AXE, TYPESCRIPT = "axe-core@4.14.1", "typescript@7.0.2"
+# Development tools, by name and version.
+PINNED = json.loads((Path(__file__).parent / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+AXE, TYPESCRIPT = (f"{name}@{PINNED[name]}" for name in ("axe-core", "typescript"))
 
 
 @contextlib.contextmanager

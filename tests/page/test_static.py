@@ -17,6 +17,8 @@ from tests.page import browsing
 from tests.page.conftest import Served
 
 FIRST_LOAD_LIMIT_BYTES = 60_000
+# The formatter leaves markup in templates as it is.
+LINE_LIMIT = 120
 
 
 @pytest.mark.parametrize("view", VIEWS.values())
@@ -169,6 +171,16 @@ def test_types_hold(request: pytest.FixtureRequest) -> None:
     command = [str(tsc), "-p", str(Path(__file__).parent / "jsconfig.json")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout
+
+
+# TODO: these are being rewritten; format-js in the Makefile leaves them out as well.
+UNFORMATTED = {"account.js", "main.js", "overview.js", "request.js", "verdict.js", "worker.js"}
+
+
+@pytest.mark.parametrize("name", sorted({path.name for path in STATIC.glob("*.js")} - UNFORMATTED))
+def test_no_line_of_a_script_is_too_long_to_read(name: str) -> None:
+    lines = (STATIC / name).read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > LINE_LIMIT] == []
 
 
 def test_the_keys_that_are_told_are_the_keys_that_are_shown() -> None:

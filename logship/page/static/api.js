@@ -1,4 +1,4 @@
-// The one client of the interface: questions by name, errors with a sentence, answers kept on screen while new ones load.
+// The client of the HTTP API. An old result stays on screen until the new one has arrived.
 import { useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { asNs } from "./time.js";
 import { here } from "./url.js";
@@ -9,7 +9,12 @@ import { here } from "./url.js";
 /** @typedef {{start_ns: number, key: string, and_key: string, events: number}} Bucket */
 
 export class AskError extends Error {
-  /** @param {string} sentence @param {number} status 0 when nobody answered @param {number | null} [at] @param {string} [expected] */
+  /**
+   * @param {string} sentence
+   * @param {number} status 0 when nobody answered
+   * @param {number | null} [at]
+   * @param {string} [expected]
+   */
   constructor(sentence, status, at = null, expected = "") {
     super(sentence);
     this.status = status;
@@ -130,7 +135,13 @@ export function useAnswer(key, question, keep = true) {
   return state.key === key || keep ? state : { data: null, error: null, loading: key !== null };
 }
 
-/** One named question. @param {string | null} name @param {Asked} [asked] @param {boolean} [keep] @returns {Answer<any>} */
+/**
+ * One named question.
+ * @param {string | null} name
+ * @param {Asked} [asked]
+ * @param {boolean} [keep]
+ * @returns {Answer<any>}
+ */
 export function useAsk(name, asked = {}, keep = true) {
   return useAnswer(
     name === null ? null : address(name, asked),
@@ -139,7 +150,15 @@ export function useAsk(name, asked = {}, keep = true) {
   );
 }
 
-/** Count by one or two fields in bars. @param {string} q @param {Span} span @param {number} every ms @param {string | null} by @param {AbortSignal} signal @param {string | null} [andBy] */
+/**
+ * Count by one or two fields in bars.
+ * @param {string} q
+ * @param {Span} span
+ * @param {number} every ms
+ * @param {string | null} by
+ * @param {AbortSignal} signal
+ * @param {string | null} [andBy]
+ */
 export async function tally(q, span, every, by, signal, andBy = null) {
   const told = await ask("tally", { q, ...within(span), every_ns: every * 1e6, by, and_by: andBy }, signal);
   return /** @type {Bucket[]} */ (told.buckets);
@@ -159,7 +178,8 @@ export function series(buckets, span, every) {
   return found;
 }
 
-/** p50 and p99 of requests by worker over time. @param {string} q @param {Span} span @param {number} every @param {AbortSignal} signal
+/** p50 and p99 of requests by worker over time. @param {string} q @param {Span} span @param {number} every @param
+ * {AbortSignal} signal
  * @returns {Promise<Map<string, {p50: (number | null)[], p99: (number | null)[]}>>} */
 export async function latencies(q, span, every, signal) {
   const first = Math.floor(span.since / every),

@@ -25,7 +25,14 @@ export function fields() {
 
 /** @typedef {{text: string, insert: string, events: number | null, type: string}} Offer */
 
-/** What could stand at the caret. @param {string} text @param {number} caret @param {{since: number, until: number}} window @param {AbortSignal} signal @returns {Promise<Offer[]>} */
+/**
+ * What could stand at the caret.
+ * @param {string} text
+ * @param {number} caret
+ * @param {{since: number, until: number}} window
+ * @param {AbortSignal} signal
+ * @returns {Promise<Offer[]>}
+ */
 export async function offers(text, caret, window, signal) {
   const now = atCaret(text, caret);
   if (now.kind === "field") {
@@ -72,7 +79,10 @@ const value = (field, type, text) =>
     literal(field).length + 2,
   );
 
-/** @param {{q: string, verb?: string, window: {since: number, until: number}, error?: import("./api.js").AskError | null, onAsk: (q: string) => void, children?: any}} given */
+/**
+ * @param {{q: string, verb?: string, window: {since: number, until: number}, error?: import("./api.js").AskError |
+ *   null, onAsk: (q: string) => void, children?: any}} given
+ */
 export function Box({ q, window, error = null, onAsk, children, verb = "Search" }) {
   const [text, setText] = useState(q);
   const [found, setFound] = useState(/** @type {Offer[]} */ ([]));
@@ -136,31 +146,43 @@ export function Box({ q, window, error = null, onAsk, children, verb = "Search" 
   };
   const wrong = error && error.at !== null && error.status === 400;
   return html`<form class="question" role="search" onSubmit=${submit}>
-    <div class="box"><input ref=${input} data-question name="q" type="text" value=${text} spellcheck=${false} autocomplete="off" autocapitalize="off" placeholder="status >= 500 and path: /orders*"
-      role="combobox" aria-label="Question in KQL" aria-expanded=${found.length > 0} aria-controls="offers" aria-autocomplete="list" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} aria-invalid=${Boolean(error)} aria-describedby=${error ? "question-error" : undefined}
-      onInput=${(/** @type {any} */ event) => {
-        setText(event.target.value);
-        complete();
-      }} onKeyDown=${key} onClick=${complete} onBlur=${() => setTimeout(shut, 150)} />
-      <ul class="offers" id="offers" role="listbox" aria-label="What could come here" hidden=${!found.length}>${found.map(
-        (
-          one,
-          n,
-        ) => html`<li id=${`offer-${n}`} role="option" aria-selected=${n === at} class=${n === at ? "on" : ""} onPointerDown=${(
-          /** @type {any} */ event,
-        ) => {
-          event.preventDefault();
-          take(one);
-        }}>
-        <${Text} value=${one.text} most=${100} /><span class="soft">${one.type} ${one.events === null ? "" : words.count(one.events)}</span></li>`,
-      )}</ul></div>
-    <button type="submit" class="primary">${verb}</button>${children}
-    ${error && error.status === 400 && html`<div class="wrong" id="question-error" role="alert">${wrong && html`<pre aria-hidden="true">${pointed(q, /** @type {number} */ (error.at))}</pre>`}<p>${words.visible(error.message)}</p></div>`}
-  </form>`;
+      <div class="box">
+        <input ref=${input} data-question name="q" type="text" value=${text} spellcheck=${false} autocomplete="off"
+          autocapitalize="off" placeholder="status >= 500 and path: /orders*"
+          role="combobox" aria-label="Question in KQL" aria-expanded=${found.length > 0} aria-controls="offers"
+          aria-autocomplete="list" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined}
+          aria-invalid=${Boolean(error)} aria-describedby=${error ? "question-error" : undefined}
+          onInput=${(/** @type {any} */ event) => {
+            setText(event.target.value);
+            complete();
+          }} onKeyDown=${key} onClick=${complete} onBlur=${() => setTimeout(shut, 150)} />
+        <ul class="offers" id="offers" role="listbox" aria-label="What could come here" hidden=${!found.length}>
+          ${found.map(
+            (
+              one,
+              n,
+            ) => html`<li id=${`offer-${n}`} role="option" aria-selected=${n === at} class=${n === at ? "on" : ""}
+                onPointerDown=${(/** @type {any} */ event) => {
+                  event.preventDefault();
+                  take(one);
+                }}>
+                <${Text} value=${one.text} most=${100} />
+                <span class="soft">${one.type} ${one.events === null ? "" : words.count(one.events)}</span></li>`,
+          )}</ul></div>
+      <button type="submit" class="primary">${verb}</button>${children}
+      ${
+        error &&
+        error.status === 400 &&
+        html`<div class="wrong" id="question-error" role="alert">
+            ${wrong && html`<pre aria-hidden="true">${pointed(q, /** @type {number} */ (error.at))}</pre>`}
+            <p>${words.visible(error.message)}</p></div>`
+      }
+    </form>`;
 }
 
 /** The question with the character that is wrong. @param {string} q @param {number} at */
 function pointed(q, at) {
   const from = Math.max(0, at - 60);
-  return html`${from ? "…" : ""}${words.visible(q.slice(from, at))}<mark>${words.visible(q.slice(at, at + 1)) || " "}</mark>${words.visible(q.slice(at + 1, at + 60))}`;
+  return html`${from ? "…" : ""}${words.visible(q.slice(from, at))}<mark>${words.visible(q.slice(at, at + 1)) || " "}
+    </mark>${words.visible(q.slice(at + 1, at + 60))}`;
 }

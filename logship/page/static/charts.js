@@ -66,7 +66,8 @@ export function bars({ series, width, height, most = ceiling(tallest(series)) })
     });
     return (
       path &&
-      html`<path class=${`fill-${one.key}`} d=${path} /><path class="hatch" fill=${`url(#hatch-${one.key})`} d=${path} />`
+      html`<path class=${`fill-${one.key}`} d=${path} />
+        <path class="hatch" fill=${`url(#hatch-${one.key})`} d=${path} />`
     );
   })}</g>`;
 }
@@ -79,7 +80,8 @@ export const magnitude = (ns) => (ns === null ? null : Math.log10(Math.max(ns, L
 export const duration = (at) => LEAST_NS * 10 ** at;
 
 /** A line from point to point, broken where there is no value.
- * @param {{values: (number | null)[], x: (index: number) => number, height: number, most: number, name: string}} given */
+ * @param {{values: (number | null)[], x: (index: number) => number, height: number, most: number, name: string}} given
+ * */
 export function line({ values, x, height, most, name }) {
   let path = "",
     drawn = false,
@@ -98,7 +100,8 @@ export function line({ values, x, height, most, name }) {
   return html`<g class=${`line line-${name}`}><path d=${path} />${dots && html`<path class="dot" d=${dots} />`}</g>`;
 }
 
-/** A line that keeps its value until the next point. @param {{points: [number, number][], x: (ms: number) => number, until: number, height: number, most: number, name: string, gap: number}} given
+/** A line that keeps its value until the next point. @param {{points: [number, number][], x: (ms: number) => number,
+ * until: number, height: number, most: number, name: string, gap: number}} given
  * `gap`: longer without a point than that is a hole. */
 export function steps({ points, x, until, height, most, name, gap }) {
   let path = "",
@@ -115,7 +118,10 @@ export function steps({ points, x, until, height, most, name, gap }) {
   return html`<g class=${`line line-${name}`}><path class="area" d=${area} /><path d=${path} /></g>`;
 }
 
-/** A strip of cells whose strength is the value: 0 to 4. @param {{values: (number | null)[], width: number, y: number, height: number, limits: number[]}} given */
+/**
+ * A strip of cells whose strength is the value: 0 to 4.
+ * @param {{values: (number | null)[], width: number, y: number, height: number, limits: number[]}} given
+ */
 export function heat({ values, width, y, height, limits }) {
   const step = width / values.length;
   const paths = ["", "", "", "", ""];
@@ -125,10 +131,14 @@ export function heat({ values, width, y, height, limits }) {
     paths[strength] +=
       `M${px(at * step)} ${y}h${px(Math.max(step - 0.5, 0.5))}v${height}h-${px(Math.max(step - 0.5, 0.5))}z`;
   });
-  return html`<g class="heat">${paths.map((path, strength) => path && html`<path class=${`heat-${strength}`} d=${path} />`)}</g>`;
+  return html`<g class="heat">
+      ${paths.map((path, strength) => path && html`<path class=${`heat-${strength}`} d=${path} />`)}</g>`;
 }
 
-/** Deaths, ends and starts of workers as signs with a line through the chart. @param {{marks: Mark[], x: (ms: number) => number, height: number}} given */
+/**
+ * Deaths, ends and starts of workers as signs with a line through the chart.
+ * @param {{marks: Mark[], x: (ms: number) => number, height: number}} given
+ */
 export function marks({ marks: all, x, height }) {
   return html`<g class="marks">${all.map((one) => {
     const at = px(x(one.at));
@@ -138,11 +148,18 @@ export function marks({ marks: all, x, height }) {
         : one.kind === "start"
           ? `M${at} ${height - 11}l5 9h-10z`
           : `M${at - 4} 3h8v8h-8z`;
-    return html`<g class=${`mark mark-${one.kind}`}><title>${one.words}</title><path class="stem" d=${`M${at} 0V${height}`} /><path class="sign" d=${sign} /></g>`;
+    return html`<g class=${`mark mark-${one.kind}`}><title>${one.words}</title>
+        <path class="stem" d=${`M${at} 0V${height}`} /><path class="sign" d=${sign} /></g>`;
   })}</g>`;
 }
 
-/** Moments for the axis, at most one each `room` pixels. @param {Span} span @param {number} width @param {number} room @param {number} [offset] ms that the clock on the wall is ahead of UTC */
+/**
+ * Moments for the axis, at most one each `room` pixels.
+ * @param {Span} span
+ * @param {number} width
+ * @param {number} room
+ * @param {number} [offset] ms that the clock on the wall is ahead of UTC
+ */
 export function ticks(span, width, room, offset = 0) {
   const S = 1000,
     M = 60 * S,
@@ -190,57 +207,74 @@ export function ticks(span, width, room, offset = 0) {
   return { step, at: found };
 }
 
-/** @param {{span: Span, width: number, x: (ms: number) => number, words: (ms: number, step: number) => string, offset?: number, height?: number}} given */
+/**
+ * @param {{span: Span, width: number, x: (ms: number) => number, words: (ms: number, step: number) => string, offset?:
+ *   number, height?: number}} given
+ */
 export function axis({ span, width, x, words, offset = 0, height = 18 }) {
   const { step, at } = ticks(span, width, 84, offset);
   return html`<g class="axis"><path class="ground" d=${`M0 .5H${width}`} />${at.map((ms) => {
     const left = px(x(ms));
     const anchor = left < 24 ? "start" : left > width - 24 ? "end" : "middle";
-    return html`<g><path d=${`M${left} 0v4`} /><text x=${anchor === "start" ? Math.max(left, 0) : Math.min(left, width)} y=${height - 3} text-anchor=${anchor}>${words(ms, step)}</text></g>`;
+    return html`<g><path d=${`M${left} 0v4`} />
+        <text x=${anchor === "start" ? Math.max(left, 0) : Math.min(left, width)} y=${height - 3} text-anchor=${anchor}>
+          ${words(ms, step)}</text></g>`;
   })}</g>`;
 }
 
-/** Faint lines where the axis has its moments. @param {{span: Span, width: number, height: number, x: (ms: number) => number, offset?: number}} given */
+/**
+ * Faint lines where the axis has its moments.
+ * @param {{span: Span, width: number, height: number, x: (ms: number) => number, offset?: number}} given
+ */
 export function grid({ span, width, height, x, offset = 0 }) {
   return html`<path class="grid" d=${ticks(span, width, 84, offset)
     .at.map((ms) => `M${px(x(ms))} 0V${height}`)
     .join("")} />`;
 }
 
-/** What is chosen: one column, or several. @param {{from: number, to: number, width: number, height: number, bars: number, brush: boolean}} given */
+/**
+ * What is chosen: one column, or several.
+ * @param {{from: number, to: number, width: number, height: number, bars: number, brush: boolean}} given
+ */
 export function chosen({ from, to, width, height, bars: n, brush }) {
   const step = width / n;
-  return html`<rect class=${brush ? "brush" : "focus"} x=${px(from * step)} y="0" width=${px(Math.max((to - from + 1) * step, 2))} height=${height} />`;
+  return html`<rect class=${brush ? "brush" : "focus"} x=${px(from * step)} y="0"
+      width=${px(Math.max((to - from + 1) * step, 2))} height=${height} />`;
 }
 
-/** A small histogram of a number whose bars are as wide as one another on a logarithmic scale. @param {{counts: number[], width: number, height: number}} given */
+/**
+ * A small histogram of a number whose bars are as wide as one another on a logarithmic scale.
+ * @param {{counts: number[], width: number, height: number}} given
+ */
 export function small({ counts, width, height }) {
   return html`<svg class="small" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} aria-hidden="true">
-    ${bars({ series: [{ key: "plain", values: counts }], width, height, most: Math.max(1, ...counts) })}</svg>`;
+      ${bars({ series: [{ key: "plain", values: counts }], width, height, most: Math.max(1, ...counts) })}</svg>`;
 }
 
 /** A request from its first byte asked to its last work: parts of one line, in the order they happened.
- * @param {{parts: {name: string, from: number, to: number}[], whole: number, width: number, height: number}} given nanoseconds */
+ * @param {{parts: {name: string, from: number, to: number}[], whole: number, width: number, height: number}} given
+ * nanoseconds */
 export function waterfall({ parts, whole, width, height }) {
   const x = (/** @type {number} */ ns) => px((ns / Math.max(whole, 1)) * width);
   return html`<g class="waterfall">${parts.map(
-    (
-      part,
-    ) => html`<rect class=${`part part-${part.name}`} x=${x(part.from)} y="0" width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />
-    <rect class="hatch" fill=${`url(#hatch-${part.name})`} x=${x(part.from)} y="0" width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />`,
+    (part) => html`<rect class=${`part part-${part.name}`} x=${x(part.from)} y="0"
+        width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />
+      <rect class="hatch" fill=${`url(#hatch-${part.name})`} x=${x(part.from)} y="0"
+        width=${Math.max(x(part.to) - x(part.from), 1.5)} height=${height} />`,
   )}</g>`;
 }
 
 /** Patterns beside the colours: whoever cannot tell the colours apart reads the hatching. Once in the page. */
 export function patterns() {
   const stripes = (/** @type {string} */ name, /** @type {number} */ size, /** @type {string} */ path) =>
-    html`<pattern id=${`hatch-${name}`} width=${size} height=${size} patternUnits="userSpaceOnUse"><path class="stripe" d=${path} /></pattern>`;
+    html`<pattern id=${`hatch-${name}`} width=${size} height=${size} patternUnits="userSpaceOnUse">
+        <path class="stripe" d=${path} /></pattern>`;
   return html`<svg class="away" width="0" height="0" aria-hidden="true" focusable="false"><defs>
-    ${stripes("4", 6, "M-1 7L7 -1M-1 1L1 -1M5 7L7 5")}
-    ${stripes("5", 4, "M-1 -1L5 5M-1 3L1 5M3 -1L5 1M-1 5L5 -1")}
-    ${stripes("x", 4, "M0 2H4")}
-    ${stripes("3", 6, "M3 0V6")}
-    ${stripes("wait", 12, "M-2 14L14 -2M-2 2L2 -2M10 14L14 10")}
-    ${stripes("after", 5, "M2.5 0V5")}
-  </defs></svg>`;
+        ${stripes("4", 6, "M-1 7L7 -1M-1 1L1 -1M5 7L7 5")}
+        ${stripes("5", 4, "M-1 -1L5 5M-1 3L1 5M3 -1L5 1M-1 5L5 -1")}
+        ${stripes("x", 4, "M0 2H4")}
+        ${stripes("3", 6, "M3 0V6")}
+        ${stripes("wait", 12, "M-2 14L14 -2M-2 2L2 -2M10 14L14 10")}
+        ${stripes("after", 5, "M2.5 0V5")}
+      </defs></svg>`;
 }

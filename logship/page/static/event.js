@@ -23,14 +23,33 @@ export function View({ id }) {
   });
   useTitle(event ? (event.message ?? id) : `Event ${id}`);
   if (found.error?.status === 404)
-    return html`<h1>Event</h1><${Notice}><p>No event has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than what the store keeps. <a href=${href("/search")}>Search</a></p></${Notice}>`;
+    return html`<h1>Event</h1>
+      <${Notice}><p>No event has the id <code>${words.short(id, 100)}</code>.</p>
+        <p>It may be older than what the store keeps. <a href=${href("/search")}>Search</a></p></${Notice}>`;
   if (found.error) return html`<${Problem} error=${found.error} />`;
   if (!event) return html`<div class="waiting" role="status">Loading…</div>`;
   const name = words.workerName(event) || "this worker";
-  return html`<div class="one-event"><header class="head"><h1><${Text} value=${event.message ?? id} most=${300} /></h1><p class="facts"><${When} at=${event["@timestamp"]} zone=${zoneOf(params)} /><span class="tag">${words.workerName(event)}</span><code class="soft">${words.short(id, 80)}</code></p></header>
-    <section class="card"><${Details} event=${event} plain=${true} /></section>
-    <section><header class="over"><h2>Around it</h2><span class="splits" role="group" aria-label="Whose events">
-      <button type="button" class="quiet" aria-pressed=${!everybody} onClick=${() => patch({ workers: null })}>${name}</button><button type="button" class="quiet" aria-pressed=${everybody} onClick=${() => patch({ workers: "all" })}>all workers</button></span>
-      <button type="button" class="quiet" onClick=${() => patch({ around: String(Math.min(500, around * 3)) })} disabled=${around >= 500}>More</button></header>
-    ${context.error ? html`<${Problem} error=${context.error} />` : context.data ? html`<div class="context"><${List} events=${[...context.data.records].reverse()} label="Events around it" /></div>` : html`<p class="soft">…</p>`}</section></div>`;
+  return html`<div class="one-event">
+      <header class="head"><h1><${Text} value=${event.message ?? id} most=${300} /></h1>
+        <p class="facts"><${When} at=${event["@timestamp"]} zone=${zoneOf(params)} />
+          <span class="tag">${words.workerName(event)}</span><code class="soft">${words.short(id, 80)}</code></p>
+      </header>
+      <section class="card"><${Details} event=${event} plain=${true} /></section>
+      <section><header class="over"><h2>Around it</h2><span class="splits" role="group" aria-label="Whose events">
+            <button type="button" class="quiet" aria-pressed=${!everybody} onClick=${() => patch({ workers: null })}>
+              ${name}
+            </button>
+            <button type="button" class="quiet" aria-pressed=${everybody} onClick=${() => patch({ workers: "all" })}>
+              all workers</button></span>
+          <button type="button" class="quiet" onClick=${() => patch({ around: String(Math.min(500, around * 3)) })}
+            disabled=${around >= 500}>More</button></header>
+        ${
+          context.error
+            ? html`<${Problem} error=${context.error} />`
+            : context.data
+              ? html`<div class="context">
+                  <${List} events=${[...context.data.records].reverse()} label="Events around it" /></div>`
+              : html`<p class="soft">…
+                </p>`
+        }</section></div>`;
 }

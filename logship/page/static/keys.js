@@ -40,7 +40,10 @@ const KEYS = [
   ],
 ];
 
-/** Whether a key is meant for us: nobody took it, it is no shortcut of the browser, and no dialog is open. @param {KeyboardEvent} event */
+/**
+ * Whether a key is meant for us: nobody took it, it is no shortcut of the browser, and no dialog is open.
+ * @param {KeyboardEvent} event
+ */
 export function isCommand(event) {
   const shortcut = event.ctrlKey || event.metaKey || event.altKey;
   return !event.defaultPrevented && !shortcut && !document.querySelector("dialog[open]");
@@ -59,7 +62,17 @@ export function Keys({ close }) {
   ) => {
     if (event.target === box.current) box.current.close();
   }}>
-    <div class="inside"><header><h1 id="keys-title">Keys</h1><button type="button" class="icon" aria-label="Close" onClick=${() => box.current.close()}>×</button></header>
-    ${KEYS.map(([title, rows]) => html`<section><h2>${title}</h2><dl>${/** @type {string[][]} */ (rows).map(([keys, does]) => html`<div><dt>${keys.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${does}</dd></div>`)}</dl></section>`)}
-    </div></dialog>`;
+      <div class="inside">
+        <header><h1 id="keys-title">Keys</h1>
+          <button type="button" class="icon" aria-label="Close" onClick=${() => box.current.close()}>×</button></header>
+        ${KEYS.map(
+          ([title, rows]) => html`<section><h2>${title}</h2>
+              <dl>${
+                /** @type {string[][]} */ (rows).map(
+                  ([keys, does]) => html`<div>
+                      <dt>${keys.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${does}</dd></div>`,
+                )
+              }</dl></section>`,
+        )}
+      </div></dialog>`;
 }

@@ -42,7 +42,8 @@ export const REQUESTS = "event.dataset: logship.request and not event.action: ws
 export const FAILURES = `${REQUESTS} and (http.response.status_code >= 500 or event.outcome: failure)`;
 
 /** What is being typed: a field's name, or a value of `field`, from character `start` on.
- * @param {string} text @param {number} caret @returns {{kind: "field" | "value", field: string, typed: string, start: number}} */
+ * @param {string} text @param {number} caret @returns {{kind: "field" | "value", field: string, typed: string, start:
+ * number}} */
 export function atCaret(text, caret) {
   const before = text.slice(0, caret);
   const value =

@@ -52,7 +52,11 @@ export function useLatency(window, q = "") {
   return { step, found: told.data ?? new Map() };
 }
 
-/** What workers said of themselves: heartbeats, and how their lives began and ended. @param {Window} window @param {string} [q] */
+/**
+ * What workers said of themselves: heartbeats, and how their lives began and ended.
+ * @param {Window} window
+ * @param {string} [q]
+ */
 export function useLives(window, q = "") {
   const span = { since: window.since, until: window.until };
   return useAnswer(`lives ${q} ${window.since} ${window.until}`, async (signal) => {
@@ -89,7 +93,9 @@ export function markOf(event) {
   return {
     at: msOf(event["@timestamp"]),
     kind,
-    words: `${words.workerName(event)} ${{ death: "died", start: "began", end: "ended" }[kind]}: ${words.short(event.message, 160)}`,
+    words: `${words.workerName(event)} ${
+      { death: "died", start: "began", end: "ended" }[kind]
+    }: ${words.short(event.message, 160)}`,
   };
 }
 
@@ -100,7 +106,10 @@ export function stacks(node, traffic, window) {
   return CLASSES.map(({ key }) => ({ key, values: its?.get(key) ?? none }));
 }
 
-/** @param {{workers: any[], window: Window, traffic: Traffic | null, latency: {step: number, found: Latency}, lives: {beats: Event[], marks: Event[]} | null, alone?: boolean}} given */
+/**
+ * @param {{workers: any[], window: Window, traffic: Traffic | null, latency: {step: number, found: Latency}, lives:
+ *   {beats: Event[], marks: Event[]} | null, alone?: boolean}} given
+ */
 export function Lanes({ workers, window, traffic, latency, lives, alone = false }) {
   const [said, setSaid] = useState("");
   const [asTable, setAsTable] = useState(false);
@@ -117,29 +126,43 @@ export function Lanes({ workers, window, traffic, latency, lives, alone = false 
       ? { bars: 30, lines: 18, flight: 0, gap: 3 }
       : { bars: 44, lines: 28, flight: 16, gap: 5 };
   return html`<figure class=${`chart lanes ${alone ? "alone" : ""}`}>
-    <figcaption><h2>${alone ? "What it did" : "Workers"}</h2>
-      <${Legend} items=${CLASSES} line=${[
-        { name: "p99", words: "p99" },
-        { name: "p50", words: "p50" },
-        { name: "flight", words: "in flight" },
-      ]} />
-      <span class="legend"><span class="item"><svg width="26" height="10" aria-hidden="true">${[1, 2, 3].map((n) => html`<rect class=${`heat-${n}`} x=${(n - 1) * 9} width="8" height="10" />`)}</svg>loop lag</span></span>
-      <span class="said">${said}</span>
-      <button class="quiet" type="button" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${asTable ? "Show as chart" : "Show as table"}</button></figcaption>
-    ${
-      asTable
-        ? html`<${Table} workers=${workers} stacked=${all} window=${window} zone=${zone} />`
-        : html`
-    <div class="lane-list">${workers.map(
-      (
-        one,
-        at,
-      ) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most} slowest=${slowest} busiest=${busiest}
-      latency=${latency} lives=${lives} size=${size} setSaid=${setSaid} alone=${alone} />`,
-    )}
-      <div class="lane foot"><div class="lane-name">${alone ? "" : html`<span class="soft scale">bars up to ${words.count(most)}${slowest > 1 ? html`<br />p99 up to ${words.took(charts.duration(slowest))}` : ""}</span>`}</div><${Axis} span=${window} every=${window.every} />${!alone && html`<div class="lane-numbers"></div>`}</div></div>`
-    }
-  </figure>`;
+      <figcaption><h2>${alone ? "What it did" : "Workers"}</h2>
+        <${Legend} items=${CLASSES} line=${[
+          { name: "p99", words: "p99" },
+          { name: "p50", words: "p50" },
+          { name: "flight", words: "in flight" },
+        ]} />
+        <span class="legend">
+          <span class="item">
+            <svg width="26" height="10" aria-hidden="true">
+              ${[1, 2, 3].map((n) => html`<rect class=${`heat-${n}`} x=${(n - 1) * 9} width="8" height="10" />`)}
+            </svg>loop lag
+          </span></span>
+        <span class="said">${said}</span>
+        <button class="quiet" type="button" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>
+          ${asTable ? "Show as chart" : "Show as table"}</button></figcaption>
+      ${
+        asTable
+          ? html`<${Table} workers=${workers} stacked=${all} window=${window} zone=${zone} />`
+          : html`
+            <div class="lane-list">${workers.map(
+              (one, at) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most}
+                  slowest=${slowest} busiest=${busiest}
+                  latency=${latency} lives=${lives} size=${size} setSaid=${setSaid} alone=${alone} />`,
+            )}
+              <div class="lane foot">
+                <div class="lane-name">
+                  ${
+                    alone
+                      ? ""
+                      : html`<span class="soft scale">bars up to ${words.count(most)}
+                          ${slowest > 1 ? html`<br />p99 up to ${words.took(charts.duration(slowest))}` : ""}</span>`
+                  }</div>
+                <${Axis} span=${window} every=${window.every} />${!alone && html`<div class="lane-numbers"></div>`}
+              </div>
+            </div>`
+      }
+    </figure>`;
 }
 
 /** @param {any} given */
@@ -198,47 +221,84 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, lives,
     return said.join(", ");
   };
   return html`<div class="lane">
-    <div class="lane-name">${
-      alone
-        ? null
-        : html`<a class="name" href=${workerAddress(worker.node)}>${words.visible(name)}</a><${State} worker=${worker} />
-      <span class="soft ellipsis" title=${words.visible(worker.node)}><bdi>${words.visible(worker.service || worker.node)}</bdi>${worker.pid ? ` · pid ${worker.pid}` : ""}</span>`
-    }</div>
-    <${Plot} label=${`Requests of ${words.visible(name)}`} span=${window} every=${window.every} height=${whole} speak=${speak} onPoint=${setSaid}
-      onOpen=${(/** @type {any} */ span) => go(href("/search", { q: all(is(NODE, worker.node), REQUESTS), ...exactly(span) }))}
-      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => {
-        // The oldest slice may begin before the oldest bar, and the newest end after the newest.
-        const middle = (/** @type {number} */ at) =>
-          Math.max(0, Math.min(width, columns.x(firstSlice + (at + 0.5) * latency.step)));
-        return html`
-        ${charts.grid({ span: window, width, height: whole, x: columns.x, offset: ahead(window.since, zone) })}
-        <path class="floor" d=${`M0 ${size.bars + 0.5}H${width}M0 ${top.lines + size.lines + 0.5}H${width}${size.flight ? `M0 ${top.flight + size.flight + 0.5}H${width}` : ""}`} />
-        ${charts.bars({ series: stacked, width, height: size.bars, most })}
-        <g transform=${`translate(0 ${top.lines})`}>${
-          lines &&
-          html`
-          ${charts.line({ values: lines.p50.map(charts.magnitude), x: middle, height: size.lines, most: slowest, name: "p50" })}
-          ${charts.line({ values: lines.p99.map(charts.magnitude), x: middle, height: size.lines, most: slowest, name: "p99" })}`
-        }</g>
-        ${size.flight > 0 && html`<g transform=${`translate(0 ${top.flight})`}>${charts.steps({ points: flight, x: columns.x, until: window.until, height: size.flight, most: busiest, name: "flight", gap: 15000 })}</g>`}
-        ${charts.heat({ values: lag, width, y: lagTop, height: 5, limits: [2e6, 1e7, 5e7, 2.5e8] })}
-        ${charts.marks({ marks, x: columns.x, height: whole })}`;
-      }} />
-    ${
-      !alone &&
-      html`<dl class="lane-numbers">
-      <div><dt>requests</dt><dd>${worker.requests === null ? "–" : words.count(worker.requests)}</dd></div><div><dt>p50</dt><dd>${words.took(worker.p50_ms === null ? null : worker.p50_ms * 1e6)}</dd></div>
-      <div><dt>p99</dt><dd>${words.took(worker.p99_ms === null ? null : worker.p99_ms * 1e6)}</dd></div>
-      <div><dt>failed</dt><dd class=${worker.errors ? "bad" : ""}>${worker.errors === null ? "–" : words.count(worker.errors)}</dd></div></dl>`
-    }
-  </div>`;
+      <div class="lane-name">${
+        alone
+          ? null
+          : html`<a class="name" href=${workerAddress(worker.node)}>${words.visible(name)}</a>
+            <${State} worker=${worker} />
+            <span class="soft ellipsis" title=${words.visible(worker.node)}>
+              <bdi>${words.visible(worker.service || worker.node)}</bdi>${worker.pid ? ` · pid ${worker.pid}` : ""}
+            </span>`
+      }</div>
+      <${Plot} label=${`Requests of ${words.visible(name)}`} span=${window} every=${window.every} height=${whole}
+        speak=${speak} onPoint=${setSaid}
+        onOpen=${(/** @type {any} */ span) =>
+          go(href("/search", { q: all(is(NODE, worker.node), REQUESTS), ...exactly(span) }))}
+        draw=${(/** @type {number} */ width, /** @type {any} */ columns) => {
+          // The oldest slice may begin before the oldest bar, and the newest end after the newest.
+          const middle = (/** @type {number} */ at) =>
+            Math.max(0, Math.min(width, columns.x(firstSlice + (at + 0.5) * latency.step)));
+          return html`
+            ${charts.grid({ span: window, width, height: whole, x: columns.x, offset: ahead(window.since, zone) })}
+            <path class="floor"
+              d=${`M0 ${size.bars + 0.5}H${width}M0 ${top.lines + size.lines + 0.5}H${width}${
+                size.flight ? `M0 ${top.flight + size.flight + 0.5}H${width}` : ""
+              }`} />
+            ${charts.bars({ series: stacked, width, height: size.bars, most })}
+            <g transform=${`translate(0 ${top.lines})`}>${
+              lines &&
+              html`
+                ${charts.line({
+                  values: lines.p50.map(charts.magnitude),
+                  x: middle,
+                  height: size.lines,
+                  most: slowest,
+                  name: "p50",
+                })}
+                ${charts.line({
+                  values: lines.p99.map(charts.magnitude),
+                  x: middle,
+                  height: size.lines,
+                  most: slowest,
+                  name: "p99",
+                })}`
+            }</g>
+            ${
+              size.flight > 0 &&
+              html`<g transform=${`translate(0 ${top.flight})`}>
+                  ${charts.steps({
+                    points: flight,
+                    x: columns.x,
+                    until: window.until,
+                    height: size.flight,
+                    most: busiest,
+                    name: "flight",
+                    gap: 15000,
+                  })}</g>`
+            }
+            ${charts.heat({ values: lag, width, y: lagTop, height: 5, limits: [2e6, 1e7, 5e7, 2.5e8] })}
+            ${charts.marks({ marks, x: columns.x, height: whole })}`;
+        }} />
+      ${
+        !alone &&
+        html`<dl class="lane-numbers">
+            <div><dt>requests</dt><dd>${worker.requests === null ? "–" : words.count(worker.requests)}</dd></div>
+            <div><dt>p50</dt><dd>${words.took(worker.p50_ms === null ? null : worker.p50_ms * 1e6)}</dd></div>
+            <div><dt>p99</dt><dd>${words.took(worker.p99_ms === null ? null : worker.p99_ms * 1e6)}</dd></div>
+            <div><dt>failed</dt>
+              <dd class=${worker.errors ? "bad" : ""}>${worker.errors === null ? "–" : words.count(worker.errors)}</dd>
+            </div>
+          </dl>`
+      }
+    </div>`;
 }
 
 /** @param {{worker: any}} given */
 export function State({ worker }) {
   const kind =
     /** @type {Record<string, string>} */ ({ alive: "good", lost: "bad", silent: "warn" })[worker.state] ?? "soft";
-  return html`<span class=${`state ${kind}`}>${words.visible(worker.state)}${worker.lives > 1 ? html`<span class="soft"> · life ${worker.generation ?? worker.lives}</span>` : ""}</span>`;
+  return html`<span class=${`state ${kind}`}>${words.visible(worker.state)}
+      ${worker.lives > 1 ? html`<span class="soft"> · life ${worker.generation ?? worker.lives}</span>` : ""}</span>`;
 }
 
 /** @param {any} given */
@@ -255,5 +315,9 @@ function Table({ workers, stacked, window, zone }) {
       ),
     ]);
   }
-  return html`<${Numbers} caption="Requests of each worker" heads=${["Time", ...workers.map((/** @type {any} */ one) => (typeof one.slot === "number" ? `w${one.slot}` : one.node))]} rows=${rows} />`;
+  return html`<${Numbers} caption="Requests of each worker"
+      heads=${[
+        "Time",
+        ...workers.map((/** @type {any} */ one) => (typeof one.slot === "number" ? `w${one.slot}` : one.node)),
+      ]} rows=${rows} />`;
 }

@@ -31,7 +31,12 @@ export function valueOf(event, name) {
   return map && event[map[1]] ? event[map[1]][map[2]] : event[name];
 }
 
-/** Search for a value, or for all but it. In the search itself it joins the question. @param {string} name @param {unknown} value @param {boolean} wanted */
+/**
+ * Search for a value, or for all but it. In the search itself it joins the question.
+ * @param {string} name
+ * @param {unknown} value
+ * @param {boolean} wanted
+ */
 export function filter(name, value, wanted) {
   const condition = is(name, value);
   const { path, params } = here();
@@ -39,7 +44,10 @@ export function filter(name, value, wanted) {
   else go(href("/search", { q: narrowed("", condition, wanted) }));
 }
 
-/** @typedef {{event: Event, before: Event | null, open: boolean, focused: boolean, chosen: string[], zone: import("./time.js").Zone, onToggle: (id: string) => void, onFocus: (id: string) => void}} RowGiven */
+/**
+ * @typedef {{event: Event, before: Event | null, open: boolean, focused: boolean, chosen: string[], zone:
+ *   import("./time.js").Zone, onToggle: (id: string) => void, onFocus: (id: string) => void}} RowGiven
+ */
 
 /** One line. It is drawn again only when something about it changes.
  * @extends {Component<RowGiven>} */
@@ -63,27 +71,42 @@ export class Row extends Component {
     const delta = before ? nsBetween(before["@timestamp"], event["@timestamp"]) : null;
     const duration = event["event.duration"];
     return html`<li class=${`event ${words.gravity(event)} ${open ? "open" : ""}`}>
-      <div class="row" role="button" data-event=${id} tabindex=${focused ? 0 : -1} aria-expanded=${open} onClick=${() => {
-        if (!String(getSelection())) onToggle(id);
-      }} onFocus=${() => onFocus(id)}
-        onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
-          if (e.key === "Enter" || e.key === " ") {
-            e.preventDefault();
-            e.stopPropagation();
-            onToggle(id);
-          }
-        }}>
-        <span class="c-time"><${When} at=${event["@timestamp"]} zone=${zone} /></span><span class="c-delta n">${delta === null ? "" : words.since(delta)}</span>
-        <span class="c-worker">${words.workerName(event)}</span><span class="c-status"><${Status} event=${event} /></span>
-        <span class="c-took n">${typeof duration === "number" ? words.took(duration) : ""}</span>
-        <span class="c-message">${event["error.type"] && html`<span class="error-type"><${Text} value=${String(event["error.type"]).split(".").pop()} most=${60} /></span> `}<${Text} value=${event.message ?? event["error.message"] ?? ""} /></span>
-        ${chosen.map((name) => {
-          const value = valueOf(event, name);
-          return html`<span class="c-chosen">${value === undefined ? "" : html`<${Text} value=${typeof value === "number" ? words.inUnit(name, value) : value} most=${120} />`}</span>`;
-        })}
-      </div>
-      ${open && html`<${Details} event=${event} />`}
-    </li>`;
+        <div class="row" role="button" data-event=${id} tabindex=${focused ? 0 : -1} aria-expanded=${open}
+          onClick=${() => {
+            if (!String(getSelection())) onToggle(id);
+          }} onFocus=${() => onFocus(id)}
+          onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
+            if (e.key === "Enter" || e.key === " ") {
+              e.preventDefault();
+              e.stopPropagation();
+              onToggle(id);
+            }
+          }}>
+          <span class="c-time"><${When} at=${event["@timestamp"]} zone=${zone} /></span>
+          <span class="c-delta n">${delta === null ? "" : words.since(delta)}</span>
+          <span class="c-worker">${words.workerName(event)}</span><span class="c-status"><${Status} event=${event} />
+          </span>
+          <span class="c-took n">${typeof duration === "number" ? words.took(duration) : ""}</span>
+          <span class="c-message">
+            ${
+              event["error.type"] &&
+              html`<span class="error-type">
+                  <${Text} value=${String(event["error.type"]).split(".").pop()} most=${60} /></span> `
+            }
+            <${Text} value=${event.message ?? event["error.message"] ?? ""} /></span>
+          ${chosen.map((name) => {
+            const value = valueOf(event, name);
+            return html`<span class="c-chosen">
+                ${
+                  value === undefined
+                    ? ""
+                    : html`<${Text}
+                        value=${typeof value === "number" ? words.inUnit(name, value) : value} most=${120} />`
+                }</span>`;
+          })}
+        </div>
+        ${open && html`<${Details} event=${event} />`}
+      </li>`;
   }
 }
 
@@ -96,19 +119,45 @@ export function Details({ event, plain = false }) {
   const ms = msOf(event["@timestamp"]);
   const trace = event["error.stack_trace"];
   return html`<div class="details">
-    <p class="actions">
-      ${request && here().path !== `/r/${request}` && html`<a class="button" href=${requestAddress(request)} aria-keyshortcuts="r">The request</a>`}
-      ${node && html`<a class="button" href=${workerAddress(node)} aria-keyshortcuts="w">Worker ${words.workerName(event)}</a>`}
-      ${id && !plain && html`<a class="button" href=${href(`/e/${id}`)} aria-keyshortcuts="c">Around it, this worker</a><a class="button" href=${href(`/e/${id}`, { workers: "all" })} aria-keyshortcuts="C">Around it, all workers</a>`}
-      ${id && html`<${Copy} text=${() => `${location.origin}/e/${encodeURIComponent(id)}`}>Copy link</${Copy}>`}
-      <${Copy} text=${() => JSON.stringify(event, null, 2)}>Copy as JSON</${Copy}></p>
-    ${!Number.isNaN(ms) && html`<p class="soft">${stamp(ms, "utc")} UTC · ${stamp(ms, "local")} ${zoneWords(ms, "local")}${zone === "utc" ? "" : " (shown)"}</p>`}
-    ${trace && html`<details class="trace"><summary>Stack trace: <${Text} value=${event["error.type"] ?? ""} most=${100} /></summary><pre tabindex="0"><bdi>${words.visible(trace, true)}</bdi></pre></details>`}
-    <table class="fields"><caption class="away">Fields of the event</caption><thead class="away"><tr><th scope="col">Field</th><th scope="col">Value</th><th scope="col">Do</th></tr></thead>
-    <tbody>${flat(event)
-      .filter(([name]) => name !== "error.stack_trace")
-      .map(([name, value]) => html`<${FieldRow} key=${name} name=${name} value=${value} />`)}</tbody></table>
-  </div>`;
+      <p class="actions">
+        ${
+          request &&
+          here().path !== `/r/${request}` &&
+          html`<a class="button" href=${requestAddress(request)}
+              aria-keyshortcuts="r">The request</a>`
+        }
+        ${
+          node &&
+          html`<a class="button" href=${workerAddress(node)} aria-keyshortcuts="w">
+              Worker ${words.workerName(event)}</a>`
+        }
+        ${
+          id &&
+          !plain &&
+          html`<a class="button" href=${href(`/e/${id}`)} aria-keyshortcuts="c">Around it, this worker</a>
+            <a class="button" href=${href(`/e/${id}`, { workers: "all" })} aria-keyshortcuts="C">Around it, all workers
+            </a>`
+        }
+        ${id && html`<${Copy} text=${() => `${location.origin}/e/${encodeURIComponent(id)}`}>Copy link</${Copy}>`}
+        <${Copy} text=${() => JSON.stringify(event, null, 2)}>Copy as JSON</${Copy}></p>
+      ${
+        !Number.isNaN(ms) &&
+        html`<p class="soft">
+            ${stamp(ms, "utc")} UTC · ${stamp(ms, "local")} ${zoneWords(ms, "local")}${zone === "utc" ? "" : " (shown)"}
+          </p>`
+      }
+      ${
+        trace &&
+        html`<details class="trace">
+            <summary>Stack trace: <${Text} value=${event["error.type"] ?? ""} most=${100} /></summary>
+            <pre tabindex="0"><bdi>${words.visible(trace, true)}</bdi></pre></details>`
+      }
+      <table class="fields"><caption class="away">Fields of the event</caption>
+        <thead class="away"><tr><th scope="col">Field</th><th scope="col">Value</th><th scope="col">Do</th></tr></thead>
+        <tbody>${flat(event)
+          .filter(([name]) => name !== "error.stack_trace")
+          .map(([name, value]) => html`<${FieldRow} key=${name} name=${name} value=${value} />`)}</tbody></table>
+    </div>`;
 }
 
 /** @param {{name: string, value: unknown}} given */
@@ -121,17 +170,25 @@ function FieldRow({ name, value }) {
   const able = values.length > 0 && String(values[0]).length < 1000;
   const inUnit = typeof value === "number" && /(_ns|\.duration|\.bytes)$/.test(name) ? words.inUnit(name, value) : "";
   return html`<tr><th scope="row"><bdi>${said}</bdi></th>
-    <td><bdi class="value">${shown}</bdi>${inUnit && html` <span class="soft">${inUnit}</span>`}${text.length > TEXT_SHOWN && html` <button type="button" class="quiet" onClick=${() => setWhole(!whole)}>${whole ? "less" : `all ${words.count(text.length)} characters`}</button>`}</td>
-    <td class="do">${
-      able &&
-      html`<button type="button" class="icon" aria-label=${`Only with this ${said}`} title="Only with this" onClick=${() => filter(name, values[0], true)}>+</button>
-      <button type="button" class="icon" aria-label=${`All but this ${said}`} title="All but this" onClick=${() => filter(name, values[0], false)}>−</button>`
-    }
-      <${Copy} text=${() => text} label=${`Copy ${said}`}>Copy</${Copy}></td></tr>`;
+      <td><bdi class="value">${shown}</bdi>${inUnit && html` <span class="soft">${inUnit}</span>`}
+        ${
+          text.length > TEXT_SHOWN &&
+          html` <button type="button" class="quiet" onClick=${() => setWhole(!whole)}>
+              ${whole ? "less" : `all ${words.count(text.length)} characters`}</button>`
+        }</td>
+      <td class="do">${
+        able &&
+        html`<button type="button" class="icon" aria-label=${`Only with this ${said}`} title="Only with this"
+            onClick=${() => filter(name, values[0], true)}>+</button>
+          <button type="button" class="icon" aria-label=${`All but this ${said}`} title="All but this"
+            onClick=${() => filter(name, values[0], false)}>−</button>`
+      }
+        <${Copy} text=${() => text} label=${`Copy ${said}`}>Copy</${Copy}></td></tr>`;
 }
 
 /** The list. j and k move, Enter opens; the open line is in the address.
- * @param {{events: Event[], chosen?: string[], onChoose?: (name: string) => void, label: string, delta?: boolean}} given */
+ * @param {{events: Event[], chosen?: string[], onChoose?: (name: string) => void, label: string, delta?: boolean}}
+ * given */
 export function List({ events, chosen = NONE, label, delta = true, onChoose }) {
   const { params } = usePlace();
   const zone = zoneOf(params);
@@ -145,15 +202,39 @@ export function List({ events, chosen = NONE, label, delta = true, onChoose }) {
     windowOf(params, Date.now()).span <= DAY &&
     events.every((one) => stamp(msOf(one["@timestamp"]), zone, Date.now()).length < 13);
   return html`<div class=${`list ${today ? "" : "dated"}`} ref=${box}>
-    <div class="row heads" aria-hidden="true"><span class="c-time">Time ${zoneWords(Date.now(), zone)}</span><span class="c-delta n">${delta ? "after" : ""}</span><span class="c-worker">Worker</span><span class="c-status">Status</span><span class="c-took n">Took</span><span class="c-message">Message</span>${chosen.map((name) => html`<span class="c-chosen">${words.short(name, 40)}</span>`)}</div>
-    ${chosen.length > 0 && onChoose && html`<p class="chosen-names"><span class="soft">Columns:</span> ${chosen.map((name) => html`<button type="button" class="pill" aria-label=${`Take the column ${words.short(name, 60)} away`} onClick=${() => onChoose(name)}>${words.short(name, 60)} ×</button>`)}</p>`}
-    <ol class="events" aria-label=${label}>${events.map((event, at) => html`<${Row} key=${ids[at]} event=${event} before=${delta ? (events[at + 1] ?? null) : null} open=${params.event === ids[at]} focused=${stop === ids[at]} chosen=${chosen} zone=${zone} onToggle=${toggle} onFocus=${setFocused} />`)}</ol></div>`;
+      <div class="row heads" aria-hidden="true"><span class="c-time">Time ${zoneWords(Date.now(), zone)}</span>
+        <span class="c-delta n">${delta ? "after" : ""}</span><span class="c-worker">Worker</span>
+        <span class="c-status">Status</span><span class="c-took n">Took</span><span class="c-message">Message</span>
+        ${chosen.map((name) => html`<span class="c-chosen">${words.short(name, 40)}</span>`)}</div>
+      ${
+        chosen.length > 0 &&
+        onChoose &&
+        html`<p class="chosen-names"><span class="soft">Columns:
+            </span> ${chosen.map(
+              (name) => html`<button type="button" class="pill"
+                  aria-label=${`Take the column ${words.short(name, 60)} away`} onClick=${() => onChoose(name)}>
+                  ${words.short(name, 60)} ×</button>`,
+            )}</p>`
+      }
+      <ol class="events" aria-label=${label}>
+        ${events.map(
+          (event, at) => html`<${Row} key=${ids[at]} event=${event}
+              before=${delta ? (events[at + 1] ?? null) : null} open=${params.event === ids[at]}
+              focused=${stop === ids[at]}
+              chosen=${chosen} zone=${zone} onToggle=${toggle} onFocus=${setFocused} />`,
+        )}</ol></div>`;
 }
 
 /** @type {string[]} */
 const NONE = [];
 
-/** @param {import("./vendor/hooks.js").Ref<any>} box @param {string[]} ids @param {string} stop @param {(id: string) => void} setFocused @param {Event[]} events */
+/**
+ * @param {import("./vendor/hooks.js").Ref<any>} box
+ * @param {string[]} ids
+ * @param {string} stop
+ * @param {(id: string) => void} setFocused
+ * @param {Event[]} events
+ */
 export function useListKeys(box, ids, stop, setFocused, events) {
   useEffect(() => {
     const key = (/** @type {KeyboardEvent} */ event) => {

@@ -10,8 +10,10 @@ import { all, is } from "./kql.js";
 import { range } from "./time.js";
 import * as words from "./words.js";
 
-/** @typedef {{name: string, title: string, sentence: string, shape: "rows" | "counts" | "values" | "numbers", where: string, unit: string, split: string | null, and_split: string | null,
- * number: string, metrics: string[], columns: string[], greatest: string, over_time: boolean, needs_id: boolean}} Panel */
+/** @typedef {{name: string, title: string, sentence: string, shape: "rows" | "counts" | "values" | "numbers", where:
+ * string, unit: string, split: string | null, and_split: string | null,
+ * number: string, metrics: string[], columns: string[], greatest: string, over_time: boolean, needs_id: boolean}} Panel
+ * */
 
 const SERIES_MOST = 12;
 const TRACK_PX = 64;
@@ -28,9 +30,16 @@ export function View({ id }) {
   if (told.error) return html`<h1>Panels</h1><${Problem} error=${told.error} />`;
   if (!told.data) return html`<h1>Panels</h1><div class="waiting" role="status">Loading…</div>`;
   if (id && !chosen)
-    return html`<h1>Panels</h1><p>There is no panel ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a></p>`;
+    return html`<h1>Panels</h1><p>There is no panel ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a>
+      </p>`;
   if (!chosen)
-    return html`<h1>Panels</h1><ul class="catalogue">${panels.map((one) => html`<li><a class="card" href=${href(`/panels/${one.name}`)}><strong>${one.title}</strong><span class="soft">${one.sentence}</span></a></li>`)}</ul>`;
+    return html`<h1>Panels</h1>
+      <ul class="catalogue">
+        ${panels.map(
+          (one) => html`<li>
+              <a class="card" href=${href(`/panels/${one.name}`)}><strong>${one.title}</strong>
+                <span class="soft">${one.sentence}</span></a></li>`,
+        )}</ul>`;
   const q = chosen.needs_id
     ? params.id
       ? chosen.where.replaceAll("{0}", params.id.replace(/[\\"]/g, "\\$&"))
@@ -42,13 +51,16 @@ export function View({ id }) {
     values: Shares,
     numbers: chosen.over_time ? Lines : Stats,
   }[chosen.shape];
-  return html`<p class="crumbs"><a href=${href("/panels")}>Panels</a></p><h1>${chosen.title}</h1><p class="soft">${chosen.sentence} ${q && html`<a href=${href("/search", { q })}>The events behind it</a>`}</p>
+  return html`<p class="crumbs"><a href=${href("/panels")}>Panels</a></p><h1>${chosen.title}</h1>
+    <p class="soft">${chosen.sentence} ${q && html`<a href=${href("/search", { q })}>The events behind it</a>`}</p>
     ${
       chosen.needs_id &&
       html`<form class="question" onSubmit=${(/** @type {any} */ event) => {
         event.preventDefault();
         patch({ id: new FormData(event.target).get("id")?.toString() ?? null });
-      }}><div class="box"><input type="text" name="id" aria-label="Request id or trace id" placeholder="Request id or trace id" value=${params.id ?? ""} /></div><button class="primary" type="submit">Show</button></form>`
+      }}><div class="box">
+            <input type="text" name="id" aria-label="Request id or trace id" placeholder="Request id or trace id"
+              value=${params.id ?? ""} /></div><button class="primary" type="submit">Show</button></form>`
     }
     ${q && html`<${Shape} key=${chosen.name} panel=${chosen} q=${q} />`}`;
 }
@@ -74,17 +86,30 @@ function Bars({ panel, q }) {
   const most = charts.ceiling(Math.max(...found.flatMap(([, values]) => values)));
   const colour = (/** @type {string} */ key) => (panel.split?.includes("status") && /^[345]/.test(key) ? key[0] : "2");
   return html`<div class="many">${found.map(
-    ([
-      key,
-      values,
-    ]) => html`<${Chart} key=${key} title=${`${name(key)}: ${words.count(sum(values))} ${panel.unit}`} label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX}
-    speak=${(/** @type {number} */ bar) => `${words.count(values[bar])} ${panel.unit}`} onOpen=${(/** @type {any} */ span) => go(href("/search", { q: key ? all(q, is(panel.split ?? "", key)) : q, ...exactly(span) }))}
-    draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`${charts.grid({ span: window, width, height: TRACK_PX, x: columns.x, offset: ahead(window.since, zone) })}${charts.bars({ series: [{ key: colour(key), values }], width, height: TRACK_PX, most })}`}
-    table=${() => ({ heads: ["Time", panel.unit], rows: rows(window, zone, values.length, (at) => [words.count(values[at])]) })} />`,
+    ([key, values]) => html`<${Chart} key=${key} title=${`${name(key)}: ${words.count(sum(values))} ${panel.unit}`}
+        label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX}
+        speak=${(/** @type {number} */ bar) => `${words.count(values[bar])} ${panel.unit}`}
+        onOpen=${(/** @type {any} */ span) =>
+          go(href("/search", { q: key ? all(q, is(panel.split ?? "", key)) : q, ...exactly(span) }))}
+        draw=${(/** @type {number} */ width, /** @type {any} */ columns) =>
+          html`${charts.grid({
+            span: window,
+            width,
+            height: TRACK_PX,
+            x: columns.x,
+            offset: ahead(window.since, zone),
+          })}${charts.bars({ series: [{ key: colour(key), values }], width, height: TRACK_PX, most })}`}
+        table=${() => ({
+          heads: ["Time", panel.unit],
+          rows: rows(window, zone, values.length, (at) => [words.count(values[at])]),
+        })} />`,
   )}</div>`;
 }
 
-/** A number over time, one chart for each value of the split, with a line for each metric. @param {{panel: Panel, q: string}} given */
+/**
+ * A number over time, one chart for each value of the split, with a line for each metric.
+ * @param {{panel: Panel, q: string}} given
+ */
 function Lines({ panel, q }) {
   const window = useWindow(),
     zone = zoneOf(usePlace().params);
@@ -128,14 +153,46 @@ function Lines({ panel, q }) {
         panel.metrics
           .map((metric, n) => `${metric} ${lines[n][at] === null ? "–" : said(panel, lines[n][at])}`)
           .join(", ");
-      return html`<${Chart} key=${key} title=${name(key)} label=${name(key)} span=${window} every=${window.every} height=${TRACK_PX} speak=${tell} legend=${html`<${Legend} items=${[]} line=${panel.metrics.map((metric, n) => ({ name: names[n], words: metric }))} /><span class="soft">up to ${said(panel, greatest)}</span>`}
-      onOpen=${(/** @type {any} */ span) => go(href("/search", { q: key ? all(q, is(panel.and_split ?? panel.split ?? "", key)) : q, ...exactly(span) }))}
-      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`${charts.grid({ span: window, width, height: TRACK_PX, x: columns.x, offset: ahead(window.since, zone) })}${lines.map((values, n) => charts.line({ values: values.map(place), x: (at) => columns.left(at) + columns.width / 2, height: TRACK_PX, most, name: names[n] }))}`}
-      table=${() => ({ heads: ["Time", ...panel.metrics], rows: rows(window, zone, bars, (at) => lines.map((values) => (values[at] === null ? "–" : said(panel, values[at])))) })} />`;
+      return html`<${Chart} key=${key} title=${name(key)} label=${name(key)} span=${window} every=${window.every}
+          height=${TRACK_PX} speak=${tell}
+          legend=${html`<${Legend} items=${[]}
+              line=${panel.metrics.map((metric, n) => ({ name: names[n], words: metric }))} />
+            <span class="soft">up to ${said(panel, greatest)}</span>`}
+          onOpen=${(/** @type {any} */ span) =>
+            go(
+              href("/search", { q: key ? all(q, is(panel.and_split ?? panel.split ?? "", key)) : q, ...exactly(span) }),
+            )}
+          draw=${(/** @type {number} */ width, /** @type {any} */ columns) =>
+            html`${charts.grid({
+              span: window,
+              width,
+              height: TRACK_PX,
+              x: columns.x,
+              offset: ahead(window.since, zone),
+            })}${lines.map((values, n) =>
+              charts.line({
+                values: values.map(place),
+                x: (at) => columns.left(at) + columns.width / 2,
+                height: TRACK_PX,
+                most,
+                name: names[n],
+              }),
+            )}`}
+          table=${() => ({
+            heads: ["Time", ...panel.metrics],
+            rows: rows(window, zone, bars, (at) =>
+              lines.map((values) => (values[at] === null ? "–" : said(panel, values[at]))),
+            ),
+          })} />`;
     })}</div>`;
 }
 
-/** @param {{since: number, every: number}} window @param {import("./time.js").Zone} zone @param {number} bars @param {(at: number) => string[]} cells */
+/**
+ * @param {{since: number, every: number}} window
+ * @param {import("./time.js").Zone} zone
+ * @param {number} bars
+ * @param {(at: number) => string[]} cells
+ */
 function rows(window, zone, bars, cells) {
   const first = Math.floor(window.since / window.every) * window.every;
   return Array.from({ length: bars }, (_, at) => [
@@ -146,7 +203,13 @@ function rows(window, zone, bars, cells) {
 
 /** A bar for each row, and its number. @param {{rows: {key: any, q: string, part: number, says: string}[]}} given */
 const Parts = ({ rows: all }) =>
-  html`${all.map((one) => html`<div class="share long"><a href=${href("/search", { q: one.q })}>${one.key}</a><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${100 * one.part} height="10" /></svg><span class="n">${one.says}</span></div>`)}`;
+  html`${all.map(
+    (one) => html`<div class="share long"><a href=${href("/search", { q: one.q })}>${one.key}</a>
+        <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+          <rect class="track" width="100" height="10" /><rect class="fill-2" width=${100 * one.part} height="10" />
+        </svg>
+        <span class="n">${one.says}</span></div>`,
+  )}`;
 
 /** Counts by one or two fields. @param {{panel: Panel, q: string}} given */
 function Counts({ panel, q }) {
@@ -158,7 +221,20 @@ function Counts({ panel, q }) {
   if (!found.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
   const condition = (/** @type {any} */ one) =>
     all(q, one.key && is(panel.split ?? "", one.key), one.and_key && is(panel.and_split ?? "", one.and_key));
-  return html`<section class="card"><${Parts} rows=${found.map((one) => ({ key: html`<${Text} value=${one.key || "none"} most=${40} />${panel.and_split && html` · <${Text} value=${one.and_key || "none"} most=${60} />`}`, q: condition(one), part: one.events / found[0].events, says: words.count(one.events) }))} /></section>`;
+  return html`<section class="card">
+      <${Parts}
+        rows=${found.map((one) => ({
+          key: html`<${Text} value=${one.key || "none"} most=${40} />
+            ${
+              panel.and_split &&
+              html` · <${Text} value=${one.and_key || "none"}
+                  most=${60} />`
+            }`,
+          q: condition(one),
+          part: one.events / found[0].events,
+          says: words.count(one.events),
+        }))} />
+    </section>`;
 }
 
 /** Values with the part of the whole that each has. @param {{panel: Panel, q: string}} given */
@@ -168,7 +244,15 @@ function Shares({ panel, q }) {
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   if (!told.data.values.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
-  return html`<section class="card"><${Parts} rows=${told.data.values.map((/** @type {any} */ one) => ({ key: html`<${Text} value=${one.value} most=${60} />`, q: all(q, is(panel.split ?? "", one.value)), part: one.share, says: `${words.share(one.share, 1)}` }))} /></section>`;
+  return html`<section class="card">
+      <${Parts}
+        rows=${told.data.values.map((/** @type {any} */ one) => ({
+          key: html`<${Text} value=${one.value}
+              most=${60} />`,
+          q: all(q, is(panel.split ?? "", one.value)),
+          part: one.share,
+          says: `${words.share(one.share, 1)}`,
+        }))} /></section>`;
 }
 
 /** The statistics of a number for each value. @param {{panel: Panel, q: string}} given */
@@ -184,8 +268,21 @@ function Stats({ panel, q }) {
   const worst = Math.max(1, ...stats.map((one) => one[first]));
   const cell = (/** @type {any} */ one, /** @type {string} */ metric) =>
     metric === "count" ? words.count(one.count) : said(panel, one[metric]);
-  return html`<section class="card"><${Parts} rows=${stats.slice(0, 20).map((one) => ({ key: html`<${Text} value=${one.key} most=${40} />`, q: all(q, is(by ?? "", one.key)), part: one[first] / worst, says: cell(one, first) }))} />
-    <${Numbers} caption=${panel.title} heads=${["Of", ...panel.metrics]} rows=${stats.map((one) => [html`<${Text} value=${one.key} most=${60} />`, ...panel.metrics.map((metric) => cell(one, metric))])} /></section>`;
+  return html`<section class="card">
+      <${Parts}
+        rows=${stats.slice(0, 20).map((one) => ({
+          key: html`<${Text} value=${one.key}
+              most=${40} />`,
+          q: all(q, is(by ?? "", one.key)),
+          part: one[first] / worst,
+          says: cell(one, first),
+        }))} />
+      <${Numbers} caption=${panel.title} heads=${["Of", ...panel.metrics]}
+        rows=${stats.map((one) => [
+          html`<${Text} value=${one.key}
+              most=${60} />`,
+          ...panel.metrics.map((metric) => cell(one, metric)),
+        ])} /></section>`;
 }
 
 /** @param {{panel: Panel, q: string}} given */
@@ -202,6 +299,7 @@ function Events({ panel, q }) {
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   return told.data.records.length
-    ? html`<${List} events=${told.data.records} label=${panel.title} chosen=${chosen} delta=${!panel.greatest && !panel.needs_id} />`
+    ? html`<${List} events=${told.data.records} label=${panel.title} chosen=${chosen}
+        delta=${!panel.greatest && !panel.needs_id} />`
     : html`<${Nothing} what="Nothing of this happened" window=${window} />`;
 }

@@ -106,13 +106,25 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
     },
   };
   const shown = at ?? { bar: last, anchor: last };
-  return html`<div class="plot" ref=${box} tabindex="0" role="slider" aria-label=${`${label}. Arrow keys go from bar to bar, Enter opens`}
-      aria-orientation="horizontal" aria-valuemin="1" aria-valuemax=${columns.bars} aria-valuenow=${Math.min(shown.bar, last) + 1} aria-valuetext=${sentence(shown)}
+  return html`<div class="plot" ref=${box} tabindex="0" role="slider"
+      aria-label=${`${label}. Arrow keys go from bar to bar, Enter opens`}
+      aria-orientation="horizontal" aria-valuemin="1" aria-valuemax=${columns.bars}
+      aria-valuenow=${Math.min(shown.bar, last) + 1} aria-valuetext=${sentence(shown)}
       onKeyDown=${key} onBlur=${() => put(null)} ...${pointer}>
-    <svg width=${width} height=${height} aria-hidden="true" focusable="false">
-      ${width > 0 && draw(width, columns)}
-      ${at && charts.chosen({ from: Math.min(at.bar, at.anchor, last), to: Math.min(Math.max(at.bar, at.anchor), last), width, height, bars: columns.bars, brush: at.bar !== at.anchor })}
-    </svg></div>`;
+      <svg width=${width} height=${height} aria-hidden="true" focusable="false">
+        ${width > 0 && draw(width, columns)}
+        ${
+          at &&
+          charts.chosen({
+            from: Math.min(at.bar, at.anchor, last),
+            to: Math.min(Math.max(at.bar, at.anchor), last),
+            width,
+            height,
+            bars: columns.bars,
+            brush: at.bar !== at.anchor,
+          })
+        }
+      </svg></div>`;
 }
 
 const brushed = (/** @type {Span} */ span) => patch(exactly(span));
@@ -124,27 +136,46 @@ export function Axis({ span, every }) {
   const zone = zoneOf(usePlace().params);
   const { x } = charts.columns(span, every, Math.max(width, 1));
   return html`<div class="axis-box" ref=${box} aria-hidden="true"><svg width=${width} height="18">
-    ${width > 0 && charts.axis({ span, width, x, words: (ms, step) => tick(ms, zone, step), offset: ahead(span.since, zone) })}</svg></div>`;
+        ${
+          width > 0 &&
+          charts.axis({ span, width, x, words: (ms, step) => tick(ms, zone, step), offset: ahead(span.since, zone) })
+        }</svg></div>`;
 }
 
 /** A chart with its name, what it says at the pointer, and the same numbers as a table.
- * @param {PlotGiven & {title: string, table: () => {heads: string[], rows: (string | number)[][]}, legend?: any, busy?: boolean, children?: any}} given */
+ * @param {PlotGiven & {title: string, table: () => {heads: string[], rows: (string | number)[][]}, legend?: any, busy?:
+ * boolean, children?: any}} given */
 export function Chart(given) {
   const { title, table, legend, span, every, busy = false } = given;
   const [said, setSaid] = useState("");
   const [asTable, setAsTable] = useState(false);
   return html`<figure class="chart" aria-busy=${busy}>
-    <figcaption><h2>${title}</h2>${legend}<span class="said">${said}</span>
-      <button class="quiet" type="button" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${asTable ? "Show as chart" : "Show as table"}</button></figcaption>
-    ${asTable ? html`<${Numbers} ...${table()} caption=${title} />` : html`<${Plot} ...${given} onPoint=${setSaid} /><${Axis} span=${span} every=${every} />`}
-  </figure>`;
+      <figcaption><h2>${title}</h2>${legend}<span class="said">${said}</span>
+        <button class="quiet" type="button" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>
+          ${asTable ? "Show as chart" : "Show as table"}</button></figcaption>
+      ${
+        asTable
+          ? html`<${Numbers} ...${table()} caption=${title} />`
+          : html`<${Plot} ...${given} onPoint=${setSaid} />
+            <${Axis} span=${span} every=${every} />`
+      }
+    </figure>`;
 }
 
-/** A table of numbers; the first column names the row. @param {{heads: string[], rows: any[][], caption: string}} given */
+/**
+ * A table of numbers; the first column names the row.
+ * @param {{heads: string[], rows: any[][], caption: string}} given
+ */
 export function Numbers({ heads, rows, caption }) {
-  return html`<div class="scroll numbers" tabindex="0" role="region" aria-label=${caption}><table><caption class="away">${caption}</caption>
-    <thead><tr>${heads.map((head, at) => html`<th scope="col" class=${at ? "n" : ""}>${head}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr>${row.map((cell, at) => (at ? html`<td class="n">${cell}</td>` : html`<th scope="row">${cell}</th>`))}</tr>`)}</tbody></table></div>`;
+  return html`<div class="scroll numbers" tabindex="0" role="region" aria-label=${caption}>
+      <table><caption class="away">${caption}</caption>
+        <thead><tr>${heads.map((head, at) => html`<th scope="col" class=${at ? "n" : ""}>${head}</th>`)}</tr></thead>
+        <tbody>${rows.map(
+          (row) => html`<tr>
+              ${row.map((cell, at) => (at ? html`<td class="n">${cell}</td>` : html`<th scope="row">${cell}</th>`))}
+            </tr>`,
+        )}
+        </tbody></table></div>`;
 }
 
 export const CLASSES = [
@@ -156,8 +187,19 @@ export const CLASSES = [
 
 /** @param {{items: {key: string, words: string}[], line?: {name: string, words: string}[]}} given */
 export function Legend({ items, line = [] }) {
-  return html`<span class="legend">${items.map((one) => html`<span class="item"><svg width="12" height="12" aria-hidden="true"><rect class=${`fill-${one.key}`} width="12" height="12" rx="2" /><rect fill=${`url(#hatch-${one.key})`} width="12" height="12" /></svg>${one.words}</span>`)}
-    ${line.map((one) => html`<span class="item"><svg width="14" height="12" aria-hidden="true"><g class=${`line line-${one.name}`}><path d="M0 6H14" /></g></svg>${one.words}</span>`)}</span>`;
+  return html`<span class="legend">
+      ${items.map(
+        (one) => html`<span class="item">
+            <svg width="12" height="12" aria-hidden="true">
+              <rect class=${`fill-${one.key}`} width="12" height="12" rx="2" />
+              <rect fill=${`url(#hatch-${one.key})`} width="12" height="12" /></svg>${one.words}</span>`,
+      )}
+      ${line.map(
+        (one) => html`<span class="item">
+            <svg width="14" height="12" aria-hidden="true"><g class=${`line line-${one.name}`}><path d="M0 6H14" /></g>
+            </svg>
+            ${one.words}</span>`,
+      )}</span>`;
 }
 
 /** @param {{kind?: string, children?: any}} given */
@@ -168,22 +210,41 @@ export const Notice = ({ kind = "", children }) =>
 export function Problem({ error }) {
   if (!error) return null;
   return html`<${Notice} kind="bad"><p>${words.visible(error.message)}</p>
-    ${(error.status === 0 || error.status === 503) && html`<p class="soft">Asking again every three seconds.</p>`}
-    ${error.status === 401 && html`<p class="soft">Load the page again and give the token as the password.</p>`}</${Notice}>`;
+      ${(error.status === 0 || error.status === 503) && html`<p class="soft">Asking again every three seconds.</p>`}
+      ${error.status === 401 && html`<p class="soft">Load the page again and give the token as the password.</p>`}
+    </${Notice}>`;
 }
 
 /** How to begin, when there is nothing yet. */
 export const Begin = () => html`<div class="begin"><p>To see your service here, start it with one word more:</p>
-  <pre tabindex="0">logship run uvicorn shop:app --workers 4</pre><p>or put one line first into the application's module:</p><pre tabindex="0">import logship.auto</pre>
-  <p>Its events go to 127.0.0.1:24224 unless <code>LOGSHIP_AGENT</code> says otherwise; <code>logship doctor</code> finds out what is in the way.</p></div>`;
+    <pre tabindex="0">logship run uvicorn shop:app --workers 4</pre>
+    <p>or put one line first into the application's module:</p><pre tabindex="0">import logship.auto</pre>
+    <p>Its events go to 127.0.0.1:24224 unless <code>LOGSHIP_AGENT</code> says otherwise; <code>logship doctor
+      </code> finds out what is in the way.</p></div>`;
 
 const WIDER = ["1h", "24h", "7d", "30d", "365d"];
-/** Nothing in this window: what to do about it. @param {{what: string, window: import("./url.js").Window, children?: any}} given */
+/**
+ * Nothing in this window: what to do about it.
+ * @param {{what: string, window: import("./url.js").Window, children?: any}} given
+ */
 export function Nothing({ what, window, children }) {
   const wider = { since: null, until: null };
   const spans = WIDER.filter((last) => (spanOf(last) ?? 0) > window.span * 1.1);
-  return html`<${Notice}><p><strong>${what}</strong> between ${full(window.since, zoneOf(here().params))} and ${full(window.until, zoneOf(here().params))} ${zoneWords(window.since, zoneOf(here().params))}.</p>
-    ${spans.length > 0 && html`<p>Widen the time: ${spans.map((last) => html`<a class="pill" href=${href(here().path, { ...here().params, ...wider, last })}>last ${last}</a>`)}</p>`}${children}</${Notice}>`;
+  return html`<${Notice}>
+      <p><strong>${what}
+        </strong> between ${full(
+          window.since,
+          zoneOf(here().params),
+        )} and ${full(window.until, zoneOf(here().params))} ${zoneWords(window.since, zoneOf(here().params))}.</p>
+      ${
+        spans.length > 0 &&
+        html`<p>
+            Widen the
+            time: ${spans.map(
+              (last) => html`<a class="pill" href=${href(here().path, { ...here().params, ...wider, last })}>
+                  last ${last}</a>`,
+            )}</p>`
+      }${children}</${Notice}>`;
 }
 
 /** The moment of an event; the other zone and the nanoseconds are in its title and in the details.
@@ -193,7 +254,9 @@ export function When({ at, zone, now = Date.now() }) {
   if (Number.isNaN(ms)) return html`<time>${words.visible(at)}</time>`;
   // A time of day alone says little where the window spans days.
   const today = windowOf(here().params, now).span > DAY ? undefined : now;
-  return html`<time dateTime=${at} title=${`${at}\n${stamp(ms, zone === "utc" ? "local" : "utc")} ${zoneWords(ms, zone === "utc" ? "local" : "utc")}`}>${stamp(ms, zone, today)}</time>`;
+  const other = zone === "utc" ? "local" : "utc";
+  return html`<time dateTime=${at} title=${`${at}\n${stamp(ms, other)} ${zoneWords(ms, other)}`}>
+      ${stamp(ms, zone, today)}</time>`;
 }
 
 /** @param {{event: Event}} given */
@@ -201,7 +264,8 @@ export function Status({ event }) {
   const kind = words.statusClass(event);
   if (!kind)
     return event["log.level"]
-      ? html`<span class=${`level level-${words.gravity(event) || "plain"}`}>${words.short(event["log.level"], 8)}</span>`
+      ? html`<span class=${`level level-${words.gravity(event) || "plain"}`}>${words.short(event["log.level"], 8)}
+        </span>`
       : null;
   if (kind === "x") return html`<span class="status status-5" title="ended without a status">cut</span>`;
   return html`<span class=${`status status-${kind}`}>${event["http.response.status_code"]}</span>`;
@@ -210,7 +274,10 @@ export function Status({ event }) {
 /** Text of an event: never markup, in a direction of its own. @param {{value: unknown, most?: number}} given */
 export const Text = ({ value, most = 400 }) => html`<bdi>${words.short(value, most)}</bdi>`;
 
-/** A button that copies, and says that it has. @param {{text: () => string | Promise<string>, children?: any, label?: string, kind?: string}} given */
+/**
+ * A button that copies, and says that it has.
+ * @param {{text: () => string | Promise<string>, children?: any, label?: string, kind?: string}} given
+ */
 export function Copy({ text, children, label, kind = "quiet" }) {
   const [done, setDone] = useState("");
   useEffect(() => {
@@ -220,7 +287,9 @@ export function Copy({ text, children, label, kind = "quiet" }) {
   }, [done]);
   return html`<button type="button" class=${kind} aria-label=${label} onClick=${(/** @type {Event} */ event) => {
     event.stopPropagation();
-    Promise.resolve(text()).then(copy).then(setDone, (error) => setDone(words.short(error.message, 60)));
+    Promise.resolve(text())
+      .then(copy)
+      .then(setDone, (error) => setDone(words.short(error.message, 60)));
   }}>${done || children}</button>`;
 }
 

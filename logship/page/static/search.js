@@ -86,18 +86,34 @@ export function View() {
       if (next === q) setAsked(asked + 1);
       else go(href("/search", { ...params, q: next, event: null }));
     }}>
-      ${q && html`<${Copy} kind="" label="Copy for Kibana: the query in full" text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`}
-      <details class="menu export"><summary class="button" aria-keyshortcuts="e">Export</summary><div class="pop"><p class="soft">Everything that matches, not the page: ${total === null ? "" : words.plural(total, "event")}</p>
-        <a class="button" href=${exported("ndjson")} download>NDJSON</a> <a class="button" href=${exported("csv")} download>CSV</a></div></details>
+      ${
+        q &&
+        html`<${Copy} kind="" label="Copy for Kibana: the query in full"
+            text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`
+      }
+      <details class="menu export"><summary class="button" aria-keyshortcuts="e">Export</summary>
+        <div class="pop">
+          <p class="soft">Everything that matches, not the page: ${total === null ? "" : words.plural(total, "event")}
+          </p>
+          <a class="button" href=${exported("ndjson")} download>NDJSON
+          </a> <a class="button" href=${exported("csv")} download>CSV</a></div></details>
     </${Box}>
     ${bars.error && bars.error.status !== 400 && html`<${Problem} error=${bars.error} />`}
-    <${Chart} title=${total === null ? "…" : words.plural(total, "event")} label="Events over time" busy=${bars.loading} span=${span} every=${window.every} height=${HISTOGRAM_PX} speak=${speak}
-      legend=${html`<span class="splits" role="group" aria-label="Split the bars by">${Object.entries(SPLITS).map(([key, one]) => html`<button type="button" class="quiet" aria-pressed=${by === key} onClick=${() => patch({ by: key === "status" ? null : key })}>${one.words}</button>`)}</span>
+    <${Chart} title=${total === null ? "…" : words.plural(total, "event")} label="Events over time" busy=${bars.loading}
+      span=${span} every=${window.every} height=${HISTOGRAM_PX} speak=${speak}
+      legend=${html`<span class="splits" role="group" aria-label="Split the bars by">
+          ${Object.entries(SPLITS).map(
+            ([key, one]) => html`<button type="button" class="quiet" aria-pressed=${by === key}
+                onClick=${() => patch({ by: key === "status" ? null : key })}>${one.words}</button>`,
+          )}</span>
         ${split && html`<${Legend} items=${split.filter((one) => one.values.some(Boolean))} />`}`}
-      draw=${(
-        /** @type {number} */ width,
-        /** @type {any} */ columns,
-      ) => html`${charts.grid({ span, width, height: HISTOGRAM_PX, x: columns.x, offset: ahead(span.since, zoneOf(params)) })}
+      draw=${(/** @type {number} */ width, /** @type {any} */ columns) => html`${charts.grid({
+        span,
+        width,
+        height: HISTOGRAM_PX,
+        x: columns.x,
+        offset: ahead(span.since, zoneOf(params)),
+      })}
         ${split && charts.bars({ series: split, width, height: HISTOGRAM_PX })}
         ${split && html`<text class="most" x="4" y="11">${words.count(charts.ceiling(charts.tallest(split)))}</text>`}`}
       table=${() => ({
@@ -112,7 +128,9 @@ export function View() {
         }),
       })} />
     <div class="with-panel"><${Panel} q=${q} span=${span} chosen=${chosen} choose=${choose} total=${total} />
-      <${Found} key=${`${q} ${span.since} ${span.until} ${params.order ?? ""}`} q=${q} span=${span} window=${window} order=${params.order === "oldest" ? "oldest" : "newest"} chosen=${chosen} choose=${choose} total=${total} /></div>`;
+      <${Found} key=${`${q} ${span.since} ${span.until} ${params.order ?? ""}`} q=${q} span=${span} window=${window}
+        order=${params.order === "oldest" ? "oldest" : "newest"} chosen=${chosen} choose=${choose} total=${total} />
+    </div>`;
 }
 
 /** The series of a split with names and colours. @param {Map<string, number[]>} found @param {string} by */
@@ -142,13 +160,11 @@ function stacked(found, by) {
     ];
   }
   const many = [...found].sort(([a], [b]) => (a < b ? -1 : 1));
-  const shown = many
-    .slice(0, 8)
-    .map(([key, values], at) => ({
-      key: `s${at}`,
-      words: words.short(by === "worker" ? key.split("/").pop() || "no worker" : key || "none", 24),
-      values,
-    }));
+  const shown = many.slice(0, 8).map(([key, values], at) => ({
+    key: `s${at}`,
+    words: words.short(by === "worker" ? key.split("/").pop() || "no worker" : key || "none", 24),
+    values,
+  }));
   return many.length > 8
     ? [...shown, { key: "plain", words: "others", values: sum(many.slice(8).map(([, values]) => values)) }]
     : shown;
@@ -194,16 +210,44 @@ function Found({ q, span, window, order, chosen, choose, total }) {
   if (first.error && first.error.status === 400) return html`<div class="found"></div>`;
   if (first.error && !first.data) return html`<div class="found"><${Problem} error=${first.error} /></div>`;
   if (!first.data)
-    return html`<div class="found"><div class="list-wait" role="status"><span class="away">Searching</span></div></div>`;
+    return html`<div class="found"><div class="list-wait" role="status"><span class="away">Searching</span></div>
+      </div>`;
   const hints = (first.data.hints ?? []).map(
     (/** @type {string} */ one) => html`<p class="hint" role="status">${words.visible(one)}</p>`,
   );
   if (!events.length)
-    return html`<div class="found"><${Nothing} what=${q ? "Nothing matches" : "Nothing happened"} window=${{ ...window, ...span }}>${q ? html`<p>or <a href=${href("/search", { ...here().params, q: null })}>clear the query</a>.</p>` : html`<${Begin} />`}</${Nothing}>${hints}</div>`;
-  return html`<div class="found">${hints}<p class="summary" role="status">${words.count(events.length)} of ${total === null ? "…" : words.count(total)} shown, <button type="button" class="quiet" aria-label=${`${order} first; turn round`} onClick=${() => patch({ order: order === "newest" ? "oldest" : null })}>${order} first ⇅</button>
-      <a class="pill" href=${href("/tail", { q })}>Follow</a></p>
-    <${List} events=${whole ? events : events.slice(0, ROWS_FIRST)} chosen=${chosen} onChoose=${choose} label="Events" delta=${order === "newest"} />
-    ${!whole ? null : last?.next ? html`<p class="end" ref=${end}>${events.length >= ROWS_MOST ? html`<${Notice}>${words.count(ROWS_MOST)} lines are enough to read. Narrow the time to go on, or export all.</${Notice}>` : ""}<button type="button" onClick=${load} disabled=${more}>${more ? "Loading…" : "More"}</button></p>` : html`<p class="end soft">That is all.</p>`}</div>`;
+    return html`<div class="found">
+        <${Nothing} what=${q ? "Nothing matches" : "Nothing happened"} window=${{ ...window, ...span }}>
+          ${
+            q
+              ? html`<p>or <a href=${href("/search", { ...here().params, q: null })}>clear the query</a>.
+                </p>`
+              : html`<${Begin} />`
+          }</${Nothing}>${hints}</div>`;
+  return html`<div class="found">${hints}
+      <p class="summary" role="status">
+        ${words.count(events.length)} of ${total === null ? "…" : words.count(total)} shown, <button type="button"
+          class="quiet" aria-label=${`${order} first; turn round`}
+          onClick=${() => patch({ order: order === "newest" ? "oldest" : null })}>${order} first ⇅</button>
+        <a class="pill" href=${href("/tail", { q })}>Follow</a></p>
+      <${List} events=${whole ? events : events.slice(0, ROWS_FIRST)} chosen=${chosen} onChoose=${choose} label="Events"
+        delta=${order === "newest"} />
+      ${
+        !whole
+          ? null
+          : last?.next
+            ? html`<p class="end" ref=${end}>
+                ${
+                  events.length >= ROWS_MOST
+                    ? html`<${Notice}>
+                        ${words.count(ROWS_MOST)} lines are enough to read. Narrow the time to go on, or export all.
+                      </${Notice}>`
+                    : ""
+                }
+                <button type="button" onClick=${load} disabled=${more}>${more ? "Loading…" : "More"}</button>
+              </p>`
+            : html`<p class="end soft">That is all.</p>`
+      }</div>`;
 }
 
 /** The fields of what was found: values with their share, numbers as a histogram. @param {any} given */
@@ -233,15 +277,22 @@ function Panel({ q, span, chosen, choose, total }) {
     .filter((one) => one.name.toLowerCase().includes(typed.toLowerCase()))
     .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
   return html`<details class="panel" open=${wide}><summary>Fields</summary>
-    <input type="text" aria-label="Find a field" placeholder="Find a field" value=${typed} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
-    <ul>${shown.slice(0, typed ? 60 : 40).map(
-      (
-        one,
-      ) => html`<li key=${one.name}><div class="field"><button type="button" class="quiet name" aria-expanded=${open === one.name} onClick=${() => setOpen(open === one.name ? "" : one.name)}><${Text} value=${one.name} most=${60} /></button>
-      <button type="button" class="icon" aria-pressed=${chosen.includes(one.name)} aria-label=${`Column ${words.short(one.name, 60)}`} title="Show as a column" onClick=${() => choose(one.name)}>▥</button></div>
-      ${open === one.name && html`<${Values} field=${one} q=${q} span=${span} total=${total} />`}</li>`,
-    )}</ul>
-    ${!typed && shown.length > 40 && html`<p class="soft">and ${shown.length - 40} more: type to find them</p>`}</details>`;
+      <input type="text" aria-label="Find a field" placeholder="Find a field" value=${typed}
+        onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
+      <ul>${shown.slice(0, typed ? 60 : 40).map(
+        (one) => html`<li key=${one.name}>
+            <div class="field">
+              <button type="button" class="quiet name" aria-expanded=${open === one.name}
+                onClick=${() => setOpen(open === one.name ? "" : one.name)}><${Text} value=${one.name} most=${60} />
+              </button>
+              <button type="button" class="icon" aria-pressed=${chosen.includes(one.name)}
+                aria-label=${`Column ${words.short(one.name, 60)}`} title="Show as a column"
+                onClick=${() => choose(one.name)}>▥
+              </button></div>
+            ${open === one.name && html`<${Values} field=${one} q=${q} span=${span} total=${total} />`}</li>`,
+      )}</ul>
+      ${!typed && shown.length > 40 && html`<p class="soft">and ${shown.length - 40} more: type to find them</p>`}
+    </details>`;
 }
 
 /** @param {any} given */
@@ -263,8 +314,12 @@ function Values({ field, q, span, total }) {
   if (!values.data) return html`<p class="soft">…</p>`;
   return html`<ol class="values">${values.data.values.map((/** @type {any} */ one) => {
     const value = field.type === "integer" ? Number(one.value) : one.value;
-    return html`<li><span class="value"><${Text} value=${String(one.value)} most=${60} /></span><span class="n soft" title=${words.count(one.events)}>${words.share(one.events, total ?? one.events)}</span>
-    <button type="button" class="icon" aria-label=${`Only ${words.short(String(one.value), 40)}`} onClick=${() => filter(field.name, value, true)}>+</button><button type="button" class="icon" aria-label=${`All but ${words.short(String(one.value), 40)}`} onClick=${() => filter(field.name, value, false)}>−</button></li>`;
+    return html`<li><span class="value"><${Text} value=${String(one.value)} most=${60} /></span>
+        <span class="n soft" title=${words.count(one.events)}>${words.share(one.events, total ?? one.events)}</span>
+        <button type="button" class="icon" aria-label=${`Only ${words.short(String(one.value), 40)}`}
+          onClick=${() => filter(field.name, value, true)}>+</button>
+        <button type="button" class="icon" aria-label=${`All but ${words.short(String(one.value), 40)}`}
+          onClick=${() => filter(field.name, value, false)}>−</button></li>`;
   })}${!values.data.values.length && html`<li class="soft">No event found has it.</li>`}</ol>`;
 }
 
@@ -305,7 +360,15 @@ function Spread({ field, q, span }) {
   const { stat, counts } = told.data;
   const say = (/** @type {number} */ n) => words.inUnit(field, n);
   return html`<div class="spread">${charts.small({ counts, width: 220, height: 44 })}
-    <p class="ends soft"><span>${say(stat.min)}</span><span>${say(stat.max)}</span></p>
-    <p>p50 <strong>${say(stat.p50)}</strong>, p99 <strong>${say(stat.p99)}</strong> of ${words.count(stat.count)}</p>
-    <p><button type="button" class="quiet" onClick=${() => go(href("/search", { ...here().params, q: all(q, `${literal(field)} >= ${Math.floor(stat.p99)}`), event: null }))}>Only above p99</button></p></div>`;
+      <p class="ends soft"><span>${say(stat.min)}</span><span>${say(stat.max)}</span></p>
+      <p>p50 <strong>${say(stat.p50)}</strong>, p99 <strong>${say(stat.p99)}</strong> of ${words.count(stat.count)}</p>
+      <p><button type="button" class="quiet"
+          onClick=${() =>
+            go(
+              href("/search", {
+                ...here().params,
+                q: all(q, `${literal(field)} >= ${Math.floor(stat.p99)}`),
+                event: null,
+              }),
+            )}>Only above p99</button></p></div>`;
 }

@@ -23,7 +23,11 @@ const NO_COLUMNS = [];
 
 /** @typedef {import("./words.js").Event} Event */
 
-/** Lines in blocks, so that only the newest block is looked at again. @extends {Component<{events: Event[], before: Event | null, open: string, focused: string, zone: any, onToggle: any, onFocus: any}>} */
+/**
+ * Lines in blocks, so that only the newest block is looked at again.
+ * @extends {Component<{events: Event[], before: Event | null, open: string, focused: string, zone: any, onToggle: any,
+ *   onFocus: any}>}
+ */
 class Block extends Component {
   /** @param {any} next */
   shouldComponentUpdate(next) {
@@ -41,7 +45,10 @@ class Block extends Component {
     const { events, before, open, focused, zone, onToggle, onFocus } = this.props;
     return events.map(
       (event, at) =>
-        html`<${Row} key=${event["event.id"]} event=${event} before=${at ? events[at - 1] : before} open=${open === event["event.id"]} focused=${focused === event["event.id"]} chosen=${NO_COLUMNS} zone=${zone} onToggle=${onToggle} onFocus=${onFocus} />`,
+        html`<${Row} key=${event["event.id"]} event=${event} before=${at ? events[at - 1] : before}
+            open=${open === event["event.id"]} focused=${focused === event["event.id"]} chosen=${NO_COLUMNS}
+            zone=${zone}
+            onToggle=${onToggle} onFocus=${onFocus} />`,
     );
   }
 }
@@ -60,7 +67,8 @@ export function View() {
   const [line, setLine] = useState("connecting");
   const [error, setError] = useState(/** @type {any} */ (null));
   const state = useRef(
-    /** @type {{queue: string[], seen: Set<string>, hold: boolean, paused: boolean, received: number, let: number, last: string}} */ ({
+    /** @type {{queue: string[], seen: Set<string>, hold: boolean, paused: boolean, received: number, let: number, last:
+     * string}} */ ({
       queue: [],
       seen: new Set(),
       hold: false,
@@ -222,14 +230,46 @@ export function View() {
   const stop = focused || blocks[blocks.length - 1]?.[blocks[blocks.length - 1].length - 1]?.["event.id"] || "";
   const now = Date.now();
   return html`<div class="tail"><h1 class="away">Tail</h1>
-    <${Box} q=${q} window=${{ since: now - 900000, until: now }} error=${error} verb="Filter" onAsk=${(/** @type {string} */ next) => patch({ q: next })}>
-      <button type="button" class="button" aria-pressed=${paused} aria-keyshortcuts="Space" onClick=${pause}>${paused ? "Go on" : "Pause"}</button><a class="button" href=${href("/search", { q, ...(here().params.last ? {} : { last: "15m" }) })}>Search</a></${Box}>
-    <p class="summary" role="status"><span class=${`dot ${line === "following" && !paused ? "good" : "warn"}`} aria-hidden="true"></span> ${paused ? "paused" : words.short(line, 200)}, <span data-received=${state.received}>${words.count(state.received)} received</span>${lines >= LINES_MOST ? html`, the newest ${words.count(lines)} are here; <a href=${href("/search", { q })}>search has all</a>` : ""}${state.let ? html`, ${words.count(state.let)} that waited too long are only in <a href=${href("/search", { q })}>search</a>` : ""}</p>
-    <div class="tail-box list" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off" aria-label="Events as they arrive">
+      <${Box} q=${q} window=${{ since: now - 900000, until: now }} error=${error} verb="Filter"
+        onAsk=${(/** @type {string} */ next) => patch({ q: next })}>
+        <button type="button" class="button" aria-pressed=${paused} aria-keyshortcuts="Space" onClick=${pause}>
+          ${paused ? "Go on" : "Pause"}</button>
+        <a class="button" href=${href("/search", { q, ...(here().params.last ? {} : { last: "15m" }) })}>Search</a>
+      </${Box}>
+      <p class="summary" role="status">
+        <span class=${`dot ${line === "following" && !paused ? "good" : "warn"}`} aria-hidden="true">
+        </span> ${paused ? "paused" : words.short(line, 200)}, <span data-received=${state.received}>
+          ${words.count(state.received)} received</span>
+        ${
+          lines >= LINES_MOST
+            ? html`, the newest ${words.count(lines)} are here; <a href=${href("/search", { q })}>
+                search has all</a>`
+            : ""
+        }
+        ${
+          state.let
+            ? html`, ${words.count(state.let)} that waited too long are only in <a href=${href("/search", { q })}>
+                search</a>`
+            : ""
+        }</p>
+      <div class="tail-box list" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off"
+        aria-label="Events as they arrive">
+        ${
+          lines
+            ? html`<ol class="events">
+                ${blocks.map(
+                  (events, at) => html`<${Block} key=${events[0]["event.id"]} events=${events}
+                      before=${at ? blocks[at - 1][blocks[at - 1].length - 1] : null} open=${open} focused=${stop}
+                      zone=${zone}
+                      onToggle=${toggle} onFocus=${setFocused} />`,
+                )}</ol>`
+            : html`<${Notice}><p>Nothing has arrived since this page was opened${q ? " that matches the question" : ""}.
+                </p><p>New events come here within a second. <a href=${href("/search", { q })}>What was before</a></p>
+              </${Notice}>`
+        }</div>
       ${
-        lines
-          ? html`<ol class="events">${blocks.map((events, at) => html`<${Block} key=${events[0]["event.id"]} events=${events} before=${at ? blocks[at - 1][blocks[at - 1].length - 1] : null} open=${open} focused=${stop} zone=${zone} onToggle=${toggle} onFocus=${setFocused} />`)}</ol>`
-          : html`<${Notice}><p>Nothing has arrived since this page was opened${q ? " that matches the question" : ""}.</p><p>New events come here within a second. <a href=${href("/search", { q })}>What was before</a></p></${Notice}>`
-      }</div>
-    ${waiting > 0 && html`<button type="button" class="news primary" onClick=${follow}>${words.count(waiting)} new ↓</button>`}</div>`;
+        waiting > 0 &&
+        html`<button type="button" class="news primary" onClick=${follow}>${words.count(waiting)} new ↓
+          </button>`
+      }</div>`;
 }

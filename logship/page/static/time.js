@@ -1,4 +1,4 @@
-// Times. Inside the page a moment is milliseconds since 1970 in UTC; events carry nanoseconds as text, kept as they are.
+// Times. The page uses milliseconds since 1970 in UTC; events have nanoseconds as text, which are kept as they are.
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -141,7 +141,12 @@ export function stamp(ms, zone, now) {
   return same ? `${at.clock}.${at.milli}` : `${at.date} ${at.clock}.${at.milli}`;
 }
 
-/** `14:03:22` or, for coarse steps, less; with the day where a day begins. @param {number} ms @param {Zone} zone @param {number} step */
+/**
+ * `14:03:22` or, for coarse steps, less; with the day where a day begins.
+ * @param {number} ms
+ * @param {Zone} zone
+ * @param {number} step
+ */
 export function tick(ms, zone, step) {
   const at = parts(ms, zone);
   if (step >= DAY || (at.clock === "00:00:00" && step >= MINUTE)) return at.date.slice(5);

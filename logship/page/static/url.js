@@ -57,7 +57,11 @@ export function go(address, replace = false) {
   if (view) scrollTo(0, 0);
 }
 
-/** Change parameters of this view; null takes one away. @param {Record<string, string | null>} changes @param {boolean} [replace] */
+/**
+ * Change parameters of this view; null takes one away.
+ * @param {Record<string, string | null>} changes
+ * @param {boolean} [replace]
+ */
 export function patch(changes, replace = false) {
   const params = { ...place.params, ...changes };
   const said = Object.entries(params).filter(([, value]) => value !== null && value !== "");
@@ -85,7 +89,8 @@ export const zoneOf = (params) => (params.zone === "local" ? "local" : "utc");
 const moment = (text) => (text ? (/^\d{16,}$/.test(text) ? Number(text) / 1e6 : Date.parse(text)) : NaN);
 
 /** The window of time that an address asks for. A live one begins and ends at the edges of its bars.
- * @param {Record<string, string>} params @param {number} now @param {number} [bars] at most so many @returns {Window} */
+ * @param {Record<string, string>} params @param {number} now @param {number} [bars] at most so many @returns {Window}
+ * */
 export function windowOf(params, now, bars = 90) {
   const since = moment(params.since),
     until = moment(params.until);
@@ -146,7 +151,11 @@ export function toggleLive(window) {
   else patch({ since: null, until: null });
 }
 
-/** This view's address with absolute times. @param {Window | null} window @param {Record<string, string | null>} [more] */
+/**
+ * This view's address with absolute times.
+ * @param {Window | null} window
+ * @param {Record<string, string | null>} [more]
+ */
 export function permanent(window, more = {}) {
   const times = window
     ? exactly({ since: window.since, until: Math.min(window.until, Math.max(Date.now(), window.since + 1)) })

@@ -1,8 +1,15 @@
 // Values as people read them. Whatever an event holds is made visible here: control characters, marks that turn the
 // direction of writing and characters without width are written out, so that no text can look like another.
 
-const CONTROLS =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff]/g;
+const CONTROLS = new RegExp(
+  [
+    "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e]",
+    "[\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]",
+    "[\\ud800-\\udbff][\\udc00-\\udfff]", // a pair is one character, which can be seen
+    "[\\ud800-\\udfff]",
+  ].join("|"),
+  "g",
+);
 
 /** The text with what cannot be seen written as ‹U+202E›; line breaks stay when `lines` is true.
  * @param {unknown} value @param {boolean} [lines] @returns {string} */
@@ -18,7 +25,11 @@ export function visible(value, lines = false) {
   return lines ? shown : shown.replace(/[\t\n]+/g, (found) => (found.includes("\n") ? " ⏎ " : "  "));
 }
 
-/** At most `most` characters of the visible text, and … when there is more. @param {unknown} value @param {number} most */
+/**
+ * At most `most` characters of the visible text, and … when there is more.
+ * @param {unknown} value
+ * @param {number} most
+ */
 export function short(value, most) {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
   const shown = visible(text.slice(0, most + 1));
@@ -92,7 +103,11 @@ export function gravity(event) {
   return kind === "4" || level === "warning" ? "warn" : "";
 }
 
-/** `w3` of a worker's event; `shop w3` where there are several services. @param {Event} event @param {boolean} [several] */
+/**
+ * `w3` of a worker's event; `shop w3` where there are several services.
+ * @param {Event} event
+ * @param {boolean} [several]
+ */
 export function workerName(event, several = false) {
   const slot = event["logship.worker.slot"];
   if (typeof slot === "number")
