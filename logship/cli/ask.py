@@ -12,7 +12,6 @@ from logship.cli.show import (
     Column,
     Form,
     bar,
-    duration,
     form_options,
     glyph,
     note,
@@ -44,6 +43,7 @@ from logship.search.kql import text_of
 from logship.search.pages import column_names, is_ahead, record_pages
 from logship.search.query import Page, Query, Record, Source
 from logship.search.shorthand import ALIASES, field_of
+from logship.search.units import duration
 from logship.settings import load
 
 NOTHING, UNKNOWN = 1, 4
@@ -85,7 +85,7 @@ def worker_columns(now_ns: int) -> tuple[Column, ...]:
 
     def since(ns: int) -> str:
         seconds = max(0, now_ns - ns) // 10**9
-        return duration(seconds * 10**9) if seconds >= 60 else f"{seconds}s"
+        return duration(seconds * 10**9) if seconds >= 60 else f"{seconds} s"
 
     return (
         Column("Service", "service", keep=0),

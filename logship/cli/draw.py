@@ -18,7 +18,6 @@ from logship.cli.show import (
     Form,
     bar,
     clean,
-    duration,
     every_ns,
     fit,
     form_options,
@@ -35,9 +34,7 @@ from logship.cli.show import (
 )
 from logship.cli.source import (
     Window,
-    begin_ns,
     hint,
-    length_ns,
     living_here,
     make_query,
     moment,
@@ -45,18 +42,19 @@ from logship.cli.source import (
     nothing_found,
     open_source,
     source_option,
-    story,
     window_options,
     zone_name,
 )
 from logship.errors import QuestionError
+from logship.forensics.story import begin_ns, length_ns, story
 from logship.search import views
 from logship.search.query import Bucket, Query, Record, Rows, Share, Source, Stat
+from logship.search.units import duration
 from logship.settings import load
 
 NOTHING = 1
 LEVEL_STYLES = {"error": "red", "critical": "bold red", "warning": "yellow", "debug": "dim"}
-STACK_LINES, STACK_INDENT = 8, 11
+STACK_LINES, STACK_INDENT = 8, 14
 # What is installed is named from its package on.
 INSTALLED = re.compile(r'(File ")[^"]*/(?:site|dist)-packages/')
 MARKED = ("until the first byte", "sending", "in the background after it")
@@ -72,7 +70,7 @@ def trace(id: str, stack: bool, source: str | None, form: Form | None) -> int:  
 
     ID is that of a request, of a trace (then all its requests), or of any event of the request."""
     asked = open_source(source)
-    records = story(asked, id, living_here(load({"source": source})))
+    records = story(asked, id, living_here(load({"source": source}))).timeline()
     if not records:
         talk(f"nothing: no event, request or trace has the id {id!r}")
         return NOTHING
@@ -91,10 +89,10 @@ def waterfall(records: Sequence[Record], room: int, stack_lines: int) -> list[st
         max(begin_ns(one) + max(length_ns(one), 0) + _background(one) for one in records),
     )
     total = max(last - first, 1)
-    bar_room = max(16, min(60, (room - 34) // 2))
+    bar_room = max(16, min(60, (room - 37) // 2))
     lines = [*_heading(records, room), ""]
     if last > first:  # one moment has no axis
-        lines.append(" " * 20 + paint(_axis(total, bar_room), "dim"))
+        lines.append(" " * 23 + paint(_axis(total, bar_room), "dim"))
     for one in records:
         lines += _event(one, first, total, (bar_room, room))
         lines += _stack(one, stack_lines, room)
@@ -147,13 +145,13 @@ def _axis(total: int, room: int) -> str:
 def _event(one: Record, first: int, total: int, rooms: tuple[int, int]) -> list[str]:
     bar_room, room = rooms
     after = begin_ns(one) - first
-    offset = fit(f"+{duration(after)}" if after else "0", 9, right=True)
+    offset = fit(f"+{duration(after)}" if after else "0", 12, right=True)
     level, status = str(one.get("log.level", "")), one.get("http.response.status_code")
     mark = fit(clean(str(status)), 8) if status is not None else fit(clean(level), 8)
     style = status_style(status) if status is not None else LEVEL_STYLES.get(level, "dim")
     message = clean(str(one.get("message", one.get("event.action", ""))))
     # A pipe has no edge that a message could run over.
-    text = fit(message, max(room - 22 - bar_room, 10)).rstrip() if sys.stdout.isatty() else message
+    text = fit(message, max(room - 25 - bar_room, 10)).rstrip() if sys.stdout.isatty() else message
     return [f"{paint(offset, 'dim')}  {paint(mark, style)} {_bar(one, first, total, bar_room, style)}  {text}"]
 
 
@@ -294,7 +292,7 @@ def _with_service(columns: list[Column], rows: Sequence[Record]) -> list[Column]
 
 
 def _above(one: views.View, since_ns: int, until_ns: int, every: int) -> None:
-    wide = re.sub(r"\.00(?=s$)|(?<=[mhd])00[smh]$", "", duration(every))
+    wide = duration(every)
     orders = ", heights by order of magnitude" if one.unit == "nanoseconds" else ""
     steps = f", in steps of {wide}{orders}" if one.over_time else ""
     write(paint(one.title, "bold"))

@@ -143,21 +143,6 @@ def cell(row: Row, column: Column) -> str:
     return "" if value is None else clean(column.read(value))
 
 
-def duration(ns: float) -> str:
-    """Nanoseconds as people read them: 950us, 12.3ms, 268ms, 3.41s, 2m05s, 3h12m, 5d04h."""
-    if ns < 1e6:
-        return f"{ns / 1e3:.0f}us"
-    if ns < 1e9:
-        return f"{ns / 1e6:.{int(ns < 99.95e6)}f}ms"
-    if ns < 60e9:
-        return f"{ns / 1e9:.2f}s"
-    seconds, said = int(ns / 1e9), ""
-    for whole, unit, part, below in ((60, "m", 1, "s"), (3600, "h", 60, "m"), (86400, "d", 3600, "h")):
-        if seconds >= whole:
-            said = f"{seconds // whole}{unit}{seconds % whole // part:02d}{below}"
-    return said
-
-
 def width() -> int:
     """Columns of the terminal; 100 where there is none."""
     return shutil.get_terminal_size((100, 24)).columns

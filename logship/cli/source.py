@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -17,12 +17,11 @@ import click
 from logship.cli.show import note
 from logship.errors import QuestionError, SourceError, WireError
 from logship.search.kql import And, Is, Node, Text, equal, every, parse
-from logship.search.query import Damageable, Query, Record, SetAside, Source
-from logship.search.times import from_rfc3339, parse_time, rfc3339, span
+from logship.search.query import Damageable, Query, SetAside, Source
+from logship.search.times import from_rfc3339, parse_time, span
 from logship.settings import Settings, host_and_port, load
 
 if TYPE_CHECKING:
-    from logship.forensics.inflight import Unfinished
     from logship.state.living import Living
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -268,53 +267,6 @@ def hint(source: Source, query: Query) -> None:
 
     for sentence in hints(source, query.where):
         note(f"hint: {sentence}")
-
-
-def story(source: Source, id: str, here: "Sequence[Living]" = ()) -> list[Record]:  # noqa: A002 - the word people know
-    """All records of the request or trace with this id, or that this event belongs to; by time.
-
-    A request that runs (`here`: in the living workers of this machine, or as the source sees it) or died with its
-    worker has no record of its own yet; one is made from what is known of it."""
-    from logship.forensics.inflight import Watcher, inflight, running
-
-    records = source.get(id)
-    if len(records) == 1 and records[0].get("event.id") == id:
-        wider = records[0].get("http.request.id") or records[0].get("trace.id")
-        records = source.get(wider) if wider else records
-    own = any("http.request.method" in one and "event.duration" in one for one in records)
-    now_ns, died_in = time.time_ns(), Query(equal("logship.in_flight.ids", id))
-    cells = [cell for one in here for cell in one.cells()]
-    without_end = [] if own else inflight(source, died_in, (), now_ns) + running(cells, Query(), now_ns)
-    if isinstance(source, Watcher) and not own:
-        without_end += source.inflight(Query(equal("http.request.id", id)), "").requests
-    found = {(one.incarnation, one.id): one for one in without_end if one.id == id}
-    return sorted(records + [_without_end(one) for one in found.values()], key=begin_ns)
-
-
-def _without_end(one: "Unfinished") -> Record:
-    """A request that runs or that its worker took with it, drawn like one that ended; nobody was told an answer."""
-    method, _, path = one.what.partition(" ")
-    runs = one.state == "running"
-    return {
-        "@timestamp": rfc3339(one.began_ns + one.age_ns), "event.duration": one.age_ns, "logship.ttfb_ns": one.age_ns,
-        "http.request.id": one.id, "http.request.method": method, "url.path": path, "service.name": one.service,
-        "logship.worker.slot": one.slot, "logship.worker.generation": one.generation, "process.pid": one.pid,
-        "log.level": "info" if runs else "critical",
-        "message": f"{one.what} is still running" if runs else f"{one.what} had no end: its worker was lost",
-    }  # fmt: skip
-
-
-def begin_ns(record: Record) -> int:
-    """When what it tells of began: a request before it was recorded."""
-    if "event.start" in record and "event.duration" in record:
-        return from_rfc3339(record["event.start"])
-    return from_rfc3339(record["@timestamp"]) - length_ns(record)
-
-
-def length_ns(record: Record) -> int:
-    """Nanoseconds that it lasted; 0 for what happens at once."""
-    value = record.get("event.duration")
-    return value if isinstance(value, int) and value > 0 and "http.request.method" in record else 0
 
 
 def living_here(settings: Settings) -> "list[Living]":

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from logship.cli.show import Column, Form, duration, form_options, plain, show, talk
+from logship.cli.show import Column, Form, form_options, plain, show, talk
 from logship.cli.source import PLACES, Forward, collector_url, damage_of, listens, living_here, open_source
 from logship.errors import LogshipError, SettingsError, SourceError, StateUnusable
+from logship.search.units import duration, size
 from logship.settings import Settings, host_and_port, load, table
 from logship.wire.address import has_address
 
@@ -179,7 +180,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(there).free
     note = ", which a restart of the machine empties" if kind in ("tmpfs", "ramfs") else ""
-    found = f"{path} on {kind or 'a file system of unknown kind'}{note}, {_size(free)} free"
+    found = f"{path} on {kind or 'a file system of unknown kind'}{note}, {size(free)} free"
     if free < FREE_BYTES:
         advice = "make room: a full disk makes workers drop events, and count them"
         yield Finding("look", "state directory", found, advice)
@@ -272,12 +273,12 @@ def _journals(settings: Settings) -> Iterator[Finding]:
         yield Finding("look", "journals", problem, "it is kept as it is; a newer logship may read it")
     for folder, (files, held_bytes) in aside.held(Path(settings.state_dir)).items():
         what = "records that the agent refused" if folder.name == "refused" else "journal segments with damage in them"
-        yield Finding("look", "journals", f"{folder} holds {what}: {files} files, {_size(held_bytes)}",
-                      f"look at them, then move or delete them; beyond {_size(aside.LIMIT_BYTES)} no more is kept")  # fmt: skip
+        yield Finding("look", "journals", f"{folder} holds {what}: {files} files, {size(held_bytes)}",
+                      f"look at them, then move or delete them; beyond {size(aside.LIMIT_BYTES)} no more is kept")  # fmt: skip
     orphans = [one for one in found if one.owner is None]
     for one in orphans:
         who = f"{one.snapshot.facts.service} pid {one.snapshot.facts.pid}"
-        yield Finding("look", "journals", f"nobody adopts the journal of {who} ({_size(size_bytes(one.directory))}), "
+        yield Finding("look", "journals", f"nobody adopts the journal of {who} ({size(size_bytes(one.directory))}), "
                       f"whose agent was {one.snapshot.facts.agent}",
                       "start the service again, or a collector with: logship up --adopt")  # fmt: skip
     living = [one for one in found if one.owner is not None]
@@ -401,15 +402,6 @@ def demo(seconds: float | None, workers: int, form: Form | None) -> int:
         return 0
     _report(outcome, form)
     return 1 if outcome.lost else 0
-
-
-def _size(count: float) -> str:
-    """Bytes as people read them: 812 B, 3.4 MiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def _called() -> str:

@@ -1,18 +1,18 @@
 """The questions that can be asked over HTTP: name, parameters, and the function that asks the source."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 import orjson
 
 from logship.errors import KqlError, QuestionError
-from logship.forensics import inflight, verify, workers
+from logship.forensics import inflight, overview, standout, story, verify, workers
 from logship.page.asked import LIMIT_ROWS, QUERY_NAMES, Asked
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
 from logship.search.kql import text_of
-from logship.search.query import Damageable, Source
+from logship.search.query import Damageable, Query, Source
 from logship.search.views import VIEWS
 
 # A year by minutes is half a million: a chart of more buckets than this shows nothing more.
@@ -114,11 +114,38 @@ def views_(source: Source, asked: Asked) -> object:
     return {"views": [asdict(view) for view in VIEWS]}
 
 
-def workers_(source: Source, asked: Asked) -> object:
+def _window(asked: Asked) -> Query:
+    """The query with both of its times: without any, the last quarter of an hour."""
     query = asked.query()
     until_ns = query.until_ns if query.until_ns is not None else asked.now_ns
     since_ns = query.since_ns if query.since_ns is not None else until_ns - WORKERS_SPAN_NS
-    rows = workers.workers(source, since_ns, until_ns, query.where)
+    return replace(query, since_ns=since_ns, until_ns=until_ns)
+
+
+def findings(source: Source, asked: Asked) -> object:
+    return standout.standout(source, _window(asked), asked.now_ns)
+
+
+def overview_(source: Source, asked: Asked) -> object:
+    traffic_every_ns, latency_every_ns = (
+        asked.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
+    )
+    seen = overview.overview(source, _window(asked), asked.now_ns, traffic_every_ns, latency_every_ns)
+    _few(seen.traffic)
+    _few(seen.latency)
+    return seen
+
+
+def story_(source: Source, asked: Asked) -> object:
+    found = story.story(source, asked.text("id"), asked.living())
+    if not (found.records or found.unfinished or found.crash):
+        raise Nothing(f"no event, request or trace has the id {asked.text('id')!r}")
+    return found
+
+
+def workers_(source: Source, asked: Asked) -> object:
+    query = _window(asked)
+    rows = workers.workers(source, query.since_ns or 0, query.until_ns or asked.now_ns, query.where)
     return {"workers": rows, "covered_ns": workers.covered_ns(rows)}
 
 
@@ -152,6 +179,9 @@ ANSWERS = {
     "workers": Answer(workers_, QUERY_NAMES),
     "verify": Answer(verify_, QUERY_NAMES),
     "inflight": Answer(inflight_, (*QUERY_NAMES, "worker")),
+    "findings": Answer(findings, QUERY_NAMES),
+    "overview": Answer(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
+    "story": Answer(story_, ("id",), "/api/story/{id}"),
     "kql": Answer(kql, ("q",)),
     "fields": Answer(fields, ()),
     "oldest": Answer(oldest, ()),

@@ -19,6 +19,7 @@ from logship.forensics.workers import WorkerRow, workers
 from logship.page.asked import Asked
 from logship.search.kql import equal, every, text_of
 from logship.search.query import Page, Query, Record, Rows, Source
+from logship.search.units import duration
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -269,8 +270,8 @@ def _worker(one: WorkerRow, names: Mapping[str, str]) -> list[str]:
         f"n|{_maybe(one.pid)}",
         f"n|{one.requests:,}",
         f"n|{one.requests_per_second:,.1f}",
-        f"n|{_span(one.p50_ms * 1e6) if one.p50_ms is not None else ''}",
-        f"n|{_span(one.p99_ms * 1e6) if one.p99_ms is not None else ''}",
+        f"n|{duration(one.p50_ms * 1e6) if one.p50_ms is not None else ''}",
+        f"n|{duration(one.p99_ms * 1e6) if one.p99_ms is not None else ''}",
         f'n|<span class="{"bad" if one.errors else ""}">{one.errors:,}</span>',
         f'n|<span class="{"bad" if one.dropped else ""}">{one.dropped:,}</span>',
     ]
@@ -292,7 +293,7 @@ def _events(source: Source, query: Query, text: str, names: Mapping[str, str], a
 
 
 def _event(record: Record, names: Mapping[str, str]) -> list[str]:
-    status, duration = record.get("http.response.status_code"), record.get("event.duration")
+    status, took = record.get("http.response.status_code"), record.get("event.duration")
     request = str(record.get("http.request.id", ""))
     its_events = urlencode({"q": text_of(equal("http.request.id", request)), **names})
     level = str(record.get("log.level", ""))
@@ -301,7 +302,7 @@ def _event(record: Record, names: Mapping[str, str]) -> list[str]:
         f"<code>{_text(str(record.get('@timestamp', ''))[:23].replace('T', ' '))}</code>",
         f"n|{_maybe(record.get(SLOT))}",
         f'n|<span class="{_status_class(status)}">{_maybe(status)}</span>',
-        f"n|{_span(duration) if isinstance(duration, int | float) else ''}",
+        f"n|{duration(took) if isinstance(took, int | float) else ''}",
         f'wide|<span class="{mark}">{_text(str(record.get("message", ""))[:500])}</span>',
         f'<a href="/plain?{escape(its_events)}"><code>{_text(request[:12])}</code></a>' if request else "",
     ]
@@ -368,13 +369,6 @@ def _text(text: str) -> str:
     """Text of an event: escaped, in a direction of its own, with what cannot be seen written out."""
     shown = "".join(one if one.isprintable() else f"\u2039U+{ord(one):04X}\u203a" for one in text)
     return f"<bdi>{escape(shown)}</bdi>"
-
-
-def _span(ns: float) -> str:
-    """Nanoseconds as people read them: 950 us, 12 ms, 3.4 s."""
-    if ns < 1e6:
-        return f"{ns / 1e3:.0f} µs"
-    return f"{ns / 1e6:.1f} ms" if ns < 1e9 else f"{ns / 1e9:.2f} s"
 
 
 def _frame(body: str) -> str:

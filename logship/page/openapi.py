@@ -91,6 +91,7 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
     "by": ({**TEXT, "example": "service.node.name"}, "One row, or one series, for each of its values."),
     "and_by": ({**TEXT, "example": "http.route"}, "And for each value of this one."),
     "every_ns": ({**WHOLE, "minimum": 10**6, "maximum": 10**18}, "Buckets of time of this width; all in one without."),
+    "latency_every_ns": ({**WHOLE, "minimum": 10**6, "maximum": 10**18}, "Width of the buckets of latency."),
     "columns": ({**TEXT, "example": "message,log.level"}, "Only these fields and the time; all without."),
     "greatest": ({**TEXT, "example": "event.duration"}, "Not by time, but by this number, the greatest first."),
     "id": ({**TEXT, "minLength": 1}, "An event id, a request id or a trace id."),
@@ -100,7 +101,10 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
     "worker": (TEXT, "Only of this one: slot, node, pid or incarnation."),
     "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object a line, or CSV."),
 }  # fmt: skip
-REQUIRED: Final = {"/api/top": ["field"], "/api/stats": ["field"], "/api/context": ["id"]}
+REQUIRED: Final = {
+    "/api/overview": ["every_ns", "latency_every_ns"],
+    "/api/top": ["field"], "/api/stats": ["field"], "/api/context": ["id"],
+}
 
 
 class Path(NamedTuple):
@@ -129,6 +133,14 @@ PATHS: Final[dict[str, Path]] = {
     ),
     "/api/verify": Path(
         "Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS, set_aside=OBJECTS)
+    ),
+    "/api/findings": Path(
+        "What stands out in the window, the most severe first; the last 15 minutes by default.",
+        found(findings=OBJECTS, balances=OBJECTS, not_judged=several(TEXT), sentence=TEXT),
+    ),
+    "/api/overview": Path("Workers, findings, traffic, latency, heartbeats and failures of a window.", component("Object")),
+    "/api/story/{id}": Path(
+        "Everything known of one request, also a running or an interrupted one; 404 for an unknown id.", component("Object")
     ),
     "/api/inflight": Path(
         "Requests that run now, or ended with their worker; `not_visible`: workers whose running requests are not seen.",

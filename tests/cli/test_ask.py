@@ -38,7 +38,7 @@ def test_search_finds_what_was_acknowledged_newest_last(kept: Kept, logship: Log
     told = logship("search", "--source", kept.at)
     assert told.returncode == 0
     assert [line[-1] for line in lines(told.stdout)] == ["event 1", "event 2", "event 3"]
-    assert lines(told.stdout)[0][3:6] == ["info", "", "12.3ms"]
+    assert lines(told.stdout)[0][3:6] == ["info", "", "12.3 ms"]
 
 
 def test_search_answers_as_json_and_csv(kept: Kept, logship: Logship) -> None:

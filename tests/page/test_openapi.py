@@ -51,7 +51,7 @@ def test_an_answer_with_hints_has_the_shape_it_gives(served: Served, told: dict[
 @pytest.mark.parametrize("path", [path for path, one in PATHS.items() if one.media == "application/json"])
 def test_answers_have_the_shape_it_gives(served: Served, told: dict[str, Any], path: str) -> None:
     more = {"/api/top": "?field=http.response.status_code", "/api/stats": "?field=event.duration"}
-    more["/api/context"] = "?id=request-3"
+    more |= {"/api/context": "?id=request-3", "/api/overview": "?every_ns=1000000000&latency_every_ns=1000000000"}
     answer = httpx.get(served.url + path.replace("{id}", "request-3") + more.get(path, ""), timeout=20)
     assert answer.status_code == 200, answer.text
     schema = told["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]

@@ -1,0 +1,63 @@
+"""Everything that an overview of a window shows, read together: workers, findings, traffic, latency, heartbeats, failures."""
+
+from dataclasses import dataclass, replace
+
+from logship.forensics.standout import Standout, judge, observe
+from logship.forensics.workers import WorkerRow, covered_ns
+from logship.search import kql
+from logship.search.query import Bucket, Page, Query, Record, Source, Stat
+from logship.search.views import DURATION, FAILED, NODE, SERVED, STATUS
+
+# Heartbeats come every ten seconds: in a longer window there are more of them than a chart has pixels.
+HEARTBEATS_SPAN_NS = 3 * 3600 * 10**9
+HEARTBEATS_LIMIT = 5_000
+FAILURES_LIMIT = 8
+HEARTBEAT_FIELDS = ("service.node.name", "logship.requests.in_flight", "logship.loop_lag.max_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`traffic`: requests by worker and status; `latency`: request durations by worker; both in buckets of time.
+
+    `heartbeats` and `marks` (starts and ends of runs): oldest first, heartbeats only in windows of up to three hours.
+    `routes`: statistics of all requests by route; `failures`: the newest failed requests."""
+
+    workers: list[WorkerRow]
+    covered_ns: int
+    standout: Standout
+    routes: list[Stat]
+    failures: list[Record]
+    traffic: list[Bucket]
+    latency: list[Stat]
+    heartbeats: list[Record]
+    marks: list[Record]
+
+
+def overview(source: Source, query: Query, now_ns: int, traffic_every_ns: int, latency_every_ns: int) -> Overview:
+    """Return the overview of `query`, whose times must be set; buckets are as wide as given, in nanoseconds."""
+    assert query.since_ns is not None
+    observed = observe(source, query, now_ns)
+    served = _within(query, SERVED)
+    until_ns = now_ns if query.until_ns is None else query.until_ns
+    heartbeats = (
+        source.search(
+            _within(query, "event.action: worker-heartbeat"), Page(HEARTBEATS_LIMIT, columns=HEARTBEAT_FIELDS)
+        ).records
+        if until_ns - query.since_ns <= HEARTBEATS_SPAN_NS
+        else []
+    )
+    return Overview(
+        workers=list(observed.workers),
+        covered_ns=covered_ns(observed.workers),
+        standout=judge(source, observed),
+        routes=list(observed.routes),
+        failures=source.search(_within(query, f"{SERVED} and {FAILED}"), Page(FAILURES_LIMIT)).records,
+        traffic=source.tally(served, NODE, traffic_every_ns, STATUS),
+        latency=source.stats(served, DURATION, NODE, latency_every_ns),
+        heartbeats=heartbeats[::-1],
+        marks=list(observed.marks)[::-1],
+    )
+
+
+def _within(query: Query, where: str) -> Query:
+    return replace(query, where=kql.every(kql.parse(where), query.where))
