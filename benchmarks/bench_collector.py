@@ -25,10 +25,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import ormsgpack
 from events import Entry, Shop
 from machine import HERE, environment, free_port, median, table
 
+from logship.event.entry import TAG, pack
 from logship.search.query import Query
 from logship.search.times import from_rfc3339
 from logship.store.files import read_listing
@@ -42,7 +42,6 @@ WORKERS, REQUESTS_PER_SECOND, STEP_SECONDS, WARM_SECONDS = 2, 2_000, 0.01, 2.0
 LOOK_SECONDS = 0.05
 SEARCHABLE_TARGET_MS = 1_000
 LENGTH = struct.Struct("<I")
-EVENT_TIME = 0
 
 
 def frame(entries: list[Entry], life: str) -> bytes:
@@ -51,9 +50,8 @@ def frame(entries: list[Entry], life: str) -> bytes:
     for time_ns, record in entries:
         record["service.ephemeral_id"] = life
         record["event.id"] = f"{life}-{record['event.id'][25:]}"
-        at = ormsgpack.Ext(EVENT_TIME, struct.pack(">II", *divmod(time_ns, 10**9)))
-        packed.append(ormsgpack.packb([at, record]))
-    return encode_batch("logship.events", b"".join(packed), new_chunk(), len(packed))
+        packed.append(pack(time_ns, record))
+    return encode_batch(TAG, b"".join(packed), new_chunk(), len(packed))
 
 
 def write_frames(folder: Path, records: int) -> tuple[int, int]:

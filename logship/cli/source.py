@@ -3,7 +3,6 @@
 import calendar
 import contextlib
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -34,8 +33,6 @@ CA_FILE = "logship.ca_file"
 PLACES = "DIR|URL|elastic"
 WHERE = "A store, a collector or Elasticsearch; without it the collector of this machine, else its store."
 ANSWER_SECONDS = 30.0
-TAG = "logship.events"
-TIME = struct.Struct(">II")
 
 Entries = list[tuple[int, dict[str, Any]]]
 
@@ -309,9 +306,10 @@ class Forward:
             raise SourceError(f"{address}: {getattr(error, 'strerror', None) or error}") from error
 
     def put(self, entries: Entries) -> tuple[int, int]:
+        from logship.event.entry import TAG, pack
         from logship.wire.send import encode_batch, new_chunk
 
-        body, chunk = b"".join(_packed(ns, record) for ns, record in entries), new_chunk()
+        body, chunk = b"".join(pack(ns, record) for ns, record in entries), new_chunk()
         try:
             self._socket.sendall(encode_batch(TAG, body, chunk, len(entries)))
             while chunk not in (acknowledged := self._reader.feed(self._receive())):
@@ -372,14 +370,6 @@ class Forward:
         if not received:
             raise ConnectionResetError("the connection was closed")
         return received
-
-
-def _packed(ns: int, record: dict[str, Any]) -> bytes:
-    import ormsgpack
-
-    seconds, below = divmod(max(ns, 0), 10**9)
-    stamp = ormsgpack.Ext(0, TIME.pack(seconds & 0xFFFFFFFF, below))
-    return ormsgpack.packb([stamp, record], option=ormsgpack.OPT_NON_STR_KEYS, default=str)
 
 
 def _remote(url: str, settings: Settings) -> Source:

@@ -13,6 +13,7 @@ from logship.errors import StoreError
 from logship.state import adopt, home
 from logship.state.adopt import Orphan
 from logship.state.identity import Cell, Facts
+from logship.state.processes import boot_id
 from logship.store.store import Appended
 from logship.wire.entries import Entries, Limits, decode_entries
 
@@ -35,7 +36,7 @@ class Adopter:
         self._everything = everything
         self._unreadable: set[str] = set()
         self._said: set[str] = set()
-        self._finder = Facts(host=socket.gethostname(), boot=_boot())
+        self._finder = Facts(host=socket.gethostname(), boot=boot_id())
 
     async def run(self) -> None:
         """Adopt what there is, again and again. Trouble with one journal is said once and leaves the others alone."""
@@ -117,10 +118,3 @@ class Adopter:
 def _plain(address: str) -> str:
     host, colon, port = address.removeprefix("tcp://").rpartition(":")
     return f"{_LOOPBACK.get(host, host)}{colon}{port}" if colon and not address.startswith("unix:") else address
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

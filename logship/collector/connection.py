@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from logship.collector.commit import Committer
 from logship.collector.health import Health
 from logship.errors import WireError
+from logship.event.entry import TAG
 from logship.wire.entries import Limits
 from logship.wire.handshake import ServerHandshake
 from logship.wire.receive import Batch, Decoder, acknowledge
 
-OUR_TAG = "logship.events"
 READ_BYTES = 64 * 1024
 # A frame has this long to arrive once its first byte is here; 1 MB takes 28 s on a line of 300 kbit/s.
 FRAME_SECONDS = 30.0
@@ -212,7 +212,7 @@ class Connection:
 
 def name_foreign(batch: Batch) -> None:
     """Keep the tag of foreign clients, who have no other word for what kind of event it is. Ours say it themselves."""
-    if batch.tag == OUR_TAG:
+    if batch.tag == TAG:
         return
     for _, record in batch.entries:
         record.setdefault("event.dataset", batch.tag)

@@ -18,13 +18,14 @@ No document of ours is refused under this mapping (`tests/elastic/test_hostile.p
 
 from typing import Any, Final
 
+from logship.event.entry import TAG
 from logship.event.fields import FIELDS, Field
 from logship.search.meaning import BARE_TEXT_FIELDS
 
 Body = dict[str, Any]
 
 VERSION: Final = 2  # goes up with every change of what is below; `setup` tells an older one from a newer one by it
-DATASET: Final = "logship.events"
+DATASET: Final = TAG
 PATTERN: Final = f"logs-{DATASET}-*"
 SETTINGS, MAPPINGS, CUSTOM, TEMPLATE = "logship@settings", "logship@mappings", "logship@custom", DATASET
 # Above Elastic's own logs-*-* (100) and OpenTelemetry's (120), below what somebody would choose to overrule us.

@@ -12,10 +12,15 @@ import re
 import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import ormsgpack
 
 from logship.event.cut import fit
+
+# The tag of every frame that logship sends.
+TAG = "logship.events"
+EVENT_TIME = struct.Struct(">II")
 
 # Of one entry, the pairs that every event of a worker shares (about 1 KB) not counted.
 ENTRY_LIMIT_BYTES = 64 * 1024
@@ -91,6 +96,35 @@ def parse_event_id(text: object) -> tuple[str, int] | None:
 
 
 def whole(time_ns: int, fields: Mapping[str, object], incarnation: str, sequence: int) -> bytes:
-    """Return a complete entry, for events that no journal stamps (a dead worker's report)."""
-    mark = stamp(SEQUENCE_KEY, sequence, ID_KEY, event_id(incarnation, sequence).encode())
-    return begin(time_ns, len(fields)) + pairs(fields) + mark
+    """Return a complete entry, for an event that no journal stamps (the report of a worker that has crashed)."""
+    return pack(time_ns, {**fields, "event.sequence": sequence, "event.id": event_id(incarnation, sequence)})
+
+
+def pack(time_ns: int, fields: Mapping[str, object]) -> bytes:
+    """Return one entry that holds `fields` and nothing else. A value that msgpack has no type for becomes text.
+
+    `time_ns`: nanoseconds since 1970; a time outside 1970 to 2106 is kept in `event.created`, as `begin` does."""
+    if not 0 <= time_ns < LATEST_NS:
+        fields = {"event.created": _as_text(time_ns), **fields}
+        time_ns = 0 if time_ns < 0 else LATEST_NS - 1
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    packed = _PACK(dict(fields), option=_OPTIONS, default=str)
+    return HEAD_START + EVENT_TIME.pack(seconds, nanoseconds) + packed
+
+
+def unpack(entry: bytes) -> tuple[int, dict[str, Any]]:
+    """Return (nanoseconds since 1970, fields) of one entry. ValueError if `entry` is not an EventTime and a map."""
+    try:
+        time_ns, fields = ormsgpack.unpackb(entry, ext_hook=_time, option=_OPTIONS)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"not an entry: {problem}") from problem
+    if isinstance(time_ns, int) and isinstance(fields, dict):
+        return time_ns, fields
+    raise ValueError("not an entry: expected an EventTime and a map")
+
+
+def _time(code: int, data: bytes) -> int | None:
+    if code or len(data) != EVENT_TIME.size:
+        return None
+    seconds, nanoseconds = EVENT_TIME.unpack(data)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)

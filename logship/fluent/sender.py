@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
+from logship.event.entry import EVENT_TIME
 from logship.settings import load
 from logship.worker import configure
 from logship.worker import line as lines
 from logship.worker.capture import fluent
 
-_EVENT_TIME = struct.Struct(">II")
 _global_sender: "FluentSender | None" = None
 
 
@@ -24,7 +24,7 @@ class EventTime:
         seconds = int(timestamp)
         rest = int(timestamp % 1 * 10**9) if nanoseconds is None else nanoseconds
         try:
-            self.data = _EVENT_TIME.pack(seconds, rest)
+            self.data = EVENT_TIME.pack(seconds, rest)
         except struct.error as error:
             raise ValueError(f"{timestamp!r} is not a time that EventTime can hold: {error}") from None
 

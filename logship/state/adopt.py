@@ -13,19 +13,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import ormsgpack
-
 from logship.errors import JournalUnreadable, StateUnusable
 from logship.event import build, entry
-from logship.state import aside, home, identity, inflight, journal, locks, segment
-from logship.state.identity import DROP_REASONS, Cell, Facts, counted, mark_of, move_mark
+from logship.event.fields import DROP_REASONS
+from logship.state import aside, home, identity, inflight, journal, locks, processes, segment
+from logship.state.identity import Cell, Facts, counted, drop_cell, mark_of, move_mark
 from logship.state.inflight import Running
 from logship.state.segment import Content, Gap
 
 READ_RECORDS = 500
 # `event.id` has room for twelve digits; a higher sequence is a damaged cell.
 MOST_EVENTS = 10**12 - 1
-_STATE_LIMIT = Cell.DROPPED + DROP_REASONS.index("state_limit")
+_STATE_LIMIT = drop_cell("state_limit")
 # What clears a cell of the in-flight table, a moment later.
 ENDS = frozenset({"http-request", "ws-close"})
 GOODBYE = "worker-closed"
@@ -136,7 +135,7 @@ class Orphan:
 
     def refuse(self) -> None:
         """Count one event that the agent will not have; it is lost."""
-        self.cells[Cell.DROPPED + DROP_REASONS.index("refused")] += 1
+        self.cells[drop_cell("refused")] += 1
 
     def give_up(self) -> int:
         """Remove the segments and count what was pending as dropped for the total limit. Returns how many events are lost.
@@ -248,10 +247,9 @@ def _together(records: list[bytes | None], at: int) -> list[bytes]:
 def _unpacked(record: bytes) -> tuple[int, dict[str, Any]]:
     """(time in ns, fields) of an entry; nothing of one that is no entry of ours, though its checksum is right."""
     try:
-        time_ns, fields = ormsgpack.unpackb(record, ext_hook=_time, option=ormsgpack.OPT_NON_STR_KEYS)
-    except (TypeError, ValueError):
+        return entry.unpack(record)
+    except ValueError:
         return 0, {}
-    return (time_ns, fields) if isinstance(time_ns, int) and isinstance(fields, dict) else (0, {})
 
 
 def _dropped_in(fields: Mapping[str, object]) -> dict[str, object]:
@@ -269,10 +267,6 @@ def _recovered(facts: Facts, fields: Mapping[str, object]) -> Facts:
         pid=pid if isinstance(pid, int) else 0,
         supervisor=supervisor if isinstance(supervisor, int) else 0,
     )
-
-
-def _time(tag: int, data: bytes) -> int:
-    return int.from_bytes(data[:4], "big") * 1_000_000_000 + int.from_bytes(data[4:8], "big")
 
 
 def adopt(directory: Path) -> Orphan | None:
@@ -427,18 +421,10 @@ def _evidence(dead: Facts, finder: Facts) -> str:
         return "host_restarted"
     if not dead.tells_closing:
         return ""  # it could not have said that it was being shut down
-    if dead.host == finder.host and (dead.supervisor == finder.supervisor or _alive(dead.supervisor)):
+    if dead.host == finder.host and (dead.supervisor == finder.supervisor or _supervisor_runs(dead)):
         return "supervisor_survived"
     return ""
 
 
-def _alive(pid: int) -> bool:
-    if pid <= 1:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _supervisor_runs(facts: Facts) -> bool:
+    return facts.supervisor > 1 and processes.is_running(facts.supervisor)

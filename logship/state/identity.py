@@ -21,6 +21,7 @@ from pathlib import Path
 import ormsgpack
 
 from logship.errors import JournalUnreadable
+from logship.event.fields import DROP_REASONS
 from logship.state import mapping
 
 MAGIC = b"LSHIPID1"
@@ -34,9 +35,6 @@ MOST = 1 << 53
 
 # `logship.worker.slot` is a short; a higher number is a damaged cell.
 MOST_SLOTS = 1 << 15
-
-DROP_REASONS = ("journal_full", "segment_late", "refused", "state_limit", "internal_error")
-
 
 class Cell(IntEnum):
     """Places of the counters in the table. New ones go to the end: an older journal holds 0 there."""
@@ -56,7 +54,10 @@ class Cell(IntEnum):
     ADOPTED_FROM = 12  # 1 + the mark where the first adopter began to read; 0 while nobody has adopted it
     UNREADABLE_EVENTS = 13  # found in segments that are gone since
     UNREADABLE_BYTES = 14
-    DROPPED = 16  # first of the drop counters, in the order of DROP_REASONS
+    DROPPED = 16  # first of the drop counters, see `drop_cell`
+
+
+_DROP_CELLS = {reason: Cell.DROPPED + place for place, reason in enumerate(DROP_REASONS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,16 @@ def mark_of(cells: memoryview) -> int:
     return min(cells[Cell.MARK], cells[Cell.MARK_AGAIN])
 
 
+def drop_cell(reason: str) -> int:
+    """Return the place of the counter of dropped events for `reason`, a key of `DROP_REASONS`.
+
+    The order of `DROP_REASONS` is part of the format: new reasons go to its end."""
+    return _DROP_CELLS[reason]
+
+
 def dropped(cells: memoryview) -> dict[str, int]:
-    """The drop counters of a table, by reason."""
-    return {reason: counted(cells, Cell.DROPPED + place) for place, reason in enumerate(DROP_REASONS)}
+    """Return the numbers of dropped events of a table, by reason."""
+    return {reason: counted(cells, cell) for reason, cell in _DROP_CELLS.items()}
 
 
 def counted(cells: memoryview, cell: int) -> int:

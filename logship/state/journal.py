@@ -23,7 +23,7 @@ from pathlib import Path
 from logship.event.entry import ID_KEY, SEQUENCE_KEY
 from logship.state import locks, segment
 from logship.state.home import make_directory
-from logship.state.identity import DROP_REASONS, Cell, Facts, Identity, move_mark
+from logship.state.identity import Cell, Facts, Identity, drop_cell, move_mark
 from logship.state.inflight import InFlight
 from logship.state.segment import DATA_BYTES, INDEX_COUNT, Segment
 
@@ -32,7 +32,6 @@ RESERVE_BYTES = 64 * 1024
 AHEAD = 2
 
 _crc = zlib.crc32
-_DROP_CELL = {reason: Cell.DROPPED + place for place, reason in enumerate(DROP_REASONS)}
 
 
 class Journal:
@@ -173,7 +172,7 @@ class Journal:
         if end > (DATA_BYTES if reserved else self._room) or current.count == INDEX_COUNT:
             reason = self._rotate(len(record))
             if reason:
-                self.cells[_DROP_CELL[reason]] += 1
+                self.cells[drop_cell(reason)] += 1
                 self._sequence = self.cells[Cell.SEQUENCE] = number
                 return False
             current = self._current
@@ -219,7 +218,7 @@ class Journal:
     def drop(self, reason: str, events: int = 1) -> None:
         """Count events that were never given to the journal or left it unshipped, without a sequence of their own."""
         with self._lock:
-            self.cells[_DROP_CELL[reason]] += events
+            self.cells[drop_cell(reason)] += events
 
     def refuse(self, reason: str) -> None:
         """Count an event that could not be made: it takes a sequence, so that it is not lost silently."""
@@ -230,7 +229,7 @@ class Journal:
                 self._count_refused(reason)
 
     def _count_refused(self, reason: str) -> None:
-        self.cells[_DROP_CELL[reason]] += 1
+        self.cells[drop_cell(reason)] += 1
         self._sequence = self.cells[Cell.SEQUENCE] = self._sequence + 1
 
     def locked(self) -> threading.RLock:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from logship.state import locks
 from logship.state.home import make_directory, safe_name
+from logship.state.processes import is_running
 
 _RECORD = struct.Struct("<QQQQ")
 MOST_SLOTS = 256
@@ -108,7 +109,7 @@ class Slots:
         """Take a number below N whose supervisor is gone (gunicorn's USR2): while it lives it will replace its worker."""
         for slot in range(self._workers or 0):
             record = self._read(slot)
-            if record is not None and _runs(record[2]):
+            if record is not None and is_running(record[2]):
                 continue
             generation = self._take(slot)
             if generation is not None:
@@ -167,14 +168,3 @@ class Slots:
         generation = (_RECORD.unpack(data)[0] if len(data) == _RECORD.size else 0) + 1
         os.pwrite(descriptor, _RECORD.pack(generation, os.getpid(), self._supervisor, time.time_ns()), 0)
         return generation
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process of this number exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's
-    return True

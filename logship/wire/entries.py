@@ -5,7 +5,6 @@ peer sends decides neither how much memory we take nor how long: one byte of msg
 entries are counted and measured without making any objects, then made in slices, and what they hold is counted."""
 
 import reprlib
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import ormsgpack
 import zstandard
 
 from logship.errors import WireError
+from logship.event.entry import EVENT_TIME
 from logship.wire import atoms
 
 Entries = list[tuple[int, dict[str, object]]]
@@ -144,9 +144,6 @@ def decode_map(data: bytes | memoryview, limits: Limits) -> dict[str, object]:
         raise WireError(f"{SHORT.repr(decoded)} is where a map must be")
     _Tidy(limits).record(decoded, 1)
     return decoded
-
-
-EVENT_TIME = struct.Struct(">II")
 
 
 def _extension(code: int, data: bytes) -> object:

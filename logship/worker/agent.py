@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from logship.errors import WireError
+from logship.event.entry import TAG
 from logship.settings import Settings
 from logship.wire import send
 from logship.wire.address import parse_address
@@ -28,7 +29,6 @@ from logship.worker.feed import Bundle, Feed
 if TYPE_CHECKING:
     from logship.wire.handshake import ClientHandshake
 
-TAG = "logship.events"
 WINDOW = 8
 REFUSALS = 3
 CONNECT_SECONDS = 5.0

@@ -20,6 +20,7 @@ from logship.settings import BY_NAME, Settings, load, no_color
 from logship.state import home
 from logship.state.identity import Facts
 from logship.state.journal import Journal
+from logship.state.processes import boot_id
 from logship.wire.address import has_address, parse_address
 from logship.worker import hooks
 from logship.worker import line as lines
@@ -159,7 +160,7 @@ def _make(settings: Settings) -> Line:
     """The line of this process: home, journal, worker, feed, outlet, thread."""
     state, why = _home(settings)
     host = socket.gethostname()
-    facts = lines.facts_of(settings, settings.service, host, _boot(), lines.role)
+    facts = lines.facts_of(settings, settings.service, host, boot_id(), lines.role)
     journal = _journal(state, facts, settings)
     if journal.directory is None:
         why = why or "the disk is full"
@@ -275,10 +276,3 @@ def _apply(line: Line, settings: Settings) -> None:
 def _reassert() -> None:
     if _settings is not None:
         capture.reassert()
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

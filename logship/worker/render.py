@@ -1,24 +1,13 @@
 """One event as text: a line of JSON, or a line for a person at a terminal."""
 
 import time
-from typing import Any
 
 import orjson
-import ormsgpack
 
 from logship.event import build
+from logship.event.entry import unpack
 from logship.event.invisible import visible, visible_json
 from logship.worker.capture.stdlib import SERVER_LOGGERS
-
-
-def unpack(record: bytes) -> tuple[int, dict[str, Any]]:
-    """(time in ns, fields) of one entry."""
-    time_ns, fields = ormsgpack.unpackb(record, ext_hook=_event_time, option=ormsgpack.OPT_NON_STR_KEYS)
-    return time_ns, fields
-
-
-def _event_time(tag: int, data: bytes) -> int:
-    return int.from_bytes(data[:4], "big") * 1_000_000_000 + int.from_bytes(data[4:8], "big")
 
 
 def json_line(record: bytes) -> bytes:

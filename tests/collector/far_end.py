@@ -5,7 +5,6 @@ import base64
 import os
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import msgpack
 
 from logship.collector.serve import Collector
+from logship.event.entry import TAG, pack
 from logship.search.query import Page, Query, Record
 from logship.settings import load
 from logship.store.reader import Reader
@@ -145,9 +145,8 @@ def new_chunk() -> str:
     return base64.b64encode(os.urandom(16)).decode()
 
 
-def frame(*records: dict[str, object], chunk: str | None, tag: str = "logship.events") -> bytes:
-    stamp = msgpack.ExtType(0, struct.pack(">II", *divmod(time.time_ns(), 10**9)))
-    entries = b"".join(msgpack.packb([stamp, record]) for record in records)
+def frame(*records: dict[str, object], chunk: str | None, tag: str = TAG) -> bytes:
+    entries = b"".join(pack(time.time_ns(), record) for record in records)
     packed: bytes = msgpack.packb([tag, entries, {"chunk": chunk, "size": len(records)} if chunk else {}])
     return packed
 

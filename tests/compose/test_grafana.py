@@ -15,6 +15,7 @@ from compose import generate
 from compose.grafana_boards import LINE, NO_VALUE
 from compose.lucene import condition, lucene
 from logship.elastic import mapping
+from logship.event.entry import TAG
 from logship.page import metrics
 from logship.search import kql
 from logship.search.query import Bucket, Query, Share, Stat
@@ -228,7 +229,7 @@ def test_collectors_count_what_the_dashboard_asks() -> None:
 @agent.needed
 def test_fluent_bit_counts_what_the_dashboard_asks(tmp_path: Path) -> None:
     assert shutil.which("fluent-bit")
-    with Agent(tmp_path, {"FLB_TO_FILE": agent.TAG}) as fluent_bit:
+    with Agent(tmp_path, {"FLB_TO_FILE": TAG}) as fluent_bit:
         fluent_bit.wait_ready()
         url = f"http://127.0.0.1:{fluent_bit.http}/api/v2/metrics/prometheus"
         wanted = {name for name in NAMES if name.startswith("fluentbit_")}

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from compose.grafana_boards import LINE
+from logship.event.entry import TAG, pack
 from tests import needs
 from tests.compose.stack import ROOT, STACK_FOR_TESTS
 from tests.pipelines import agent
 from tests.pipelines.agent import Agent
 from tests.proofs.scene import Process, environment, free_port, until
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 from tests.store.events import event
 
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
@@ -57,7 +58,7 @@ def test_it_takes_its_configuration_and_finds_what_the_dashboard_asks(tmp_path: 
     forward, http, own = free_port(), free_port(), free_port()
     words = [sys.executable, "-m", "logship", "up", "--forward", f"127.0.0.1:{forward}", "--http", f"127.0.0.1:{http}"]
     with (
-        Agent(tmp_path, {"FLB_TO_FILE": agent.TAG}) as fluent_bit,
+        Agent(tmp_path, {"FLB_TO_FILE": TAG}) as fluent_bit,
         Process(words, environment(**told), tmp_path / "up.txt"),
     ):
         fluent_bit.wait_ready()
@@ -88,7 +89,7 @@ def test_it_takes_its_configuration_and_finds_what_the_dashboard_asks(tmp_path: 
             )
             for port in (fluent_bit.port, forward):
                 sender = Sender(port)
-                sender.send(agent.TAG, [entry(*event(number)) for number in range(1, 40)])
+                sender.send(TAG, [pack(*event(number)) for number in range(1, 40)])
                 sender.acknowledged()
                 sender.close()
             without: set[str] = set(QUERIES)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from logship.elastic import chunks
 from logship.elastic.chunks import Chunk
 from logship.errors import QuestionError
+from logship.event.entry import TAG, pack
 from tests.pipelines import agent
-from tests.pipelines.agent import CONFIG, TAG, Agent
+from tests.pipelines.agent import CONFIG, Agent
 from tests.proofs.scene import free_port, until
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 
 EVENTS = 300
 
@@ -28,7 +29,7 @@ def made(content: bytes, length: int | None = None, tag: str = TAG) -> bytes:
 
 def entries(count: int) -> list[bytes]:
     return [
-        entry(1_795_262_331_104_177_493 + number, {"event.id": f"a-{number}", "n": number}) for number in range(count)
+        pack(1_795_262_331_104_177_493 + number, {"event.id": f"a-{number}", "n": number}) for number in range(count)
     ]
 
 

@@ -16,6 +16,7 @@ from logship.elastic import chunks, mapping
 from logship.elastic.commands import COMMANDS
 from logship.elastic.setup import doctor
 from logship.errors import LogshipError, QuestionError, SourceError
+from logship.event.entry import TAG, pack
 from logship.search.query import Record
 from logship.store.store import Store
 from tests.elastic import kibana as stand_in
@@ -25,7 +26,7 @@ from tests.elastic.test_replay import BEGAN_NS, LIFE, record
 from tests.elastic.test_setup import told
 from tests.pipelines import agent
 from tests.proofs.scene import free_port, until
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
 pytestmark = pytest.mark.timeout(300)
@@ -150,7 +151,7 @@ def test_what_cannot_be_replayed_is_said(around: Path) -> None:
 def chunk_file(path: Path, numbers: range, **more: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [
-        entry(BEGAN_NS + one, {"event.id": f"{LIFE}-{one:012d}", "event.sequence": one, **more}) for one in numbers
+        pack(BEGAN_NS + one, {"event.id": f"{LIFE}-{one:012d}", "event.sequence": one, **more}) for one in numbers
     ]
     path.write_bytes(made(b"".join(parts), tag="" if path.parent.name == chunks.REJECTED else "logship.events"))
 
@@ -183,13 +184,13 @@ def test_what_fluent_bit_gave_up_is_shown_with_the_reason_and_sent_again(
 def test_what_the_real_one_gave_up_is_sent_again(around: Path, elastic: Server, namespace: str) -> None:
     impatient = around / "impatient.yaml"
     impatient.write_text(agent.CONFIG.read_text().replace("retry_limit: 3000", "retry_limit: 1"))
-    nowhere = {"FLB_TO_ELASTICSEARCH": agent.TAG, "ES_PORT": str(free_port()), "ES_USER": ""}
+    nowhere = {"FLB_TO_ELASTICSEARCH": TAG, "ES_PORT": str(free_port()), "ES_USER": ""}
     rejected = around / "storage/rejected"
     with agent.Agent(around, nowhere, impatient) as fluent_bit:
         fluent_bit.wait_ready()
         with Sender(fluent_bit.port) as sender:
-            some = [entry(BEGAN_NS + one, {"event.id": f"{LIFE}-{one:012d}"}) for one in range(100)]
-            assert sender.send(agent.TAG, some) == sender.acknowledged()
+            some = [pack(BEGAN_NS + one, {"event.id": f"{LIFE}-{one:012d}"}) for one in range(100)]
+            assert sender.send(TAG, some) == sender.acknowledged()
         until(lambda: any(path.stat().st_size for path in rejected.glob("*.flb")), fluent_bit.said)
         time.sleep(0.5)
     sent = typed("dead-letter", "storage", "--send", "--remove")

@@ -10,13 +10,14 @@ import pytest
 from logship.elastic import access, mapping, setup
 from logship.elastic.client import connect
 from logship.errors import ElasticError
+from logship.event.entry import TAG, pack
 from logship.settings import Settings, load
 from tests.elastic import server
 from tests.elastic.node import Node, Server
 from tests.pipelines import agent
-from tests.pipelines.agent import TAG, Agent, to_elastic
+from tests.pipelines.agent import Agent, to_elastic
 from tests.proofs.scene import until
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
 pytestmark = pytest.mark.timeout(300)
@@ -138,7 +139,7 @@ def test_the_shippers_rights_are_enough_for_fluent_bit_and_a_wrong_password_lose
 ) -> None:
     run_setup(told(secured, "setup"))
     stream = mapping.stream(namespace)
-    entries = [entry(time.time_ns(), {"event.id": f"a-{number}", "event.sequence": number}) for number in range(500)]
+    entries = [pack(time.time_ns(), {"event.id": f"a-{number}", "event.sequence": number}) for number in range(500)]
     shipper = to_elastic(secured, namespace) | {"ES_USER": "shipper", "ES_PASSWORD": "wrong"}
     with Agent(tmp_path, shipper) as fluent_bit:
         fluent_bit.wait_ready()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from logship.elastic import mapping
+from logship.event.entry import TAG
 from tests import needs
 from tests.elastic.node import Server
 from tests.proofs.scene import Process, environment, free_port, listens, until
@@ -16,7 +17,6 @@ NOT_THERE = "fluent-bit is not on PATH: install Fluent Bit 5.0.6 or newer to hav
 needed = needs.program("fluent-bit", BINARY, NOT_THERE)
 FOLDER = Path(__file__).parents[2] / "pipelines/fluent-bit"
 CONFIG = FOLDER / "logship.yaml"
-TAG = "logship.events"
 OUTPUTS = ("FLB_TO_ELASTICSEARCH", "FLB_TO_SPLUNK", "FLB_TO_HTTP", "FLB_TO_FILE")
 
 

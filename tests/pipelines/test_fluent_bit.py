@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from logship.elastic import mapping
+from logship.event.entry import TAG, pack
 from tests.elastic.node import Server
 from tests.pipelines import agent
-from tests.pipelines.agent import CONFIG, TAG, Agent, to_elastic
+from tests.pipelines.agent import CONFIG, Agent, to_elastic
 from tests.proofs.scene import SHOPS, Process, environment, until
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
 pytestmark = pytest.mark.timeout(300)
@@ -144,7 +145,7 @@ def test_samples_come_out_of_every_output_as_said(tmp_path: Path, elastic: Serve
         with Agent(tmp_path, changes) as fluent_bit:
             fluent_bit.wait_ready()
             with Sender(fluent_bit.port) as sender:
-                entries = [entry(sample["time_ns"], sample["in"]) for sample in SAMPLES["samples"]]
+                entries = [pack(sample["time_ns"], sample["in"]) for sample in SAMPLES["samples"]]
                 chunk = sender.send(TAG, entries)
                 assert sender.acknowledged() == chunk
             size, stream, out = len(entries), mapping.stream(namespace), tmp_path / "out/logship.jsonl"

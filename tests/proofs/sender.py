@@ -1,19 +1,12 @@
 """A foreign sender of Forward frames, made with msgpack and a plain socket."""
 
 import socket
-import struct
 from typing import Any
 
 import msgpack
 import zstandard
 
 from logship.wire.send import new_chunk
-
-
-def entry(time_ns: int, record: dict[str, object]) -> bytes:
-    """One entry of a frame: EventTime and record."""
-    packed: bytes = msgpack.packb([msgpack.ExtType(0, struct.pack(">II", *divmod(time_ns, 10**9))), record])
-    return packed
 
 
 class Sender:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from logship.errors import WireError
+from logship.event.entry import pack
 from logship.state import home
 from logship.wire.entries import Limits
 from logship.wire.receive import Batch, Decoder, acknowledge
@@ -30,7 +31,7 @@ from tests.proofs.scene import (
     environment,
     until,
 )
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 
 KILLS = 50 if PROVE else 4
 BURST = 3000
@@ -81,7 +82,7 @@ class Insistent:
     def _entry(self, number: int) -> bytes:
         name = f"{self.incarnation}-{number:012d}"
         kind = {"event.dataset": "logship.app", "service.ephemeral_id": self.incarnation}
-        return entry(time.time_ns(), {"event.id": name, "event.sequence": number, "message": "x" * 300, **kind})
+        return pack(time.time_ns(), {"event.id": name, "event.sequence": number, "message": "x" * 300, **kind})
 
 
 def test_a_killed_collector_has_stored_what_it_acknowledged_once(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import pytest
 from fluent import asyncsender
 from fluent import sender as fluent
 
+from logship.event.entry import pack
 from logship.search.times import rfc3339
 from tests.proofs import fluent_bit
 from tests.proofs.fluent_bit import FluentBit
 from tests.proofs.scene import PROVE, Collecting, Event, Stored, until
-from tests.proofs.sender import Sender, entry
+from tests.proofs.sender import Sender
 
 RECORDS = 20_000 if PROVE else 1_000
 TIME_NS = 1_763_650_000_500_000_000
@@ -107,7 +108,7 @@ def test_fluent_loggers_asynchronous_form(start: Start) -> None:
 def test_a_sender_of_zstd_frames(start: Start) -> None:
     collecting = start()
     with Sender(collecting.port) as sender:
-        chunk = sender.send("shop.orders", [entry(TIME_NS + n * STEP_NS, order(n)) for n in range(RECORDS)], zstd=True)
+        chunk = sender.send("shop.orders", [pack(TIME_NS + n * STEP_NS, order(n)) for n in range(RECORDS)], zstd=True)
         assert sender.acknowledged() == chunk
     check(arrived(collecting, RECORDS), RECORDS, "shop.orders", lambda number: TIME_NS + number * STEP_NS)
 
@@ -156,7 +157,7 @@ def relay(collecting: Collecting, folder: Path, output: Mapping[str, object]) ->
         try:
             with Sender(agent.port) as sender:
                 for first in range(0, RECORDS, 500):
-                    entries = [entry(TIME_NS + n * STEP_NS, order(n)) for n in range(first, first + 500)]
+                    entries = [pack(TIME_NS + n * STEP_NS, order(n)) for n in range(first, first + 500)]
                     chunk = sender.send("shop.orders", entries)
                     assert sender.acknowledged() == chunk, agent.said()
         except (OSError, AssertionError):

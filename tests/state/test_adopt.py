@@ -6,7 +6,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import ormsgpack
 import pytest
 
 from logship.errors import JournalUnreadable
@@ -57,7 +56,7 @@ def report(directory: Path, finder: Facts | None = None) -> dict[str, object] | 
     assert orphan is not None
     try:
         packed = adopt.report_of(orphan.end(), finder or Facts(host="web", supervisor=1))
-        return None if packed is None else ormsgpack.unpackb(packed, ext_hook=lambda tag, data: data)[1]
+        return None if packed is None else entry.unpack(packed)[1]
     finally:
         orphan.release()
 
@@ -170,7 +169,7 @@ def test_a_damaged_record_costs_itself_alone_and_its_segment_is_set_aside(tmp_pa
     assert orphan is not None
     shipped: list[int] = []
     for entries, mark in orphan.pending():
-        shipped += [ormsgpack.unpackb(one, ext_hook=lambda tag, data: data)[1]["event.sequence"] for one in entries]
+        shipped += [entry.unpack(one)[1]["event.sequence"] for one in entries]
         assert mark == 1 << 32 | shipped[-1], "places run on over what cannot be read"
         orphan.advance(mark, len(entries))
     assert set(range(1, 701)) - set(shipped) == lost
@@ -272,7 +271,7 @@ def test_a_bit_flipped_in_any_cell_never_makes_a_killed_worker_complete_or_its_r
     assert sum(len(entries) for entries, _ in orphan.pending()) == 10, "an event too often rather than one too few"
     packed = adopt.report_of(orphan.end(), Facts(host="web"))
     assert packed is not None
-    said = ormsgpack.unpackb(packed, ext_hook=lambda tag, data: data)[1]
+    said = entry.unpack(packed)[1]
     assert said["event.sequence"] >= 11
     assert entry.parse_event_id(said["event.id"]) == (made.incarnation, said["event.sequence"])
     assert all(value < 1 << 53 for value in said.values() if isinstance(value, int))

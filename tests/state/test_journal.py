@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import ormsgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +42,7 @@ def event(text: str, size_bytes: int = 0) -> tuple[tuple[bytes, bytes]]:
 
 
 def fields_of(record: bytes) -> dict[str, object]:
-    found = ormsgpack.unpackb(record, ext_hook=lambda tag, data: data)[1]
+    found = entry.unpack(record)[1]
     assert isinstance(found, dict)
     return found
 

@@ -11,8 +11,9 @@ import structlog
 
 import logship
 from logship.event import build
+from logship.event.entry import unpack
 from logship.state import segment
-from logship.worker import configure, hooks, line, render
+from logship.worker import configure, hooks, line
 
 Message = MutableMapping[str, Any]
 Event = dict[str, Any]
@@ -36,14 +37,14 @@ class Desk:
         directory = self.line().journal.directory
         assert directory is not None
         parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
-        return [render.unpack(record)[1] for records in parts for record in records]
+        return [unpack(record)[1] for records in parts for record in records]
 
     def times(self) -> list[str]:
         """The times of all events, as RFC 3339."""
         directory = self.line().journal.directory
         assert directory is not None
         parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
-        return [build.time_text(render.unpack(record)[0]) for records in parts for record in records]
+        return [build.time_text(unpack(record)[0]) for records in parts for record in records]
 
     def requests(self) -> list[Event]:
         """The request and websocket events."""

@@ -3,7 +3,6 @@
 An event of fluent-logger is a tag, a time and a map. The tag becomes the logger's name, `message` and `level` of the map
 become ours, and what is left are labels."""
 
-import struct
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -11,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from logship.event import build
+from logship.event.entry import EVENT_TIME
 from logship.worker import line as lines
 from logship.worker.capture import stdlib
 from logship.worker.capture.call import complain, write
@@ -18,7 +18,6 @@ from logship.worker.capture.call import complain, write
 # What applications call the text of a line.
 MESSAGES = ("message", "msg", "log")
 LEVELS = ("level", "levelname", "severity")
-_EVENT_TIME = struct.Struct(">II")
 
 
 def emit(tag: str | None, label: str | None, timestamp: object, data: object) -> bool:
@@ -44,8 +43,8 @@ def emit(tag: str | None, label: str | None, timestamp: object, data: object) ->
 def nanoseconds(timestamp: object) -> int:
     """Return the time that fluent-logger's `timestamp` means, now for one that means none, in nanoseconds since 1970."""
     data = getattr(timestamp, "data", None)
-    if type(data) is bytes and len(data) == _EVENT_TIME.size:
-        seconds, rest = _EVENT_TIME.unpack(data)
+    if type(data) is bytes and len(data) == EVENT_TIME.size:
+        seconds, rest = EVENT_TIME.unpack(data)
         return int(seconds) * 10**9 + int(rest)
     if isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool) and 0 <= timestamp < 2**32:
         whole = int(timestamp)
