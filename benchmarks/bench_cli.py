@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from logship.store.store import Store
+from logship.store.write.store import Store
 
 CLAIM_SECONDS, TAIL_CLAIM_SECONDS = 0.7, 1.0
 TAILED, STARTING, TAIL_DEADLINE_SECONDS = 350, 50, 120

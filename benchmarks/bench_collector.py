@@ -32,8 +32,8 @@ from logship.event.entry import TAG, pack
 from logship.search.query import Query
 from logship.search.times import from_rfc3339
 from logship.store.files import read_listing
-from logship.store.keeper import mergeable
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
+from logship.store.write.maintenance import mergeable
 from logship.wire.receive import Decoder
 from logship.wire.send import AckReader, encode_batch, new_chunk
 

@@ -21,7 +21,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from logship.store.store import Store
+from logship.store.write.store import Store
 from tests.page import browsing
 from tests.page.story import story
 
@@ -48,7 +48,7 @@ def serve(directory: str, listener: socket.socket) -> None:
     import uvicorn
 
     from logship.page.app import app
-    from logship.store.reader import Reader
+    from logship.store.read.reader import Reader
 
     config = uvicorn.Config(app(Reader(Path(directory))), log_config=None, lifespan="off", ws="none", http="h11")
     asyncio.run(uvicorn.Server(config).serve([listener]))

@@ -29,8 +29,8 @@ from logship.elastic.replay import from_lines, from_source, replay
 from logship.search.query import Query, Record
 from logship.search.times import rfc3339
 from logship.settings import Settings, load
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 
 BATCH = 5_000
 

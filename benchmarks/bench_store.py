@@ -30,7 +30,7 @@ from events import BEGIN_NS, Entry, Shop
 from machine import median, table
 from questions import QUESTIONS
 
-from logship.store.store import Store
+from logship.store.write.store import Store
 
 BATCH = 5_000
 CALM_PER_SECOND, CALM_BATCH, CALM_SECONDS = 5_000, 500, 20

@@ -28,7 +28,7 @@ from logship.elastic.replay import from_source, replay
 from logship.elastic.source import ElasticSource
 from logship.search.query import Query, Source
 from logship.settings import load
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 from tests.elastic.node import Server
 
 BATCH = 5_000

@@ -12,9 +12,9 @@ import orjson
 from events import BEGIN_NS, Entry
 from questions import QUESTIONS, About, about
 
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 from logship.store.schema import COLUMNS
-from logship.store.store import Appended, Store
+from logship.store.write.store import Appended, Store
 
 MEMORY_LIMIT_BYTES = 512 * 2**20
 INDEXED = ("@timestamp", "http.request.id", "trace.id", "http.response.status_code", "logship.worker.slot", "url.path")
@@ -34,7 +34,7 @@ class Ours(Store):
         import time
 
         from logship.store.files import read_listing
-        from logship.store.keeper import mergeable
+        from logship.store.write.maintenance import mergeable
 
         self.seal(SETTLE_SECONDS)
         while mergeable(read_listing(self.directory).segments):

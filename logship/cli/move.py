@@ -173,10 +173,10 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
     Version 1 pages: other readers do not all know what DuckDB writes for version 2."""
     import zstandard
 
-    from logship.store.asking import stoppable
-    from logship.store.keeper import MEMORY_LIMIT_BYTES
+    from logship.store.read.interrupt import interruptible
     from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect, quoted
-    from logship.store.writing import ROW_GROUP_ROWS
+    from logship.store.write.maintenance import MEMORY_LIMIT_BYTES
+    from logship.store.write.parquet import ROW_GROUP_ROWS
 
     columns = {name: kind for name, kind in COLUMNS.items() if name != POSITION}
     struct_text = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items()) + "}"
@@ -192,7 +192,7 @@ def _write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
                 f" compression = 'zstd', maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {struct_text}))"
                 f" TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
             )
-            stoppable(database, lambda: database.execute(copy))
+            interruptible(database, lambda: database.execute(copy))
         finally:
             database.close()
 
@@ -270,7 +270,7 @@ class _Own:
     """A store that no collector writes now."""
 
     def __init__(self, directory: Path) -> None:
-        from logship.store.store import Store
+        from logship.store.write.store import Store
 
         self._store = Store(directory)
 

@@ -171,7 +171,7 @@ def _parsed(text: bytes) -> object:
 
 
 def _store(directory: Path) -> Iterator[dict[str, Any]]:
-    from logship.store.reader import Reader
+    from logship.store.read.reader import Reader
 
     reader = Reader(directory, zone=zone())
     try:
@@ -186,7 +186,7 @@ def _store(directory: Path) -> Iterator[dict[str, Any]]:
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
     import duckdb
 
-    from logship.store.asking import stoppable
+    from logship.store.read.interrupt import interruptible
     from logship.store.schema import connect, quoted
 
     database = connect(512 * 2**20, 1)
@@ -197,8 +197,8 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
         # Python's datetime has no nanoseconds, so times travel as numbers.
         read = ", ".join(_read_column(column[0], column[1]) for column in columns if column[0] != "_n")
         select = f"SELECT {read} FROM {found}"  # noqa: S608 - quoted names of the file's own columns
-        rows = stoppable(database, lambda: database.execute(select))
-        while some := stoppable(database, lambda: rows.fetchmany(BATCH_RECORDS)):
+        rows = interruptible(database, lambda: database.execute(select))
+        while some := interruptible(database, lambda: rows.fetchmany(BATCH_RECORDS)):
             for row in some:
                 yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
     except duckdb.Error as error:

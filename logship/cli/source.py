@@ -385,7 +385,7 @@ def _elastic(settings: Settings) -> Source:
 
 
 def _local(directory: Path, limit_seconds: float) -> Source:
-    from logship.store.reader import Reader
+    from logship.store.read.reader import Reader
 
     return Reader(directory, zone=zone(), limit_seconds=limit_seconds)
 

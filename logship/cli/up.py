@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from logship.page.app import Around
     from logship.page.guard import Access
     from logship.search.query import Source
-    from logship.store.store import Store
+    from logship.store.write.store import Store
 
 # A question that takes longer is cancelled: the next one, and the collector beside it, need the cores.
 QUESTION_SECONDS = 20.0
@@ -94,7 +94,7 @@ def up(adopt: bool, form: Form | None, **given: object) -> int:
     import uvicorn  # noqa: F401
 
     import logship.page.app
-    import logship.store.store  # noqa: F401
+    import logship.store.write.store  # noqa: F401
     from logship.state.home import make_directory
 
     _speak()
@@ -153,8 +153,8 @@ def _speak() -> None:
 async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
     from logship.collector.adopt import Adopter
     from logship.collector.serve import Collector
-    from logship.store.reader import Reader
-    from logship.store.store import Store
+    from logship.store.read.reader import Reader
+    from logship.store.write.store import Store
 
     with contextlib.ExitStack() as closing:
         listener = _listen(settings.http) if settings.http != "off" else None
@@ -355,7 +355,7 @@ def _say_where(settings: Settings, addresses: list[str], listener: socket.socket
 
 def _retention(settings: Settings) -> str:
     """What the store keeps, and which settings say so."""
-    from logship.store.retention import Retention
+    from logship.store.write.retention import Retention
 
     most = Retention(0, settings.retention_bytes, settings.retention_disk_percent).most_bytes(Path(settings.store_dir))
     limits = [f"{settings.retention_days:g} days"] * bool(settings.retention_days) + [f"{most / 2**30:.1f} GiB"] * bool(most)

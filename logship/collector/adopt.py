@@ -14,7 +14,7 @@ from logship.state import adopt, home
 from logship.state.adopt import Orphan
 from logship.state.identity import Cell, Facts
 from logship.state.processes import boot_id
-from logship.store.store import Appended
+from logship.store.write.store import Appended
 from logship.wire.entries import Entries, Limits, decode_entries
 
 EVERY_SECONDS = 2.0

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from logship.collector.health import Health
 from logship.errors import StoreError
-from logship.store.store import Appended
+from logship.store.write.store import Appended
 from logship.wire.entries import Entries
 from logship.wire.receive import Batch
 

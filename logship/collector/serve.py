@@ -24,7 +24,7 @@ from logship.collector.listen import (
 )
 from logship.errors import SettingsError
 from logship.settings import Settings, host_and_port
-from logship.store.store import Appended, Store
+from logship.store.write.store import Appended, Store
 from logship.wire.entries import Entries, Limits
 from logship.wire.handshake import distinct_hostname
 

@@ -162,7 +162,7 @@ def _told(chunk: "Chunk") -> str:
 def _from_all(sources: Iterable[Path]) -> Iterator[Record]:
     """The records of stores, exports and files of dead letters, one after the other."""
     from logship.elastic.replay import from_lines, from_source
-    from logship.store.reader import Reader
+    from logship.store.read.reader import Reader
 
     for source in sources:
         if source.is_file():

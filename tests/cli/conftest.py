@@ -16,7 +16,7 @@ import pytest
 
 from logship.cli import show
 from logship.cli.main import status_of
-from logship.store.store import Store
+from logship.store.write.store import Store
 from tests.collector.far_end import Sender, event
 
 Told = subprocess.CompletedProcess[str]

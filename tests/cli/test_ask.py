@@ -19,9 +19,9 @@ import pytest
 from logship.cli import ask
 from logship.search.kql import parse
 from logship.search.query import Query
-from logship.store import keeper
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write import maintenance
+from logship.store.write.store import Store
 from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
 from tests.collector.far_end import event
 from tests.conftest import PROVE
@@ -165,8 +165,8 @@ def test_tail_shows_what_arrives_from_now_on(up: Up, tmp_path: Path) -> None:
 def test_a_tail_shows_each_event_once_while_logs_are_rolled_sealed_and_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.5)
-    monkeypatch.setattr(keeper, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 3)
     monkeypatch.setattr(ask, "TAIL_SECONDS", 0.01)
     monkeypatch.setattr(ask, "PAGE_ROWS", 50)
     monkeypatch.setattr(ask, "RETRY_SECONDS", 0.1)

@@ -16,7 +16,7 @@ from logship.cli.main import PLACES
 from logship.page.openapi import PATHS
 from logship.search.kql import parse
 from logship.search.sql import where
-from logship.store.store import Store
+from logship.store.write.store import Store
 from tests.cli.conftest import Logship, environment
 from tests.collector.far_end import event
 

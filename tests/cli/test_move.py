@@ -16,8 +16,8 @@ import duckdb
 import pytest
 
 from logship.search.query import Page, Query
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.cli.conftest import COMMAND, Logship, Up, environment
 from tests.conftest import PROVE
 

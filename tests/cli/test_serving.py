@@ -16,8 +16,8 @@ from logship.page import connection
 from logship.page.app import Around
 from logship.page.client import HttpSource
 from logship.search.query import Query
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests import certificates
 from tests.collector.far_end import event
 

@@ -17,8 +17,8 @@ from logship.collector.serve import Collector
 from logship.event.entry import TAG, pack
 from logship.search.query import Page, Query, Record
 from logship.settings import load
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 
 T = TypeVar("T")
 

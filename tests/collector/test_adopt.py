@@ -17,7 +17,7 @@ from logship.state import home, locks
 from logship.state.adopt import Orphan
 from logship.state.identity import Facts
 from logship.state.journal import Journal
-from logship.store.store import Appended
+from logship.store.write.store import Appended
 from logship.wire.entries import Entries
 
 AGENT = "127.0.0.1:24224"

@@ -342,7 +342,7 @@ def test_killed_at_any_moment_it_has_stored_what_it_acknowledged(tmp_path: Path)
         import asyncio, sys
         from logship.collector.serve import Collector
         from logship.settings import load
-        from logship.store.store import Store
+        from logship.store.write.store import Store
         async def main():
             settings = load({"state_dir": sys.argv[1], "forward": "127.0.0.1:0"}, {})
             collector = Collector(settings, Store(settings.store_dir))

@@ -18,7 +18,7 @@ from logship.elastic.setup import doctor
 from logship.errors import LogshipError, QuestionError, SourceError
 from logship.event.entry import TAG, pack
 from logship.search.query import Record
-from logship.store.store import Store
+from logship.store.write.store import Store
 from tests.elastic import kibana as stand_in
 from tests.elastic.node import Server
 from tests.elastic.test_chunks import made

@@ -12,7 +12,7 @@ from logship.elastic.replay import from_source, replay
 from logship.elastic.source import ElasticSource
 from logship.page.app import app
 from logship.search.query import Query, Source
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 from tests.cli.conftest import Kept, Told, invoke, shop
 from tests.cli.test_sources import QUESTIONS, WRONG
 from tests.conftest import PROVE

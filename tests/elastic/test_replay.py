@@ -21,8 +21,8 @@ from logship.elastic.replay import BULK_EVENTS, Bulk, Done, from_dead, from_line
 from logship.errors import ElasticError, QuestionError
 from logship.search.query import Query, Record
 from logship.settings import Settings, load
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.conftest import PROVE
 from tests.elastic.node import Server
 from tests.elastic.test_setup import told

@@ -19,8 +19,8 @@ from logship.forensics.verify import verify
 from logship.search.kql import Node, parse
 from logship.search.query import Page, Query, Record, Source
 from logship.settings import load
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.conftest import PROVE
 from tests.elastic import server
 from tests.elastic.node import Server

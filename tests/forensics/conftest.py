@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from logship.store.store import Store
+from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, Entry
 
 SECOND = 10**9

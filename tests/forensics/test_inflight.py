@@ -7,8 +7,8 @@ from logship.search.kql import parse
 from logship.search.query import Query
 from logship.state.inflight import Running
 from logship.state.living import Living
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests
 from tests.store.events import LIFE, OTHER
 

@@ -2,8 +2,8 @@
 
 from logship.forensics.overview import HEARTBEATS_SPAN_NS, overview
 from logship.search.query import Query
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS
 from tests.forensics.test_standout import UNTIL_NS, worker
 

@@ -6,8 +6,8 @@ from logship.forensics.finding import Finding
 from logship.forensics.standout import Standout, standout
 from logship.search import kql
 from logship.search.query import Query
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests, worker_event
 from tests.store.events import Entry
 

@@ -13,8 +13,8 @@ from logship.search.query import Incarnation, Query, Source
 from logship.search.times import from_rfc3339, rfc3339
 from logship.store.damage import set_aside
 from logship.store.files import log_name, read_listing
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.conftest import PROVE
 from tests.forensics.lives import SECOND, START_NS, beat, older_event, requests, worker_event
 from tests.store.events import LIFE, OTHER, Entry

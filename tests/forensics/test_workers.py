@@ -4,8 +4,8 @@ import pytest
 
 from logship.forensics.workers import covered_ns, workers
 from logship.search.kql import parse
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests, worker_event
 from tests.store.events import LIFE, OTHER
 

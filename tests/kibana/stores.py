@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from logship.elastic import mapping
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.elastic import server
 from tests.elastic.node import Server
 from tests.kibana import demo

@@ -11,8 +11,8 @@ import uvicorn
 
 from logship.page.app import Around, app
 from logship.page.client import HttpSource
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.page import browsing
 from tests.page.story import story
 

@@ -24,7 +24,7 @@ from logship.search.kql import parse
 from logship.search.query import Query, Source
 from logship.state.inflight import Running
 from logship.state.living import Living
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 from tests.page.conftest import LIFE, Served, Shown, event
 
 Serve = Callable[..., Served]

@@ -12,8 +12,8 @@ from logship.elastic.client import connect
 from logship.elastic.replay import from_lines, from_source, replay
 from logship.search.query import Query, Record
 from logship.search.times import from_rfc3339
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.conftest import PROVE
 from tests.elastic import server
 from tests.elastic.node import Server

@@ -23,7 +23,7 @@ from typing import Any, Self
 from logship.forensics.verify import Verdict, verify
 from logship.search.query import Incarnation, Query
 from logship.state import home
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 
 PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
 ROOT = Path(__file__).parent.parent.parent

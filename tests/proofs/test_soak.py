@@ -18,7 +18,7 @@ import pytest
 from logship.forensics.verify import Verdict, verify
 from logship.search import kql
 from logship.search.query import Query
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 from tests.proofs.figures import row
 from tests.proofs.scene import PROVE, SHOPS, Collecting, Process, environment, free_port, listens, until
 

@@ -15,8 +15,8 @@ import pytest
 
 from logship.search.query import Query
 from logship.store.files import read_listing
-from logship.store.reader import Reader
-from logship.store.store import Appended, Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Appended, Store
 from tests.proofs.scene import PROVE, ROOT
 from tests.store.events import events
 
@@ -29,10 +29,10 @@ pytestmark = pytest.mark.timeout(1800 if PROVE else 180)
 
 WRITER = """
     import os, sys, time
-    from logship.store import keeper
-    from logship.store.store import Store
+    from logship.store.write import maintenance
+    from logship.store.write.store import Store
     from tests.store.events import events
-    keeper.MERGE_SEGMENTS, keeper.GRACE_SECONDS = 3, 0.2
+    maintenance.MERGE_SEGMENTS, maintenance.GRACE_SECONDS = 3, 0.2
     store = Store(sys.argv[1], roll_records=140)
     at, batch = int(sys.argv[2]), int(sys.argv[3])
     print("ready", flush=True)

@@ -17,8 +17,8 @@ import pytest
 from logship.forensics.verify import Verdict, verify
 from logship.search.query import Query
 from logship.store.files import read_listing
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from logship.wire.entries import Limits
 from logship.wire.receive import Decoder, acknowledge
 from tests.proofs.scene import (

@@ -13,8 +13,8 @@ from logship.forensics.verify import verify
 from logship.search.query import Query
 from logship.store.damage import set_aside
 from logship.store.files import log_name, read_listing
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.conftest import PROVE
 from tests.forensics.lives import SECOND, START_NS, beat, older_event, requests
 from tests.store.events import Entry

@@ -9,15 +9,15 @@ from logship.search.kql import parse
 from logship.search.matches import matches
 from logship.search.meaning import address_number, address_text, canonical, words
 from logship.search.times import from_rfc3339
-from logship.store.door import Door
 from logship.store.schema import relation
+from logship.store.write.normalizer import Normalizer
 from tests.search.cases import CASES, NOW, RECORDS, REFUSED, fitting
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> str:
     log = tmp_path_factory.mktemp("meaning") / "log.ndjson"
-    door = Door()
+    door = Normalizer()
     lines = [door.line(n, from_rfc3339(one["@timestamp"]), one) for n, one in enumerate(RECORDS.values())]
     log.write_bytes(b"".join(lines))
     return relation([], [log])

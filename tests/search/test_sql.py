@@ -14,8 +14,8 @@ from logship.search import sql
 from logship.search.kql import Is, Node, Pattern, Text, parse, text_of
 from logship.search.matches import matches
 from logship.search.times import from_rfc3339
-from logship.store.door import Door
 from logship.store.schema import record, relation, select_row
+from logship.store.write.normalizer import Normalizer
 from tests.search.questions import nodes, records
 from tests.search.test_matches import HOLDS, HOLDS_NOT, NOW, RECORD
 
@@ -25,7 +25,7 @@ def answer(
 ) -> list[bool]:
     """Whether each record matches, by DuckDB on lines of the store."""
     log = directory / "log.ndjson"
-    door = Door()
+    door = Normalizer()
     log.write_bytes(b"".join(door.line(at, from_rfc3339(one["@timestamp"]), one) for at, one in enumerate(held)))
     found = database.execute(
         f"SELECT _n FROM ({relation([], [log])}) WHERE {where.text}", list(where.params)
@@ -91,7 +91,7 @@ def test_only_our_own_names_become_columns(name: str) -> None:
 
 def test_a_record_comes_back_as_it_was_stored(tmp_path: Path, database: duckdb.DuckDBPyConnection) -> None:
     log = tmp_path / "log.ndjson"
-    log.write_bytes(Door().line(1, from_rfc3339(RECORD["@timestamp"]), RECORD))
+    log.write_bytes(Normalizer().line(1, from_rfc3339(RECORD["@timestamp"]), RECORD))
     rows = database.execute(f"SELECT {select_row()} FROM ({relation([], [log])})").fetchall()
     assert [record(row) for row in rows] == [RECORD]
 
@@ -113,7 +113,7 @@ def test_a_value_as_text_reads_as_people_write_it(
     name: str, value: str | None, tmp_path: Path, database: duckdb.DuckDBPyConnection
 ) -> None:
     log = tmp_path / "log.ndjson"
-    log.write_bytes(Door().line(1, from_rfc3339(RECORD["@timestamp"]), RECORD))
+    log.write_bytes(Normalizer().line(1, from_rfc3339(RECORD["@timestamp"]), RECORD))
     asked = sql.value_of(name)
     keys = f"SELECT {asked.key.text} AS k FROM ({relation([], [log])})"
     told = database.execute(f"SELECT {asked.text.format('k')} FROM ({keys})", list(asked.key.params))

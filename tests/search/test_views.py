@@ -14,8 +14,8 @@ from logship.search.meaning import KIND_OF, unknown_names
 from logship.search.query import Bucket, Query, Rows, Share, Stat
 from logship.search.times import rfc3339
 from logship.search.views import VIEWS, View, answer, question
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, event
 
 MINUTE = 60 * 10**9

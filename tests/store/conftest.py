@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from logship.store.reader import Reader
+from logship.store.read.reader import Reader
 from logship.store.schema import connect
-from logship.store.store import Store
+from logship.store.write.store import Store
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from logship.search.kql import parse
 from logship.search.query import Bucket, Page, Query, Share
 from logship.search.ranges import union
-from logship.store import keeper as keeper_module
 from logship.store.files import log_name, read_listing
-from logship.store.keeper import mergeable
-from logship.store.reader import Reader
-from logship.store.retention import Retention
-from logship.store.store import Appended, Store
+from logship.store.read.reader import Reader
+from logship.store.write import maintenance
+from logship.store.write.maintenance import mergeable
+from logship.store.write.retention import Retention
+from logship.store.write.store import Appended, Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event
 
 METHODS = ("GET", "PUT", "POST")
@@ -83,7 +83,7 @@ class StoreAgainstAList(RuleBasedStateMachine):
 
     @initialize(many=st.integers(2, 4))
     def begin(self, many: int) -> None:
-        self.segments_a_merge, keeper_module.MERGE_SEGMENTS = keeper_module.MERGE_SEGMENTS, many
+        self.segments_a_merge, maintenance.MERGE_SEGMENTS = maintenance.MERGE_SEGMENTS, many
         self.home = Path(tempfile.mkdtemp(prefix="logship-list-"))
         self.open()
         self.reader = Reader(self.home, threads=1)
@@ -94,7 +94,7 @@ class StoreAgainstAList(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
-            keeper_module.MERGE_SEGMENTS = self.segments_a_merge
+            maintenance.MERGE_SEGMENTS = self.segments_a_merge
             self.store.close()
             self.reader.close()
             shutil.rmtree(self.home)
@@ -138,7 +138,7 @@ class StoreAgainstAList(RuleBasedStateMachine):
     @rule()
     def merge(self) -> None:
         self.store.seal()
-        self.store._keeper._merges.wake.set()
+        self.store._maintenance._merges.wake.set()
         deadline = time.monotonic() + 60
         while mergeable(read_listing(self.home).segments):
             assert time.monotonic() < deadline
@@ -179,9 +179,9 @@ class StoreAgainstAList(RuleBasedStateMachine):
         self.store.seal()
         segments = read_listing(self.home).segments
         newest = (self.home / segments[-1].name).stat().st_size if segments else 0
-        self.store._keeper._retention = Retention(limit_bytes=newest)
-        gone = self.store._keeper.retain(BEGIN_NS) if days else []
-        self.store._keeper._retention = Retention()
+        self.store._maintenance._retention = Retention(limit_bytes=newest)
+        gone = self.store._maintenance.retain(BEGIN_NS) if days else []
+        self.store._maintenance._retention = Retention()
         lost = {log for segment in gone for log in range(segment.first, segment.last + 1)}
         self.held = [one for one in self.held if one.log not in lost]
         self.unheard = [one for one in self.unheard if one.log not in lost]

@@ -13,16 +13,17 @@ import pytest
 from logship.forensics.verify import overall, set_aside, verify
 from logship.search.kql import parse
 from logship.search.query import Damageable, Page, Query, SetAside
-from logship.store import checks, ids
-from logship.store import keeper as keeper_module
+from logship.store import ids
 from logship.store.files import Segment, log_name, read_listing
-from logship.store.keeper import mergeable
-from logship.store.reader import Reader
-from logship.store.retention import Retention
-from logship.store.store import Appended, Store
+from logship.store.read import checks
+from logship.store.read.reader import Reader
+from logship.store.write import maintenance
+from logship.store.write.maintenance import mergeable
+from logship.store.write.retention import Retention
+from logship.store.write.store import Appended, Store
 from tests.cli.conftest import invoke
 from tests.store.events import LIFE, OTHER, events
-from tests.store.test_store import wait_until
+from tests.store.write.test_store import wait_until
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_a_segment_without_a_checksum_is_looked_at_when_a_question_fails(left: P
 
 
 def test_a_question_compares_only_so_much(left: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logship.store.asking.CHECK_BYTES", 0)
+    monkeypatch.setattr("logship.store.read.runner.CHECK_BYTES", 0)
     assert checks.CHECK_BYTES > 2**20
     flip(lambda size: size // 3)(left / read_listing(left).segments[1].name)
     assert reader.set_aside() == []
@@ -166,30 +167,30 @@ def test_a_damaged_line_of_an_unsealed_log_is_named(left: Path, reader: Reader) 
 def test_merging_and_retention_go_on_around_a_damaged_segment(
     checksum: bool, directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper_module, "MERGE_SEGMENTS", 3)
-    monkeypatch.setattr(keeper_module, "RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(keeper_module, "mergeable", lambda *_: ())
+    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(maintenance, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(maintenance, "mergeable", lambda *_: ())
     with Store(directory, roll_records=50) as store:
         for number in range(5):
             store.append(events(number * 50 + 1, number * 50 + 50))
             store.seal()
         bad = read_listing(directory).segments[1]
-        store._keeper._clear(time.monotonic() + 60)  # else the logs it was made of hold the same
-        store._keeper._checked.clear()
+        store._maintenance._clear(time.monotonic() + 60)  # else the logs it was made of hold the same
+        store._maintenance._checked.clear()
         data = bytearray((directory / bad.name).read_bytes())
         data[-200:-8] = b"\xff" * 192
         (directory / bad.name).write_bytes(data)
         if not checksum:
             ids.write(directory, bad, ids.read(directory, bad) or {})
-        monkeypatch.setattr(keeper_module, "mergeable", mergeable)
-        store._keeper._merges.wake.set()
+        monkeypatch.setattr(maintenance, "mergeable", mergeable)
+        store._maintenance._merges.wake.set()
         wait_until(lambda: (directory / bad.bad_name).exists())
         wait_until(lambda: [(one.first, one.last) for one in read_listing(directory).segments] == [(0, 0), (2, 4)])
         assert store.trouble() is None
         assert reader.count(Query()) == 200
-        assert [one.first for one in store._keeper.retain(time.time_ns() + 10**20)] == []
-        store._keeper._retention = Retention(limit_bytes=1)
-        assert [one.first for one in store._keeper.retain(time.time_ns())] == [0, 2]
+        assert [one.first for one in store._maintenance.retain(time.time_ns() + 10**20)] == []
+        store._maintenance._retention = Retention(limit_bytes=1)
+        assert [one.first for one in store._maintenance.retain(time.time_ns())] == [0, 2]
         assert (directory / bad.bad_name).exists()
         assert store.append(events(251, 252)) == Appended(2)
     assert reader.count(Query()) == 2

@@ -30,11 +30,11 @@ from logship.search.ranges import size
 from logship.search.shorthand import field_of
 from logship.search.sql import Sql, Value
 from logship.store import ids
-from logship.store.asking import Asker, Look
-from logship.store.budget import ANSWER_BYTES, all_rows, first_rows, narrowed
 from logship.store.files import POSITION_BITS, Segment, log_of
-from logship.store.retention import plausible
+from logship.store.read.budget import ANSWER_BYTES, all_rows, first_rows, narrowed
+from logship.store.read.runner import QueryRunner, Snapshot
 from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, record, select_row
+from logship.store.write.retention import plausible
 
 MEMORY_LIMIT_BYTES = 192 * 2**20
 THREADS = 2
@@ -70,19 +70,19 @@ class Reader:
         limit_seconds: float = 0,
     ) -> None:
         self.directory = Path(directory)
-        self._asker = Asker(self.directory, zone, clock_ns, memory_limit_bytes, threads, limit_seconds)
-        self.every = self._asker.every
-        self.set_aside = self._asker.set_aside
+        self._runner = QueryRunner(self.directory, zone, clock_ns, memory_limit_bytes, threads, limit_seconds)
+        self.every = self._runner.every
+        self.set_aside = self._runner.set_aside
         self._quiet: tuple[str, object] | None = None
 
     def close(self) -> None:
         """Give memory and threads back. Running questions end with an error."""
-        self._asker.close()
+        self._runner.close()
 
     def search(self, query: Query, page: Page) -> Rows:
         order, names = _Order.of(page), columns_of(page.columns) if page.columns else ()
 
-        def answer(look: Look) -> Rows:
+        def answer(look: Snapshot) -> Rows:
             keys = _keys(look, look.condition(query), order, query)
             more = len(keys) == order.limit and order.limit > 0
             keys, records, cut = _within_budget(look, keys, names)
@@ -90,10 +90,10 @@ class Reader:
             found = [records[position] for _, position in keys if position in records]
             return Rows(found, f"{keys[-1][0]!r}:{keys[-1][1]}" if more else None)
 
-        return self._asker.ask(query.where, answer)
+        return self._runner.ask(query.where, answer)
 
     def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
-        def answer(look: Look) -> Rows:
+        def answer(look: Snapshot) -> Rows:
             listing = look.listing
             state = (tuple((number, look.log(number).stat().st_size) for number in listing.logs), listing.next_log)
             if after is not None and self._quiet == (after, state):
@@ -120,7 +120,7 @@ class Reader:
             return narrowed(limit, some)
 
         # Its names were checked when the tail began; it may be asked several times a second.
-        return self._asker.ask(query.where if after is None else None, answer)
+        return self._runner.ask(query.where if after is None else None, answer)
 
     def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
         page = Page(SAME_ID_LIMIT, newest_first=False)
@@ -180,10 +180,10 @@ class Reader:
         return [Stat(*row) for row in found]
 
     def incarnations(self, query: Query) -> list[Incarnation]:
-        return self._asker.ask(query.where, lambda look: _incarnations(look, query))
+        return self._runner.ask(query.where, lambda look: _incarnations(look, query))
 
     def fields(self) -> list[FieldCount]:
-        def answer(look: Look) -> list[FieldCount]:
+        def answer(look: Snapshot) -> list[FieldCount]:
             rows = look.relation()
             names = [name for name in COLUMNS if name in KIND_OF]
             counts = look.all("SELECT " + ", ".join(f'count("{name}")' for name in names) + f" FROM ({rows})")[0]
@@ -194,38 +194,38 @@ class Reader:
                     found.append(FieldCount(f"{name}.{key}", kind, count))
             return sorted(found)
 
-        return self._asker.ask(None, answer)
+        return self._runner.ask(None, answer)
 
     def oldest_ns(self) -> int | None:
-        def answer(look: Look) -> int | None:
+        def answer(look: Snapshot) -> int | None:
             times = [segment.oldest_ns for segment in look.listing.segments if segment.rows]
             oldest = look.all(f'SELECT epoch_ns(min("@timestamp")) FROM ({look.relation([])})')[0][0]
             return min(times + ([oldest] if oldest is not None else []), default=None)
 
-        return self._asker.ask(None, answer)
+        return self._runner.ask(None, answer)
 
     def _rows(self, query: Query, select: Sql, outer: str = "{}") -> list[tuple[Any, ...]]:
         """Select from what fits the query, within `outer` in place of its {}."""
 
-        def answer(look: Look) -> list[tuple[Any, ...]]:
+        def answer(look: Snapshot) -> list[tuple[Any, ...]]:
             condition = look.condition(query)
             rows = look.relation(look.segments(query))
             inner = f"{select.text} FROM ({rows}) WHERE {condition.text}"
             # Not format(): conditions have brackets of their own.
             return look.all(outer.replace("{}", inner), *select.params, *condition.params)
 
-        return self._asker.ask(query.where, answer)
+        return self._runner.ask(query.where, answer)
 
     def _check_known(self, name: str) -> None:
         """KqlError unless `name` is a field, or a label that some event has."""
         if not any(unknown_names(kql.existing(name))):
             return
 
-        def check(look: Look) -> None:
+        def check(look: Snapshot) -> None:
             if not look.is_label(name):
                 raise unknown_field(name, labels=look.label_names())
 
-        self._asker.ask(None, check)
+        self._runner.ask(None, check)
 
     def _value(self, by: str | None) -> Value:
         if by is None:
@@ -265,7 +265,7 @@ class _Order:
         return segment.oldest_ns > self.after[0] if self.newest_first else segment.newest_ns < self.after[0]
 
 
-def _keys(look: Look, condition: Sql, order: _Order, query: Query) -> list[_Key]:
+def _keys(look: Snapshot, condition: Sql, order: _Order, query: Query) -> list[_Key]:
     """The page's keys. Unsealed logs first, then segments by time, until no other can hold anything nearer."""
     left = sorted((one for one in look.segments(query) if not order.without(one)), key=order.edge_ns)
     keys = _some_keys(look, look.relation([]), condition, order) if look.listing.logs else []
@@ -279,7 +279,7 @@ def _keys(look: Look, condition: Sql, order: _Order, query: Query) -> list[_Key]
     return keys
 
 
-def _some_keys(look: Look, rows: str, condition: Sql, order: _Order) -> list[_Key]:
+def _some_keys(look: Snapshot, rows: str, condition: Sql, order: _Order) -> list[_Key]:
     way, params, after = ("DESC" if order.newest_first else "ASC"), condition.params, ""
     if order.after is not None:
         after = f" AND ({order.number}, _n) {'<' if order.newest_first else '>'} (?, ?)"
@@ -292,7 +292,7 @@ def _some_keys(look: Look, rows: str, condition: Sql, order: _Order) -> list[_Ke
 
 
 def _within_budget(
-    look: Look, keys: list[_Key], names: tuple[str, ...]
+    look: Snapshot, keys: list[_Key], names: tuple[str, ...]
 ) -> tuple[list[_Key], dict[int, Record], bool]:
     """The first keys whose records are not too many bytes, at least one; their records; and whether others are left."""
 
@@ -305,7 +305,7 @@ def _within_budget(
 
 
 def _records(
-    look: Look, keys: list[_Key], names: tuple[str, ...], budget_bytes: int = 2**62
+    look: Snapshot, keys: list[_Key], names: tuple[str, ...], budget_bytes: int = 2**62
 ) -> dict[int, Record]:
     """The records of a page by their positions. TooMuch if they are more bytes than the budget."""
     logs = {log_of(position) for _, position in keys}
@@ -328,7 +328,7 @@ def _records(
     return found
 
 
-def _incarnations(look: Look, query: Query) -> list[Incarnation]:
+def _incarnations(look: Snapshot, query: Query) -> list[Incarnation]:
     # What a damaged segment held is not stored, whatever its sidecar says.
     segments = look.sound(look.listing.segments)
     sealed = [look.ids(one) or ids.rebuild(look.cursor, look.relation([one], [])) for one in segments]
@@ -367,7 +367,7 @@ def _incarnations(look: Look, query: Query) -> list[Incarnation]:
     return sorted(found, key=lambda life: (life.first_ns, life.id))
 
 
-def _cut_ns(look: Look) -> int:
+def _cut_ns(look: Snapshot) -> int:
     """A time before which retention may have removed events; 0 while nothing was removed.
 
     Files go in the order in which they arrived. Of the first one that is left the median, which some events with a wrong
@@ -385,7 +385,7 @@ def _cut_ns(look: Look) -> int:
     return (_median_ns(look, look.relation([]), low_ns, high_ns) or 0) if removed else 0
 
 
-def _median_ns(look: Look, rows: str, low_ns: int, high_ns: int) -> int | None:
+def _median_ns(look: Snapshot, rows: str, low_ns: int, high_ns: int) -> int | None:
     when = f'"@timestamp" BETWEEN make_timestamp_ns({low_ns}) AND make_timestamp_ns({high_ns})'
     found: int | None = look.all(f'SELECT quantile_disc(epoch_ns("@timestamp"), 0.5) FROM ({rows}) WHERE {when}')[0][0]
     return found
@@ -399,7 +399,7 @@ class _Damage:
     unlisted: list[Segment]
 
     @classmethod
-    def of(cls, look: Look) -> "_Damage":
+    def of(cls, look: Snapshot) -> "_Damage":
         known = [(one, ids.read(look.directory, one)) for one in look.listing.damaged]
         return cls(
             ids.merge(held for _, held in known if held is not None), [one for one, held in known if held is None]
@@ -443,7 +443,7 @@ class _Places:
         return sorted(chosen, key=lambda one: one.first)
 
 
-def _newest_beats(look: Look, places: _Places, names: set[str]) -> dict[str, Record]:
+def _newest_beats(look: Snapshot, places: _Places, names: set[str]) -> dict[str, Record]:
     """The last event of each life, by sequence, that counts what was before."""
     newest: dict[str, tuple[int, int]] = {}
     rows: str | None = look.relation([])

@@ -12,11 +12,11 @@ import pytest
 from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
 from logship.search.kql import parse
 from logship.search.query import Bucket, Page, Query, Record, Share, Source
-from logship.store import reader as reader_module
-from logship.store.asking import Look
 from logship.store.files import read_listing
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read import reader as reader_module
+from logship.store.read.reader import Reader
+from logship.store.read.runner import Snapshot
+from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event, events
 
 SECOND = 10**9
@@ -427,7 +427,7 @@ def test_ctrl_c_ends_a_question_at_once(store: Store, reader: Reader) -> None:
     store.append(events(1, 20))
     running = threading.Event()
 
-    def ask(look: Look) -> list[Any]:
+    def ask(look: Snapshot) -> list[Any]:
         running.set()
         return look.all(ENDLESS)
 
@@ -441,7 +441,7 @@ def test_ctrl_c_ends_a_question_at_once(store: Store, reader: Reader) -> None:
     pressing.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            reader._asker.ask(None, ask)
+            reader._runner.ask(None, ask)
     finally:
         pressing.join()
         signal.signal(signal.SIGINT, before)
@@ -452,7 +452,7 @@ def test_a_question_may_take_so_long_and_no_longer(store: Store, directory: Path
     store.append(events(1, 20))
     reader = Reader(directory, threads=1, limit_seconds=0.2)
     with pytest.raises(StoreError, match=r"takes longer than 0.2 s and was cancelled; ask for less time"):
-        reader._asker.ask(None, lambda look: look.all(ENDLESS))
+        reader._runner.ask(None, lambda look: look.all(ENDLESS))
     assert reader.count(Query()) == 20
     reader.close()
 

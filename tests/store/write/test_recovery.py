@@ -12,8 +12,8 @@ import pytest
 from logship.search.query import Query
 from logship.store import ids
 from logship.store.files import log_name, read_listing
-from logship.store.reader import Reader
-from logship.store.store import Appended, Store
+from logship.store.read.reader import Reader
+from logship.store.write.store import Appended, Store
 from tests.store.events import LIFE, events
 
 

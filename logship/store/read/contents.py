@@ -18,10 +18,10 @@ from logship.errors import StoreError
 from logship.search.query import BEAT_ACTIONS, Record
 from logship.search.times import from_rfc3339, rfc3339
 from logship.store import ids
-from logship.store.asking import Asker, Look
+from logship.store.read.runner import QueryRunner, Snapshot
 from logship.store.schema import COLUMNS, POSITION, record, select_row
 
-# As for the keeper's threads: a log that is read takes 32 MB.
+# As for the background threads: a log that is read takes 32 MB.
 _MEMORY_LIMIT_BYTES = 128 * 2**20
 # So many records are in memory at once; each may have a megabyte.
 _PIECE_ROWS = 64
@@ -58,32 +58,32 @@ def content(record: Record) -> str:
     return hashlib.blake2b(packed, digest_size=8).hexdigest()
 
 
-class Recall:
+class ContentLookup:
     """Looks events up by their ids in the store of `directory`. Belongs to the thread that writes it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._asker: Asker | None = None
+        self._runner: QueryRunner | None = None
 
     def contents(self, wanted: Sequence[str]) -> dict[str, set[str]]:
         """Return the contents under each of these event ids of ours, of ids that the store does not hold none.
 
         What cannot be read counts as not there: the event is stored once more rather than lost."""
-        if self._asker is None:
-            self._asker = Asker(self._directory, UTC, lambda: 0, _MEMORY_LIMIT_BYTES, 1, 0)
+        if self._runner is None:
+            self._runner = QueryRunner(self._directory, UTC, lambda: 0, _MEMORY_LIMIT_BYTES, 1, 0)
         parsed = [found for found in map(ids.parse, wanted) if found]
         try:
-            return self._asker.ask(None, lambda look: _contents(look, wanted, parsed))
+            return self._runner.ask(None, lambda look: _contents(look, wanted, parsed))
         except StoreError as error:
             _logger.warning("events that came again are stored again, those before them cannot be read: %s", error)
             return {}
 
     def close(self) -> None:
-        if self._asker is not None:
-            self._asker.close()
+        if self._runner is not None:
+            self._runner.close()
 
 
-def _contents(look: Look, wanted: Sequence[str], parsed: Sequence[tuple[str, int]]) -> dict[str, set[str]]:
+def _contents(look: Snapshot, wanted: Sequence[str], parsed: Sequence[tuple[str, int]]) -> dict[str, set[str]]:
     segments = [one for one in look.listing.segments if look.holds_any(one, parsed)]
     rows = look.relation(segments)
     look.cursor.execute(

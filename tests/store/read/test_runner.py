@@ -14,9 +14,10 @@ from logship.search.kql import parse
 from logship.search.pages import record_pages
 from logship.search.query import Page, Query, Record, Streams
 from logship.search.times import EARLIEST_NS, LATEST_NS
-from logship.store import asking, keeper
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read import runner
+from logship.store.read.reader import Reader
+from logship.store.write import maintenance
+from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, event, events
 
 QUESTIONS = (
@@ -40,9 +41,9 @@ limits = st.none() | times
 @pytest.fixture(autouse=True)
 def small_windows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "WINDOW_ROWS", 7)
-        patch.setattr(asking, "_BUCKETS", 4)
-        patch.setattr(asking, "_PIECE_ROWS", 3)
+        patch.setattr(runner, "WINDOW_ROWS", 7)
+        patch.setattr(runner, "_BUCKETS", 4)
+        patch.setattr(runner, "_PIECE_ROWS", 3)
         yield
 
 
@@ -81,8 +82,8 @@ def test_it_gives_what_pages_give(held: list[tuple[int, str | None]], data: st.D
 def test_it_is_of_one_moment_while_logs_are_sealed_merged_and_removed(
     store: Store, reader: Reader, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(keeper, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 3)
     store.append(events(1, 100))
     pieces = reader.every(Query())
     found = next(pieces)

@@ -14,11 +14,11 @@ import pytest
 
 from logship.errors import StoreError, StoreLocked
 from logship.search.query import Page, Query
-from logship.store import keeper as keeper_module
-from logship.store import store as store_module
 from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, log_name, read_listing
-from logship.store.reader import Reader
-from logship.store.store import Appended, Store
+from logship.store.read.reader import Reader
+from logship.store.write import maintenance
+from logship.store.write import store as store_module
+from logship.store.write.store import Appended, Store
 from tests.store.events import BEGIN_NS, OTHER, Entry, event, events
 
 
@@ -95,13 +95,13 @@ def test_logs_that_wait_are_sealed_together(
     torn: bool, directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
-    real = keeper_module.Keeper._seal_all
+    real = maintenance.Maintenance._seal_all
 
     def later(self: Any, database: Any) -> None:
         if go_on.is_set():
             real(self, database)
 
-    monkeypatch.setattr(keeper_module.Keeper, "_seal_all", later)
+    monkeypatch.setattr(maintenance.Maintenance, "_seal_all", later)
     with Store(directory, roll_records=5) as store:
         for number in range(8):
             store.append(events(number * 5 + 1, number * 5 + 5))
@@ -154,8 +154,8 @@ def test_many_merges_in_a_row_do_not_keep_all_that_they_replaced(
         self._supersede(replaced)
         return len(kept) < 10
 
-    monkeypatch.setattr(keeper_module, "GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(keeper_module.Keeper, "_merge_once", merge)
+    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(maintenance.Maintenance, "_merge_once", merge)
     with Store(directory):
         wait_until(lambda: len(kept) >= 10)
     assert set(kept[:10]) == {0}
@@ -262,7 +262,7 @@ def test_a_disk_that_others_fill_stops_acknowledgements_and_deletes_nothing(
         assert "47.7 MiB free, 47.7 are needed" in (store.trouble() or "")
         with pytest.raises(StoreError, match="free some"):
             store.append(events(21, 22))
-        assert store._keeper.retain(time.time_ns()) == []
+        assert store._maintenance.retain(time.time_ns()) == []
         assert (read_listing(directory).segments, reader.count(Query())) == (before, 20)
         free[0] += 1
         assert store.trouble() is None
@@ -273,7 +273,7 @@ def test_a_disk_that_others_fill_stops_acknowledgements_and_deletes_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
 def test_sealing_and_merging_have_a_lower_priority(store: Store) -> None:
     normal = os.getpriority(os.PRIO_PROCESS, 0)
-    ids = [thread.native_id or 0 for thread in (store._keeper._seals, store._keeper._merges)]
+    ids = [thread.native_id or 0 for thread in (store._maintenance._seals, store._maintenance._merges)]
     wait_until(lambda: {os.getpriority(os.PRIO_PROCESS, id_) for id_ in ids} == {normal + 5})
 
 
@@ -302,7 +302,7 @@ def test_a_long_merge_holds_up_neither_sealing_nor_appending(
     directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merging, go_on = threading.Event(), threading.Event()
-    real = keeper_module.Keeper._publish
+    real = maintenance.Maintenance._publish
 
     def slow(self: Any, database: Any, select: str, first: int, last: int, *more: Any) -> int | None:
         if first != last:
@@ -310,8 +310,8 @@ def test_a_long_merge_holds_up_neither_sealing_nor_appending(
             go_on.wait(20)
         return real(self, database, select, first, last, *more)
 
-    monkeypatch.setattr(keeper_module, "MERGE_SEGMENTS", 2)
-    monkeypatch.setattr(keeper_module.Keeper, "_publish", slow)
+    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 2)
+    monkeypatch.setattr(maintenance.Maintenance, "_publish", slow)
     with Store(directory, roll_records=5) as store:
         for number in range(2):
             store.append(events(number * 5 + 1, number * 5 + 5))
@@ -329,7 +329,7 @@ def test_logs_that_can_never_be_sealed_end_acknowledgements(directory: Path, mon
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(keeper_module.Keeper, "_seal_all", broken)
+    monkeypatch.setattr(maintenance.Maintenance, "_seal_all", broken)
     monkeypatch.setattr(store_module, "STALL_LIMIT_SECONDS", 0.1)
     monkeypatch.setattr(store_module, "UNSEALED_LOGS", 1)
     with Store(directory, roll_records=2) as store:
@@ -341,14 +341,14 @@ def test_logs_that_can_never_be_sealed_end_acknowledgements(directory: Path, mon
 
 
 def test_sealing_that_fails_for_a_while_is_tried_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, failures = keeper_module.Keeper._publish, [OSError(28, "No space left on device")]
+    real, failures = maintenance.Maintenance._publish, [OSError(28, "No space left on device")]
 
     def full(*asked: Any) -> int | None:
         if failures:
             raise failures.pop()
         return real(*asked)
 
-    monkeypatch.setattr(keeper_module.Keeper, "_publish", full)
+    monkeypatch.setattr(maintenance.Maintenance, "_publish", full)
     with Store(directory, roll_records=2) as store:
         store.append(events(1, 2))
         store.seal()
@@ -364,9 +364,9 @@ def test_old_segments_go_first_by_age_and_by_bytes(directory: Path, reader: Read
     files = read_listing(directory)
     size = (directory / files.segments[-1].name).stat().st_size
     with Store(directory, retention_days=50_000) as store:
-        assert len(store._keeper.retain(files.segments[1].newest_ns + 50_000 * 86400 * 10**9 + 1)) == 2
+        assert len(store._maintenance.retain(files.segments[1].newest_ns + 50_000 * 86400 * 10**9 + 1)) == 2
     with Store(directory, retention_bytes=size + 10) as store:
-        store._keeper.retain(0)
+        store._maintenance.retain(0)
     assert [one.first for one in read_listing(directory).segments] == [3]
     assert reader.count(Query()) == 5
     assert reader.oldest_ns() == BEGIN_NS + 16 * 10**6
@@ -408,7 +408,7 @@ def test_a_directory_that_is_removed_stops_acknowledgements_at_once(directory: P
 def test_a_background_thread_survives_an_error_that_nobody_foresaw(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = keeper_module.Keeper._seal_all
+    real = maintenance.Maintenance._seal_all
     failures = iter([ZeroDivisionError("surprise")])
 
     def fails_once(self: Any, database: Any) -> None:
@@ -416,7 +416,7 @@ def test_a_background_thread_survives_an_error_that_nobody_foresaw(
             raise error
         real(self, database)
 
-    monkeypatch.setattr(keeper_module.Keeper, "_seal_all", fails_once)
+    monkeypatch.setattr(maintenance.Maintenance, "_seal_all", fails_once)
     with Store(directory, roll_records=5) as store:
         store.append(events(1, 9))
         store.seal()

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logship.search.meaning import KIND_OF
-from logship.store.door import Door, Unfit, dead_letter
 from logship.store.schema import LINE_LIMIT_BYTES, connect, relation
+from logship.store.write.normalizer import Normalizer, Unstorable, dead_letter
 from tests.store.events import BEGIN_NS
 
 
 def through(record: dict[str, Any]) -> dict[str, Any]:
-    line = orjson.loads(Door().line(7, BEGIN_NS, record))
+    line = orjson.loads(Normalizer().line(7, BEGIN_NS, record))
     assert line.pop("_n") == 7
     assert line.pop("@timestamp") == "2026-11-20T10:00:00.000000000Z"
     return dict(line)
@@ -93,7 +93,7 @@ keys = st.one_of(st.sampled_from((*KIND_OF, "labels", "numeric_labels")), st.tex
 
 @given(st.dictionaries(keys, anything, max_size=6))
 def test_any_record_becomes_a_row_of_which_nothing_is_null_in_silence(record: dict[Any, Any]) -> None:
-    line = Door().line(0, BEGIN_NS, record)
+    line = Normalizer().line(0, BEGIN_NS, record)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     held = {name: value for name, value in orjson.loads(line).items() if name not in ("_n", "@timestamp")}
@@ -105,7 +105,7 @@ def test_any_record_becomes_a_row_of_which_nothing_is_null_in_silence(record: di
 def test_duckdb_reads_back_what_the_door_wrote(tmp_path: Path) -> None:
     database = connect(256 * 2**20, 1)
     log = tmp_path / "log.ndjson"
-    door = Door()
+    door = Normalizer()
     names = sorted(KIND_OF.keys() - {"@timestamp"})
     samples: dict[str, Any] = {
         "ip": "2001:db8::1",
@@ -129,14 +129,14 @@ def test_duckdb_reads_back_what_the_door_wrote(tmp_path: Path) -> None:
     ],
 )
 def test_what_fits_nowhere_is_refused_with_the_reason(time_ns: int, record: Any, reason: str) -> None:
-    with pytest.raises(Unfit, match=reason):
-        Door().line(0, time_ns, record)
+    with pytest.raises(Unstorable, match=reason):
+        Normalizer().line(0, time_ns, record)
     letter = orjson.loads(dead_letter(time_ns, record, reason))
     assert letter == {"@timestamp": str(time_ns), "reason": reason, "record": repr(record)}
 
 
 def test_a_second_that_was_seen_before_is_written_alike() -> None:
-    door = Door()
+    door = Normalizer()
     stamps = [
         orjson.loads(door.line(0, BEGIN_NS + ns, {}))["@timestamp"] for ns in (0, 999_999_999, 10**9, 1, -1, -(10**9))
     ]
@@ -151,11 +151,11 @@ def test_stores_of_several_threads_make_the_lines_that_one_makes() -> None:
         {"event.start": f"2026-11-20T10:{n % 60:02d}:00.{n:09d}Z", "client.ip": f"10.{n % 7}.0.{n % 250}", "tags": ["a"]}
         for n in range(2_000)
     ]
-    wanted = [Door().line(n, BEGIN_NS, record) for n, record in enumerate(records)]
+    wanted = [Normalizer().line(n, BEGIN_NS, record) for n, record in enumerate(records)]
     made: list[list[bytes]] = []
 
     def make() -> None:
-        door = Door()
+        door = Normalizer()
         made.append([door.line(n, BEGIN_NS, record) for n, record in enumerate(records)])
 
     threads = [threading.Thread(target=make) for _ in range(4)]

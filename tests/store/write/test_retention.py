@@ -10,10 +10,10 @@ import pytest
 from logship.search.kql import parse
 from logship.search.query import Query
 from logship.store.files import read_listing
-from logship.store.keeper import Keeper
-from logship.store.reader import Reader
-from logship.store.retention import DAY_NS, Retention, plausible, room
-from logship.store.store import Store
+from logship.store.read.reader import Reader
+from logship.store.write.maintenance import Maintenance
+from logship.store.write.retention import DAY_NS, Retention, plausible, room
+from logship.store.write.store import Store
 from tests.store.events import Entry, event
 
 NOW_NS = time.time_ns()
@@ -29,14 +29,14 @@ def batch(first: int, days_ago: float, events: int = 20) -> list[Entry]:
 
 
 def retained(store: Store, after_days: float = 0) -> None:
-    store._keeper.retain(NOW_NS + int(after_days * DAY_NS))
+    store._maintenance.retain(NOW_NS + int(after_days * DAY_NS))
 
 
 @pytest.mark.parametrize("strange_ns", STRANGE.values(), ids=STRANGE)
 def test_one_event_of_a_strange_time_keeps_nothing_around_or_behind_it(
     strange_ns: int, directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Keeper, "_retain_now", lambda *_: None)  # not in the background as well
+    monkeypatch.setattr(Maintenance, "_retain_now", lambda *_: None)  # not in the background as well
     with Store(directory, roll_records=21, retention_days=7) as store:
         store.append([*batch(1, 40), event(1_000, at_ns=strange_ns, labels={"strange": "yes"})])
         store.seal()

@@ -21,9 +21,9 @@ from logship.store import ids
 from logship.store.damage import damage, damage_when_read, set_aside
 from logship.store.files import Segment, log_name, new_spill, number_of, read_listing, remove_left_spills
 from logship.store.lines import keep_lines, split
-from logship.store.retention import Retention, plausible, room
 from logship.store.schema import as_stored, connect, no_rows, to_store
-from logship.store.writing import SLICE_BYTES, convert, copy, count_rows, of_the_disk, publish
+from logship.store.write.parquet import SLICE_BYTES, convert, copy, count_rows, of_the_disk, publish
+from logship.store.write.retention import Retention, plausible, room
 
 SEAL_LOGS = 8
 MERGE_SEGMENTS = 10
@@ -55,7 +55,7 @@ GRACE_SECONDS = 3.0
 _logger = logging.getLogger("logship.store")
 
 
-class Keeper:
+class Maintenance:
     """Seals what `due` names, oldest first. Answers wait for nothing here: logs can be read until they are sealed.
 
     `due`: called about every second, returns the full logs; `sealed` is told of each. `in_place`: whether `directory` is
@@ -92,7 +92,7 @@ class Keeper:
         return self._seals.is_alive() and self._merges.is_alive()
 
     def wake(self) -> None:
-        """Look for work now."""
+        """Snapshot for work now."""
         self._seals.wake.set()
 
     def wait(self, done: Callable[[], bool], timeout_seconds: float) -> bool:
@@ -404,10 +404,10 @@ class Keeper:
 class _Worker(threading.Thread):
     """A thread with a database of its own that calls `work` about every second, and again after a failure."""
 
-    def __init__(self, name: str, work: Callable[[duckdb.DuckDBPyConnection], None], keeper: Keeper) -> None:
+    def __init__(self, name: str, work: Callable[[duckdb.DuckDBPyConnection], None], maintenance: Maintenance) -> None:
         super().__init__(name=name, daemon=True)
         self.wake = threading.Event()
-        self._work, self._keeper = work, keeper
+        self._work, self._maintenance = work, maintenance
         self._database: duckdb.DuckDBPyConnection | None = None
         self._failures = 0
         self.start()
@@ -424,7 +424,7 @@ class _Worker(threading.Thread):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(of_process + _NICENESS, 19))
         error: BaseException | None = None
         try:
-            while not self._keeper.stopping.is_set():
+            while not self._maintenance.stopping.is_set():
                 self.wake.wait(self._pause_seconds())
                 self.wake.clear()
                 self._try()
@@ -434,7 +434,7 @@ class _Worker(threading.Thread):
         finally:
             if self._database is not None:
                 self._database.close()
-            self._keeper.ended(error)
+            self._maintenance.ended(error)
 
     def _pause_seconds(self) -> float:
         return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1] if self._failures else _TICK_SECONDS
@@ -442,28 +442,28 @@ class _Worker(threading.Thread):
     def _try(self) -> None:
         """Work once. No exception ends the thread: it is logged, and the work is tried again after a pause."""
         try:
-            if not self._keeper.in_place():  # what is in its place is not ours to seal, merge or delete
-                raise StoreMissing(f"{self._keeper.directory} was removed, moved or unmounted")
-            self._database = self._database or connect(MEMORY_LIMIT_BYTES, 1, new_spill(self._keeper.directory))
+            if not self._maintenance.in_place():  # what is in its place is not ours to seal, merge or delete
+                raise StoreMissing(f"{self._maintenance.directory} was removed, moved or unmounted")
+            self._database = self._database or connect(MEMORY_LIMIT_BYTES, 1, new_spill(self._maintenance.directory))
             self._work(self._database)
         except Exception as error:  # a thread that ends would stop acknowledgements until a restart
-            if self._keeper.stopping.is_set():
+            if self._maintenance.stopping.is_set():
                 return
             if not self._failures:
                 expected = isinstance(error, OSError | duckdb.Error | StoreError)
                 failed = "%s in %s failed; all files stay as they are and it is tried again: %s"
                 trace = None if expected else error
-                _logger.error(failed, self.name, self._keeper.directory, error, exc_info=trace)  # noqa: TRY400
+                _logger.error(failed, self.name, self._maintenance.directory, error, exc_info=trace)  # noqa: TRY400
             self._failures += 1
-            self._keeper.failed = error
+            self._maintenance.failed = error
             # After some errors DuckDB refuses everything.
             if self._database is not None:
                 self._database.close()
                 self._database = None
         else:
             if self._failures:
-                _logger.warning("%s in %s works again", self.name, self._keeper.directory)
-                self._failures, self._keeper.failed = 0, None
+                _logger.warning("%s in %s works again", self.name, self._maintenance.directory)
+                self._failures, self._maintenance.failed = 0, None
 
 
 def mergeable(

@@ -13,7 +13,6 @@ from typing import Any, Self
 import orjson
 
 from logship.errors import StoreError, StoreLocked
-from logship.store.door import Door, Unfit, dead_letter
 from logship.store.files import (
     DEAD_LETTERS,
     LOCK,
@@ -23,11 +22,12 @@ from logship.store.files import (
     sync_directory,
 )
 from logship.store.ids import CONFLICT, Fresh, Seen
-from logship.store.keeper import Keeper
 from logship.store.lines import with_sum
-from logship.store.recall import Recall, content
-from logship.store.recovery import recover
-from logship.store.retention import Retention, room
+from logship.store.read.contents import ContentLookup, content
+from logship.store.write.maintenance import Maintenance
+from logship.store.write.normalizer import Normalizer, Unstorable, dead_letter
+from logship.store.write.recovery import recover
+from logship.store.write.retention import Retention, room
 
 # Every question reads the unsealed log again: 5,000 lines are a few milliseconds.
 ROLL_RECORDS = 5_000
@@ -100,8 +100,8 @@ class Store:
         for one in found.damage:
             _logger.error("%s", one)
         self._seen = Seen(found.ids)
-        self._door = Door()
-        self._recall = Recall(self.directory)
+        self._normalizer = Normalizer()
+        self._contents = ContentLookup(self.directory)
         self._told_conflicts = False
         self._full = list(found.full_logs)
         self._number, self._lines, self._size = found.active, found.active_lines, found.active_bytes
@@ -112,10 +112,10 @@ class Store:
         self._cut = False
         self._broken: OSError | None = None
         self._refused: BaseException | None = None
-        # Held while the active log changes hands: the keeper rolls a log that has become old.
+        # Held while the active log changes hands: a background thread rolls a log that has become old.
         self._turn = threading.Lock()
         self._closed = False
-        self._keeper = Keeper(self.directory, self._due, self._sealed, retention, self._in_place)
+        self._maintenance = Maintenance(self.directory, self._due, self._sealed, retention, self._in_place)
 
     def append(self, entries: list[tuple[int, dict[str, Any]]]) -> Appended:
         """Store (nanoseconds, record) pairs; they are durable when it returns. Belongs to one thread.
@@ -139,7 +139,7 @@ class Store:
             self._seen.add(batch.fresh)
             if self._lines >= self._roll_records or self._size >= ROLL_BYTES:
                 self._roll()
-                self._keeper.wake()
+                self._maintenance.wake()
         return Appended(len(batch.lines), batch.duplicates, len(batch.letters), batch.conflicts)
 
     def seal(self, timeout_seconds: float = 60.0) -> None:
@@ -147,9 +147,9 @@ class Store:
         with self._turn:
             if self._lines:
                 self._roll()
-        self._keeper.wake()
-        if not self._keeper.wait(lambda: not self._due(), timeout_seconds):
-            raise StoreError(f"{self.directory}: logs were not sealed in {timeout_seconds} s: {self._keeper.failed}")
+        self._maintenance.wake()
+        if not self._maintenance.wait(lambda: not self._due(), timeout_seconds):
+            raise StoreError(f"{self.directory}: logs were not sealed in {timeout_seconds} s: {self._maintenance.failed}")
 
     def health(self) -> dict[str, float]:
         """Numbers for a metrics page: unsealed logs, lines of the active one, and its age in seconds."""
@@ -157,7 +157,7 @@ class Store:
             "unsealed_logs": len(self._full) + 1,
             "active_log_lines": self._lines,
             "active_log_age_seconds": time.monotonic() - self._began if self._lines else 0.0,
-            "sealing_fails": float(self._keeper.failed is not None),
+            "sealing_fails": float(self._maintenance.failed is not None),
         }
 
     def trouble(self) -> str | None:
@@ -168,12 +168,12 @@ class Store:
             return f"{self.directory}: the store is closed"
         if self._broken is not None:
             return f"{self.directory}: a log could not be cut back, restart the collector: {self._broken}"
-        if not self._keeper.alive:
-            return f"{self.directory}: sealing has ended, restart the collector: {self._keeper.failed!r}"
+        if not self._maintenance.alive:
+            return f"{self.directory}: sealing has ended, restart the collector: {self._maintenance.failed!r}"
         if not self._in_place():
             return f"{self.directory} was removed, moved or unmounted; put it back, or restart the collector"
         if len(self._full) >= UNSEALED_LOGS:
-            return f"{self.directory}: {len(self._full)} logs wait to be sealed: {self._keeper.failed}"
+            return f"{self.directory}: {len(self._full)} logs wait to be sealed: {self._maintenance.failed}"
         if short := self._short_of_room():
             return short
         if self._refused is not None:
@@ -185,8 +185,8 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        self._keeper.stop()
-        self._recall.close()
+        self._maintenance.stop()
+        self._contents.close()
         for handle in (self._log, self._dead, self._lock_file):
             if handle is not None:
                 os.close(handle)
@@ -200,7 +200,7 @@ class Store:
     def _check(self) -> None:
         """Raise StoreError when nothing can be accepted; wait a while where only sealing is behind."""
         if len(self._full) >= UNSEALED_LOGS and self._in_place():
-            self._keeper.wait(lambda: len(self._full) < UNSEALED_LOGS, STALL_LIMIT_SECONDS)
+            self._maintenance.wait(lambda: len(self._full) < UNSEALED_LOGS, STALL_LIMIT_SECONDS)
         # A write that failed is tried again.
         self._refused = None
         if trouble := self.trouble():
@@ -229,7 +229,7 @@ class Store:
         """Lines of what is new, dead letters, and what has to be compared first."""
         batch = _Sorted()
         lines, fresh = batch.lines, batch.fresh
-        line, take, keep = self._door.line, self._seen.take, self._seen.keep
+        line, take, keep = self._normalizer.line, self._seen.take, self._seen.keep
         for time_ns, record in entries:
             found = None
             if isinstance(record, dict):
@@ -242,7 +242,7 @@ class Store:
                     record = without_conflict(record)  # noqa: PLW2901
             try:
                 lines.append(with_sum(line(position, time_ns, record)))
-            except Unfit as reason:
+            except Unstorable as reason:
                 batch.letters.append(dead_letter(time_ns, record, str(reason)))
                 continue
             position += 1
@@ -253,7 +253,7 @@ class Store:
     def _compare(self, batch: _Sorted, position: int) -> None:
         """Store beside the first what comes under an id that is there, unless the content is the same."""
         wanted = {id_ for id_, _, _ in batch.again}
-        known = self._recall.contents(sorted(wanted))
+        known = self._contents.contents(sorted(wanted))
         for line in batch.lines:
             record = orjson.loads(line)
             if record.get("event.id") in wanted:
@@ -263,12 +263,12 @@ class Store:
             if CONFLICT in record:
                 record = without_conflict(record)  # noqa: PLW2901
             try:
-                line = self._door.line(at, time_ns, record)
+                line = self._normalizer.line(at, time_ns, record)
                 hashed = content(orjson.loads(line))
                 before = known.setdefault(id_, set())
                 if before and hashed not in before:
-                    line = self._door.line(at, time_ns, record | {CONFLICT: hashed})
-            except Unfit as reason:
+                    line = self._normalizer.line(at, time_ns, record | {CONFLICT: hashed})
+            except Unstorable as reason:
                 batch.letters.append(dead_letter(time_ns, record, str(reason)))
                 continue
             if hashed in before:
@@ -337,7 +337,7 @@ class Store:
         self._began = time.monotonic()
 
     def _due(self) -> list[int]:
-        """Full logs, after rolling the active one if it has become old. Called by the keeper."""
+        """Full logs, after rolling the active one if it has become old. Called by the sealing thread."""
         with self._turn:
             if not self._lines:
                 self._began = time.monotonic()

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent import futures
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
@@ -20,9 +19,10 @@ from logship.search.query import Query, Record, SetAside
 from logship.search.sql import Sql
 from logship.search.times import SECOND_NS
 from logship.store import ids
-from logship.store.budget import WINDOW_BYTES, first_rows, narrowed
-from logship.store.checks import CHECK_BYTES, Checks
 from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing, unreadable
+from logship.store.read.budget import WINDOW_BYTES, first_rows, narrowed
+from logship.store.read.checks import CHECK_BYTES, Checks
+from logship.store.read.interrupt import interruptible
 from logship.store.schema import connect, record, relation, select_row
 
 _TRIES = 8
@@ -43,16 +43,16 @@ _PIECE_ROWS = 1_000
 _T = TypeVar("_T")
 
 
-class Look:
+class Snapshot:
     """The directory as it was listed for one question, and a cursor to ask its files."""
 
-    def __init__(self, asker: "Asker", cursor: duckdb.DuckDBPyConnection, listing: Listing) -> None:
-        self._asker, self.cursor, self.listing = asker, cursor, asker.checks.known(listing)
+    def __init__(self, runner: "QueryRunner", cursor: duckdb.DuckDBPyConnection, listing: Listing) -> None:
+        self._runner, self.cursor, self.listing = runner, cursor, runner.checks.known(listing)
         self._budget = [CHECK_BYTES]
         # Segments that were read; after an error they are looked at.
         self.read: set[Segment] = set()
-        self.directory = asker.directory
-        self.beats = asker.known_beats
+        self.directory = runner.directory
+        self.beats = runner.known_beats
         self._labels: dict[str, bool] = {}
 
     def all(self, text: str, *params: Any) -> list[Any]:
@@ -84,11 +84,11 @@ class Look:
 
     def ids(self, segment: Segment) -> ids.Ids | None:
         """Return the event ids of a segment, None when its sidecar cannot be read."""
-        known = self._asker.known_ids.get(segment.stem)
+        known = self._runner.known_ids.get(segment.stem)
         if known is None and (known := ids.read(self.directory, segment)) is not None:
-            if len(self._asker.known_ids) >= _KNOWN_SEGMENTS:
-                self._asker.known_ids.clear()
-            self._asker.known_ids[segment.stem] = known
+            if len(self._runner.known_ids) >= _KNOWN_SEGMENTS:
+                self._runner.known_ids.clear()
+            self._runner.known_ids[segment.stem] = known
         return known
 
     def relation(
@@ -101,13 +101,13 @@ class Look:
         chosen = self.sound(self.listing.segments if segments is None else segments)
         numbers = self.listing.logs if logs is None else logs
         for number in numbers:
-            self._asker.checks.see_log(number)
+            self._runner.checks.see_log(number)
         written = [path for path in (self.log(number) for number in numbers) if path.stat().st_size]
         return relation(map(self.path, chosen), written, rows)
 
     def sound(self, segments: Iterable[Segment]) -> list[Segment]:
         """Return the segments that are not damaged."""
-        found = [one for one in segments if self._asker.checks.sound(one, self._budget)]
+        found = [one for one in segments if self._runner.checks.sound(one, self._budget)]
         self.read.update(found)
         return found
 
@@ -131,13 +131,13 @@ class Look:
         return self._labels[name]
 
     def _find_label(self, name: str) -> bool:
-        without = self._asker.known_without.setdefault(name, set())
+        without = self._runner.known_without.setdefault(name, set())
         unread = [one for one in self.listing.segments if one.stem not in without]
         held = "map_contains(labels, ?) OR map_contains(numeric_labels, ?)"
         if self.all(f"SELECT 1 FROM ({self.relation(unread)}) WHERE {held} LIMIT 1", name, name):  # noqa: S608
             return True
-        if len(self._asker.known_without) > _KNOWN_NAMES:
-            self._asker.known_without.clear()
+        if len(self._runner.known_without) > _KNOWN_NAMES:
+            self._runner.known_without.clear()
         without.clear()  # segments that were merged away
         without.update(one.stem for one in self.listing.segments)
         return False
@@ -150,7 +150,7 @@ class Look:
 
     def condition(self, query: Query) -> Sql:
         """Return the condition for `where` and the times of a query."""
-        where = sql.where(query.where, self._asker.clock_ns(), self._asker.zone, self.is_label)
+        where = sql.where(query.where, self._runner.clock_ns(), self._runner.zone, self.is_label)
         text, params = where.text, where.params
         for limit_ns, operator in ((query.since_ns, ">="), (self._until_ns(query), "<")):
             if limit_ns is not None:
@@ -162,7 +162,7 @@ class Look:
         """Where the times of a query end: a window that began in the past and has no end ends now.
 
         An event of 2242 is in none of the last hours; without `since_ns` it is found."""
-        now_ns = self._asker.clock_ns()
+        now_ns = self._runner.clock_ns()
         if query.until_ns is None and query.since_ns is not None and query.since_ns <= now_ns:
             return now_ns + SKEW_NS
         return query.until_ns
@@ -180,7 +180,7 @@ class Look:
                 raise compared
 
 
-class Asker:
+class QueryRunner:
     """Looks at the directory anew for each question. Any number of threads may ask."""
 
     def __init__(
@@ -211,7 +211,7 @@ class Asker:
         with self._opening:
             self._database.close()
 
-    def ask(self, where: Node | None, answer: Callable[[Look], _T]) -> _T:
+    def ask(self, where: Node | None, answer: Callable[[Snapshot], _T]) -> _T:
         """Ask on a cursor of this call. A file that was merged away since the listing means: list again.
 
         Memory that others have meanwhile means: once more, after those who wait for the same."""
@@ -236,7 +236,7 @@ class Asker:
                     ) from None
         raise StoreError("too many questions are asked at once for the memory they may take; ask again in a moment")
 
-    def _ask(self, where: Node | None, answer: Callable[[Look], _T], threads: int) -> _T:
+    def _ask(self, where: Node | None, answer: Callable[[Snapshot], _T], threads: int) -> _T:
         with self._opening:
             self._begun += 1
             self._running += 1
@@ -246,16 +246,16 @@ class Asker:
             with self._opening:
                 self._running -= 1
 
-    def _answered(self, where: Node | None, answer: Callable[[Look], _T], threads: int) -> _T:
+    def _answered(self, where: Node | None, answer: Callable[[Snapshot], _T], threads: int) -> _T:
         problem: Exception
         for attempt in range(_TRIES):
             listing = read_listing(self.directory)
             with self._opening:
                 self._use_threads(1 if len(listing.logs) > 1 else threads)
                 cursor = self._database.cursor()
-            look = Look(self, cursor, listing)
+            look = Snapshot(self, cursor, listing)
             try:
-                return stoppable(cursor, partial(self._checked, look, where, answer), self._limit_seconds)
+                return interruptible(cursor, partial(self._checked, look, where, answer), self._limit_seconds)
             except (duckdb.IOException, FileNotFoundError) as error:
                 gone, problem = read_listing(self.directory) != listing, error
                 if not gone and attempt > 1 and not self.checks.look_again(look.read):
@@ -301,44 +301,10 @@ class Asker:
                     break
 
     @staticmethod
-    def _checked(look: Look, where: Node | None, answer: Callable[[Look], _T]) -> _T:
+    def _checked(look: Snapshot, where: Node | None, answer: Callable[[Snapshot], _T]) -> _T:
         look.check_names(where)
         return answer(look)
 
-
-def stoppable(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], limit_seconds: float = 0) -> _T:
-    """Answer in a thread of its own: DuckDB does not look whether somebody has pressed Ctrl-C, or how late it is.
-
-    StoreError when it takes longer than `limit_seconds`; 0: no limit."""
-    if not limit_seconds and threading.current_thread() is not threading.main_thread():
-        return answer()
-    answered: futures.Future[_T] = futures.Future()
-
-    def work() -> None:
-        try:
-            answered.set_result(answer())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
-            answered.set_exception(error)
-
-    thread = threading.Thread(target=work, name="logship-question", daemon=True)
-    try:
-        thread.start()  # waits until it runs, and may be left by Ctrl-C as well
-        finished, _ = futures.wait([answered], limit_seconds or None)
-    except BaseException:
-        _interrupt(cursor, answered, thread)
-        raise
-    if finished:
-        return answered.result()
-    _interrupt(cursor, answered, thread)
-    took = f"the answer takes longer than {limit_seconds:g} s and was cancelled"
-    raise StoreError(f"{took}; ask for less time or fewer rows")
-
-
-def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]", thread: threading.Thread) -> None:
-    """Return when nothing runs on `cursor` any more: an answer may be several statements, and each is ended."""
-    while not answered.done() and thread.is_alive():
-        cursor.interrupt()
-        futures.wait([answered], 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +315,7 @@ class _Held:
     logs: Mapping[int, tuple[int, int]]
 
     @classmethod
-    def of(cls, look: Look) -> "_Held":
+    def of(cls, look: Snapshot) -> "_Held":
         times = look.all(
             f'SELECT _n >> {POSITION_BITS}, epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")), max(_n)'  # noqa: S608
             f" FROM ({look.relation([])}) GROUP BY 1"
@@ -358,7 +324,7 @@ class _Held:
         last = max([last for *_, last in times] + [(sealed << POSITION_BITS) - 1])
         return cls(last, {log: (oldest_ns, newest_ns) for log, oldest_ns, newest_ns, _ in times})
 
-    def rows(self, look: Look, query: Query) -> Sql:
+    def rows(self, look: Snapshot, query: Query) -> Sql:
         """What fits the query, from the files it may be in, as FROM and WHERE."""
         logs = [
             log
@@ -373,16 +339,16 @@ class _Held:
         return Sql(text, (*condition.params, self.last))
 
 
-def _windows(asker: Asker, held: _Held, query: Query) -> Iterator[Query]:
+def _windows(runner: QueryRunner, held: _Held, query: Query) -> Iterator[Query]:
     """The query cut into times that have at most WINDOW_ROWS events each, unless they have the same nanosecond."""
-    low_ns, high_ns, events = asker.ask(None, partial(_extent, held, query))
+    low_ns, high_ns, events = runner.ask(None, partial(_extent, held, query))
     if events <= WINDOW_ROWS or low_ns == high_ns:
         if events:
             yield query
         return
     step_ns = (high_ns - low_ns) // _BUCKETS + 1
     begin_ns, within = low_ns, 0
-    for bucket, count in [*asker.ask(None, partial(_buckets, held, query, low_ns, step_ns)), (_BUCKETS, 0)]:
+    for bucket, count in [*runner.ask(None, partial(_buckets, held, query, low_ns, step_ns)), (_BUCKETS, 0)]:
         bucket_ns = low_ns + bucket * step_ns
         if within and (within + count > WINDOW_ROWS or not count):
             yield replace(query, since_ns=begin_ns, until_ns=bucket_ns)
@@ -390,11 +356,11 @@ def _windows(asker: Asker, held: _Held, query: Query) -> Iterator[Query]:
         within += count
         if within > WINDOW_ROWS:
             end_ns = bucket_ns + step_ns
-            yield from _windows(asker, held, replace(query, since_ns=bucket_ns, until_ns=end_ns))
+            yield from _windows(runner, held, replace(query, since_ns=bucket_ns, until_ns=end_ns))
             begin_ns, within = end_ns, 0
 
 
-def _extent(held: _Held, query: Query, look: Look) -> tuple[int, int, int]:
+def _extent(held: _Held, query: Query, look: Snapshot) -> tuple[int, int, int]:
     """First and last time, and how many."""
     rows = held.rows(look, query)
     select = 'SELECT epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")), count(*)'
@@ -402,7 +368,7 @@ def _extent(held: _Held, query: Query, look: Look) -> tuple[int, int, int]:
     return low_ns, high_ns, events
 
 
-def _buckets(held: _Held, query: Query, low_ns: int, step_ns: int, look: Look) -> list[tuple[int, int]]:
+def _buckets(held: _Held, query: Query, low_ns: int, step_ns: int, look: Snapshot) -> list[tuple[int, int]]:
     """How many are in each step from `low_ns` on, without empty ones."""
     rows = held.rows(look, query)
     # From 1678 to 2262 is more than 64 bits of nanoseconds.
@@ -411,7 +377,7 @@ def _buckets(held: _Held, query: Query, low_ns: int, step_ns: int, look: Look) -
 
 
 def _window(
-    held: _Held, query: Query, after: tuple[int, int] | None, look: Look
+    held: _Held, query: Query, after: tuple[int, int] | None, look: Snapshot
 ) -> tuple[list[Record], tuple[int, int] | None]:
     """The first records of a window after a time and position, and where the next begin."""
     query = query if after is None else replace(query, since_ns=after[0])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from logship.search.query import Page, Query
-from logship.store import budget, reader
-from logship.store.reader import Reader
-from logship.store.store import Store
+from logship.store.read import budget, reader
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
 
 LARGE = 100_000
 
@@ -72,9 +72,9 @@ def test_a_tail_of_large_records_goes_on_where_it_was_cut(large: Reader, monkeyp
 
 
 def test_an_export_of_large_records_holds_some_at_a_time(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    from logship.store import asking
+    from logship.store.read import runner
 
-    monkeypatch.setattr(asking, "WINDOW_BYTES", 10 * LARGE)
+    monkeypatch.setattr(runner, "WINDOW_BYTES", 10 * LARGE)
     pieces = list(large.every(Query()))
     assert [n for piece in pieces for n in numbers(piece)] == list(range(80))
     # A step of rows may come on top of the budget.

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from logship.search.kql import parse
 from logship.search.query import Page, Query
 from logship.store.files import log_name
-from logship.store.keeper import mergeable
-from logship.store.reader import Reader
-from logship.store.recall import Recall
-from logship.store.store import Appended, Store
+from logship.store.read.contents import ContentLookup
+from logship.store.read.reader import Reader
+from logship.store.write.maintenance import mergeable
+from logship.store.write.store import Appended, Store
 from tests.conftest import PROVE
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event, events
 
@@ -107,8 +107,8 @@ def test_conflicts_survive_merging_and_a_lost_sidecar(store: Store, source: Read
     for n in range(1, 11):
         store.append([event(n), event(n, message="other")])
         store.seal()
-    store._keeper._merges.wake.set()
-    assert store._keeper.wait(lambda: not mergeable(source._asker.ask(None, lambda look: look.listing.segments)), 60)
+    store._maintenance._merges.wake.set()
+    assert store._maintenance.wait(lambda: not mergeable(source._runner.ask(None, lambda look: look.listing.segments)), 60)
     for sidecar in store.directory.glob("*.ids"):
         sidecar.unlink()
     (life,) = Reader(store.directory, threads=1).incarnations(Query())
@@ -167,7 +167,7 @@ def test_two_reports_of_the_same_end_are_one(store: Store) -> None:
 
 def test_ids_that_the_store_does_not_hold_have_no_content(store: Store) -> None:
     store.append(events(1, 3))
-    recall = Recall(store.directory)
+    recall = ContentLookup(store.directory)
     found = recall.contents([f"{LIFE}-000000000002", f"{LIFE}-000000000009", f"{OTHER}-000000000001"])
     recall.close()
     assert found.keys() == {f"{LIFE}-000000000002"}

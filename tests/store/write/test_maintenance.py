@@ -10,13 +10,12 @@ import duckdb
 import pytest
 
 from logship.search.query import Query
-from logship.store import keeper as keeper_module
-from logship.store import store as store_module
-from logship.store import writing
 from logship.store.files import log_name, read_listing
 from logship.store.lines import intact, slices, split, with_sum
-from logship.store.reader import Reader
-from logship.store.store import Appended, Store
+from logship.store.read.reader import Reader
+from logship.store.write import maintenance, parquet
+from logship.store.write import store as store_module
+from logship.store.write.store import Appended, Store
 from tests.store.events import event, events
 
 MIB = 2**20
@@ -74,7 +73,7 @@ def test_segments_of_large_records_are_merged(directory: Path, reader: Reader) -
         deadline = time.monotonic() + 120
         while len(read_listing(directory).segments) > 1:
             assert time.monotonic() < deadline
-            store._keeper._merges.wake.set()
+            store._maintenance._merges.wake.set()
             time.sleep(0.1)
     assert reader.count(Query()) == 30
 
@@ -134,8 +133,8 @@ def test_a_log_that_fails_for_ever_is_set_aside_and_those_behind_it_are_sealed(
     def never(*_: object) -> list[bytes]:
         raise duckdb.InternalException("a fault of DuckDB")
 
-    monkeypatch.setattr(keeper_module, "RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(keeper_module, "convert", never)
+    monkeypatch.setattr(maintenance, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(maintenance, "convert", never)
     with Store(directory, roll_records=5) as store:
         log = directory / log_name(0)
         store.append(events(1, 4))
@@ -172,4 +171,4 @@ def test_a_line_of_an_earlier_release_has_no_checksum() -> None:
     assert intact(b'{"_n":1,"@timestamp":"2026-11-20T10:00:00Z"}\n')
     assert not intact(b'{"_n":1,"@timestamp":"2026-11-20T10:00:00Z"\n')
     assert not intact(b"no json\n")
-    assert writing.SLICE_BYTES < store_module.ROLL_BYTES
+    assert parquet.SLICE_BYTES < store_module.ROLL_BYTES

@@ -28,11 +28,11 @@ _PLAIN_TYPES: dict[str, type] = {name: _PLAIN[kind] for name, kind in KIND_OF.it
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 
 
-class Unfit(Exception):
+class Unstorable(Exception):
     """A record that has no place in the store, and why."""
 
 
-class Door:
+class Normalizer:
     """Makes lines. Belongs to one thread."""
 
     def __init__(self) -> None:
@@ -40,17 +40,17 @@ class Door:
         self._shapes: dict[tuple[str, ...], _Shape] = {}
 
     def line(self, position: int, time_ns: int, record: dict[str, Any]) -> bytes:
-        """Return the line of `record`, newline included. Unfit when it cannot be stored at all."""
+        """Return the line of `record`, newline included. Unstorable when it cannot be stored at all."""
         second, rest = divmod(time_ns, SECOND_NS)
         if second != self._second:
             if not EARLIEST_NS <= time_ns < LATEST_NS:
-                raise Unfit(f"the time {time_ns} ns is outside of 1678 to 2261")
+                raise Unstorable(f"the time {time_ns} ns is outside of 1678 to 2261")
             self._second, self._prefix = second, rfc3339(time_ns)[:20].encode()
         body = self._as_it_is(record) or _field_by_field(record)
         comma = b"," if len(body) > 3 else b""
         line = b'{"_n":%d,"@timestamp":"%b%09dZ"%b%b' % (position, self._prefix, rest, comma, body[1:])
         if len(line) > LINE_LIMIT_BYTES:
-            raise Unfit(f"the record has {len(line)} bytes, the limit is {LINE_LIMIT_BYTES}")
+            raise Unstorable(f"the record has {len(line)} bytes, the limit is {LINE_LIMIT_BYTES}")
         return line
 
     def _as_it_is(self, record: dict[str, Any]) -> bytes | None:
@@ -163,7 +163,7 @@ def is_address(text: str) -> bool:
 
 def _field_by_field(record: Any) -> bytes:
     if not isinstance(record, dict):
-        raise Unfit(f"the record is a {type(record).__name__}, not a map")
+        raise Unstorable(f"the record is a {type(record).__name__}, not a map")
     out: dict[str, Any] = {}
     odd: list[tuple[Any, Any]] = []
     for key, value in record.items():

@@ -1,0 +1,47 @@
+"""Running a query so that Ctrl-C and a time limit can end it."""
+
+import threading
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any, TypeVar
+
+import duckdb
+
+from logship.errors import StoreError
+
+_T = TypeVar("_T")
+
+
+def interruptible(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], limit_seconds: float = 0) -> _T:
+    """Answer in a thread of its own: DuckDB does not look whether somebody has pressed Ctrl-C, or how late it is.
+
+    StoreError when it takes longer than `limit_seconds`; 0: no limit."""
+    if not limit_seconds and threading.current_thread() is not threading.main_thread():
+        return answer()
+    answered: futures.Future[_T] = futures.Future()
+
+    def work() -> None:
+        try:
+            answered.set_result(answer())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
+            answered.set_exception(error)
+
+    thread = threading.Thread(target=work, name="logship-query", daemon=True)
+    try:
+        thread.start()  # waits until it runs, and may be left by Ctrl-C as well
+        finished, _ = futures.wait([answered], limit_seconds or None)
+    except BaseException:
+        _interrupt(cursor, answered, thread)
+        raise
+    if finished:
+        return answered.result()
+    _interrupt(cursor, answered, thread)
+    took = f"the answer takes longer than {limit_seconds:g} s and was cancelled"
+    raise StoreError(f"{took}; ask for less time or fewer rows")
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]", thread: threading.Thread) -> None:
+    """Return when nothing runs on `cursor` any more: an answer may be several statements, and each is ended."""
+    while not answered.done() and thread.is_alive():
+        cursor.interrupt()
+        futures.wait([answered], 0.05)

@@ -1,0 +1,1 @@
+"""Writing a store: normalizing records, the log, sealing, merging, retention and recovery."""
