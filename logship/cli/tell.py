@@ -159,7 +159,7 @@ def _settings_sense(settings: Settings) -> Iterator[Finding]:
 
 
 def _state(settings: Settings) -> Iterator[Finding]:
-    from logship.state.home import NETWORK_FILE_SYSTEMS, check, file_system
+    from logship.state.home import NETWORK_FILE_SYSTEMS, Home, file_system
 
     path = Path(settings.state_dir)
     there = next(one for one in (path, *path.parents) if one.exists())
@@ -170,7 +170,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
                       "set LOGSHIP_STATE_DIR to a directory that can; until then journals live in memory")  # fmt: skip
         return
     try:
-        check(path)
+        Home(path).check()
     except StateUnusable as error:
         yield Finding("wrong", "state directory", str(error), "until then journals are in memory")
         return

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from logship.errors import StoreError
-from logship.state import adopt, home
+from logship.state import adopt
 from logship.state.adopt import Orphan
+from logship.state.home import Home
 from logship.state.identity import Cell, Facts
 from logship.state.processes import boot_id
 from logship.store.write.store import Appended
@@ -30,7 +31,7 @@ class Adopter:
 
     def __init__(self, state: Path, addresses: Collection[str], append: Append, everything: bool = False) -> None:
         self.adopted = 0
-        self._state = state
+        self._home = Home(state)
         self._ours = {_plain(address) for address in addresses}
         self._append = append
         self._everything = everything
@@ -44,9 +45,9 @@ class Adopter:
         while True:
             try:
                 if not swept:
-                    await asyncio.to_thread(adopt.sweep_unfinished, self._state)
+                    await asyncio.to_thread(adopt.sweep_unfinished, self._home.path)
                     swept = True
-                names = await asyncio.to_thread(home.incarnations, self._state)
+                names = await asyncio.to_thread(self._home.incarnations)
             except Exception as error:  # noqa: BLE001 - adoption goes on when the directory is readable again
                 self._unlisted(error)
             else:
@@ -57,17 +58,17 @@ class Adopter:
         for name in names:
             if name not in self._unreadable:
                 try:
-                    await self._look_at(self._state / "journals" / name)
+                    await self._look_at(self._home.journal(name))
                 except Exception as error:  # noqa: BLE001 - a hostile file (a hole of 8 TiB: MemoryError) costs itself only
                     self._trouble(name, error)
 
     def _unlisted(self, error: Exception) -> None:
         if "" not in self._said:
             self._said.add("")
-            _logger.warning("journals of dead workers cannot be listed in %s, it is tried again: %s", self._state, error)
+            _logger.warning("journals of dead workers cannot be listed in %s, it is tried again: %s", self._home.path, error)
 
     def _trouble(self, name: str, error: Exception) -> None:
-        if not (self._state / "journals" / name).exists():
+        if not self._home.journal(name).exists():
             return  # a worker of its service adopted it meanwhile
         if not isinstance(error, OSError | StoreError):
             self._unreadable.add(name)  # its bytes will not get better; a full disk may

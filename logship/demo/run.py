@@ -20,6 +20,7 @@ from logship.forensics.verify import Verdict, verify
 from logship.forensics.workers import WorkerRow, workers
 from logship.page.client import HttpSource
 from logship.search.query import Query
+from logship.state.home import Home
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -123,7 +124,7 @@ def _account(place: Place, seconds: float, asked: int, killed: int | None) -> Ou
     until = time.monotonic() + STOP_SECONDS
     while True:
         verdicts = verify(source, Query(), time.time_ns())
-        pending = any((place.directory / "state" / "journals").glob("[0-9a-f]*"))
+        pending = bool(Home(place.directory / "state").incarnations())
         if time.monotonic() > until or (not pending and all(one.finding == "complete" for one in verdicts)):
             break
         time.sleep(0.5)

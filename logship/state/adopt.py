@@ -214,7 +214,7 @@ class Orphan:
         events, size_bytes = self.unreadable()
         if not size_bytes:
             return ""
-        folder = self.directory.parent.parent / "unreadable"
+        folder = home.home_of(self.directory).unreadable
         kept = []
         for number in [number for number, gaps in self._gaps.items() if gaps]:
             name = segment.file_name(number)
@@ -274,7 +274,7 @@ def adopt(directory: Path) -> Orphan | None:
 
     StateUnusable if others may write the state directory."""
     lock = directory / "lock"
-    home.check(directory.parent.parent)
+    home.home_of(directory).check()
     if not home.is_ours(directory):
         if not os.path.lexists(directory):
             return None
@@ -319,15 +319,16 @@ class Found:
 def survey(state: Path) -> tuple[list[Found], list[str]]:
     """Every readable journal under the state directory, oldest first; and a sentence for each that is not."""
     found, problems = [], []
+    here = home.Home(state)
     try:
-        home.check(state)
-        problems += [f"{path} is not a directory; it is left alone" for path in home.strangers(state)]
+        here.check()
+        problems += [f"{path} is not a directory; it is left alone" for path in here.strangers()]
     except StateUnusable as error:
         problems.append(f"nothing is written or adopted here: {error}")
     except OSError:
         pass  # nothing there, or not for us to read
-    for name in home.incarnations(state):
-        directory = state / "journals" / name
+    for name in here.incarnations():
+        directory = here.journal(name)
         try:
             known(directory)
             found.append(Found(directory, identity.read(directory), owner(directory)))
@@ -348,7 +349,7 @@ def size_bytes(directory: Path) -> int:
 def sweep_unfinished(state: Path, older_than_seconds: float = 3600.0) -> int:
     """Remove directories that a crash left half made or half removed. Returns how many."""
     removed = 0
-    for path in (state / "journals").glob(".*"):
+    for path in home.Home(state).journals.glob(".*"):
         try:
             if time.time() - path.lstat().st_mtime >= older_than_seconds and home.is_ours(path):
                 removed += journal.empty(path)

@@ -11,10 +11,9 @@ import errno
 import os
 from pathlib import Path
 
-from logship.state.home import make_directory
+from logship.state.home import Home, make_directory
 
 LIMIT_BYTES = 64 << 20
-FOLDERS = ("refused", "unreadable")
 
 
 def keep(folder: Path, name: str, data: bytes) -> Path:
@@ -38,9 +37,10 @@ def move(folder: Path, name: str, source: Path) -> Path:
 
 
 def held(state: Path) -> dict[Path, tuple[int, int]]:
-    """(files, bytes) of each of these directories under `state` that holds anything."""
-    found = {state / folder: _size(state / folder) for folder in FOLDERS}
-    return {folder: size for folder, size in found.items() if size[0]}
+    """Return (files, bytes) of both directories under the state directory `state`, by path; empty ones are left out."""
+    home = Home(state)
+    sizes = {folder: _size(folder) for folder in (home.refused, home.unreadable)}
+    return {folder: size for folder, size in sizes.items() if size[0]}
 
 
 def _make_room(folder: Path, size_bytes: int) -> None:

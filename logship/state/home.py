@@ -30,49 +30,71 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._@:-]+")
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A state directory that was checked to be writable, local and ours."""
+    """The paths in a state directory, whether they exist or not. `open_home` makes and checks them."""
 
     path: Path
 
     @property
     def journals(self) -> Path:
+        """The directory of all journals."""
         return self.path / "journals"
 
     @property
     def slots(self) -> Path:
+        """The directory of the slots' lock files."""
         return self.path / "slots"
 
+    @property
+    def refused(self) -> Path:
+        """The directory of records that an agent refused."""
+        return self.path / "refused"
+
+    @property
+    def unreadable(self) -> Path:
+        """The directory of segments with damage."""
+        return self.path / "unreadable"
+
+    def journal(self, incarnation: str) -> Path:
+        """Return the directory of the journal of `incarnation`."""
+        return self.journals / incarnation
+
     def incarnations(self) -> list[str]:
-        """Names of the journals that lie here, oldest directory first."""
-        return incarnations(self.path)
+        """Return the names of the journals, oldest directory first; [] without a state directory."""
+        found = []
+        try:
+            with os.scandir(self.journals) as entries:
+                for entry in entries:
+                    if _INCARNATION.fullmatch(entry.name):
+                        try:
+                            if entry.is_dir(follow_symlinks=False):
+                                found.append((entry.stat(follow_symlinks=False).st_ctime_ns, entry.name))
+                        except FileNotFoundError:
+                            continue
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [name for _, name in sorted(found)]
+
+    def strangers(self) -> list[Path]:
+        """Return what is named like a journal but is not a directory, such as a symbolic link. OSError if unreadable."""
+        with os.scandir(self.journals) as entries:
+            return [
+                self.journal(entry.name)
+                for entry in entries
+                if _INCARNATION.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False)
+            ]
+
+    def check(self) -> None:
+        """Raise StateUnusable if the state directory or a directory in it belongs to another user, or others may write it.
+
+        A directory that is missing is in order: it will be made by this user."""
+        _check(self.path, self.path.stat)
+        for folder in (self.journals, self.slots, self.refused, self.unreadable):
+            _check(folder, folder.lstat)
 
 
-def incarnations(path: Path) -> list[str]:
-    """Names of the journals under the state directory `path`, oldest first; none if it does not exist."""
-    found = []
-    try:
-        with os.scandir(path / "journals") as entries:
-            for entry in entries:
-                if _INCARNATION.fullmatch(entry.name):
-                    try:
-                        if entry.is_dir(follow_symlinks=False):
-                            found.append((entry.stat(follow_symlinks=False).st_ctime_ns, entry.name))
-                    except FileNotFoundError:
-                        continue
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [name for _, name in sorted(found)]
-
-
-def strangers(path: Path) -> list[Path]:
-    """What has the name of a journal under the state directory `path` and is no directory (a symbolic link, a file)."""
-    folder = path / "journals"
-    with os.scandir(folder) as entries:
-        return [
-            folder / entry.name
-            for entry in entries
-            if _INCARNATION.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False)
-        ]
+def home_of(journal: Path) -> Home:
+    """Return the state directory that holds the journal at the path `journal`."""
+    return Home(journal.parent.parent)
 
 
 def safe_name(text: str) -> str:
@@ -88,7 +110,7 @@ def open_home(path: Path) -> Home:
     try:
         for folder in (path, home.journals, home.slots):
             make_directory(folder)
-        check(path)
+        home.check()
         probe = home.journals / f".probe-{os.getpid()}"
         os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
         probe.unlink()
@@ -120,15 +142,6 @@ def make_directory(path: Path) -> None:
         make_directory(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
     path.chmod(0o700)
-
-
-def check(path: Path) -> None:
-    """StateUnusable if the state directory `path`, or what lies in it, belongs to another user or others may write it.
-
-    Directories that are missing are in order: they will be ours."""
-    _check(path, path.stat)
-    for folder in (path / "journals", path / "slots", path / "refused", path / "unreadable"):
-        _check(folder, folder.lstat)
 
 
 def is_ours(directory: Path) -> bool:

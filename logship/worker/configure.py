@@ -207,7 +207,7 @@ def _journal(state: home.Home | None, facts: Facts, settings: Settings) -> Journ
 
 def _shipper(line: Line, state: Path | None) -> Shipper:
     settings = line.settings
-    aside = Refused(line.journal, state / "refused" if state is not None else None)
+    aside = Refused(line.journal, home.Home(state).refused if state is not None else None)
     feed = OwnFeed(line.journal, aside)
     chores: list[Chore] = [Heartbeat(line, settings.heartbeat_seconds), SlotWatch(line)]
     if state is not None and settings.agent != "off":
@@ -268,7 +268,7 @@ def _apply(line: Line, settings: Settings) -> None:
     if any(getattr(before, name) != getattr(settings, name) for name in OF_THE_SHIPPER):
         if line.shipper is not None:
             line.shipper.end()
-        state = line.journal.directory.parent.parent if line.journal.directory is not None else None
+        state = home.home_of(line.journal.directory).path if line.journal.directory is not None else None
         line.shipper = _shipper(line, state)
         line.shipper.start()
 

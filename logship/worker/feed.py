@@ -183,7 +183,7 @@ class Orphans:
     def __init__(self, line: Line, state: Path, keep: Callable[[bytes], None]) -> None:
         """`keep`: what becomes of a record that the agent refuses."""
         self._line = line
-        self._state = state
+        self._home = home.Home(state)
         self._keep = keep
         self._orphan: Orphan | None = None
         self._name = ""
@@ -222,8 +222,8 @@ class Orphans:
 
     def _adoptable(self, wanted: Callable[[Path], bool]) -> Iterator[tuple[str, Orphan]]:
         """(name, adopted journal) of those that nobody owns, oldest first. What cannot be read is left alone from then on."""
-        for name in home.incarnations(self._state):
-            directory = self._state / "journals" / name
+        for name in self._home.incarnations():
+            directory = self._home.journal(name)
             if name in self._left_alone or adopt.owner(directory) is not None:
                 continue
             try:
@@ -236,11 +236,11 @@ class Orphans:
 
     def _leave_alone(self, name: str, error: Exception) -> None:
         self._left_alone.add(name)
-        if (self._state / "journals" / name).exists():  # and not adopted and removed by another worker meanwhile
+        if self._home.journal(name).exists():  # and not adopted and removed by another worker meanwhile
             _logger.warning("the journal %s of a dead worker cannot be read and stays where it is: %s", name, error)
 
     def _keep_limit(self) -> None:
-        sizes = {name: adopt.size_bytes(self._state / "journals" / name) for name in home.incarnations(self._state)}
+        sizes = {name: adopt.size_bytes(self._home.journal(name)) for name in self._home.incarnations()}
         limit = self._line.settings.state_limit_bytes
         total = sum(sizes.values())
         if total <= limit:
@@ -258,7 +258,7 @@ class Orphans:
             if lost:
                 _logger.warning(
                     "journals in %s take more than %d bytes (LOGSHIP_STATE_LIMIT_BYTES): %d events of a dead worker are given up",
-                    self._state,
+                    self._home.path,
                     limit,
                     lost,
                 )

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +68,7 @@ def test_an_orphan_is_stored_with_its_end_and_removed(tmp_path: Path) -> None:
     stored = Stored()
     asyncio.run(adopting(tmp_path, stored, an_orphan(tmp_path)))
     assert stored.messages == ["event 0", "event 1", "event 2", "worker ended without a word"]
-    assert home.incarnations(tmp_path) == []
+    assert home.Home(tmp_path).incarnations() == []
 
 
 def test_a_store_that_fails_for_a_while_is_asked_again(
@@ -115,14 +117,14 @@ def test_a_state_directory_that_cannot_be_listed_for_a_while_does_not_end_adopti
 ) -> None:
     monkeypatch.setattr(adopt, "EVERY_SECONDS", 0.01)
     stored, orphan = Stored(), an_orphan(tmp_path)
-    real, failures = home.incarnations, [OSError("unmounted"), RuntimeError("unforeseen")]
+    real, failures = os.scandir, [OSError("unmounted"), RuntimeError("unforeseen")]
 
-    def flaky(state: Path) -> list[str]:
+    def flaky(path: str) -> Any:
         if failures:
             raise failures.pop()
-        return real(state)
+        return real(path)
 
-    monkeypatch.setattr(home, "incarnations", flaky)
+    monkeypatch.setattr(os, "scandir", flaky)
     asyncio.run(adopting(tmp_path, stored, orphan))
     assert stored.messages[:3] == ["event 0", "event 1", "event 2"]
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -138,8 +138,8 @@ class Collecting(Process):
     def wait_adopted(self) -> None:
         """Return when no journal is left: everything is stored and every end is reported."""
         until(
-            lambda: not home.incarnations(self.state),
-            lambda: f"adoption of {home.incarnations(self.state)}\n{self.said()}",
+            lambda: not home.Home(self.state).incarnations(),
+            lambda: f"adoption of {home.Home(self.state).incarnations()}\n{self.said()}",
             2 * PATIENCE_SECONDS,
         )
 

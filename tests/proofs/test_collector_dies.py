@@ -217,7 +217,7 @@ def test_a_refused_record_of_a_dead_process_is_counted_where_it_was_numbered(tmp
     with burst(tmp_path, agent, BURST, "--poisoned", POISONED, "--hang") as dying:
         until(lambda: "logged" in dying.said(), dying.said)
         dying.stop(signal.SIGKILL)
-    assert home.incarnations(tmp_path / "state")
+    assert home.Home(tmp_path / "state").incarnations()
     with burst(tmp_path, agent, 1, "--hang") as heir:
         until(lambda: fussy.last("worker-ended") is not None, lambda: f"the report\n{heir.said()}")
         heir.stop(signal.SIGKILL)

@@ -36,9 +36,9 @@ def live_and_end(state: Path, agent: str, events: int, end: str) -> Path:
         f"for number in range({events}): log.info('line', number=number, filling='x' * 300)\n{ENDS[end]}\n"
     )
     around = environment(LOGSHIP_STATE_DIR=str(state), LOGSHIP_AGENT=agent, LOGSHIP_SERVICE="life")
-    before = set(home.incarnations(state))
+    before = set(home.Home(state).incarnations())
     subprocess.run([sys.executable, "-c", script], env=around, stderr=subprocess.DEVNULL, check=False)
-    (name,) = set(home.incarnations(state)) - before
+    (name,) = set(home.Home(state).incarnations()) - before
     return state / "journals" / name
 
 

@@ -43,11 +43,11 @@ DEAD_WORKER = """
 
 def a_dead_worker(state: Path, last_words: str, supervisor: int = 0) -> Path:
     """Let a process write a journal and be killed; return its directory."""
-    before = set(home.incarnations(state))
+    before = set(home.Home(state).incarnations())
     script = textwrap.dedent(DEAD_WORKER)
     done = subprocess.run([sys.executable, "-c", script, str(state), last_words, str(supervisor)], check=False)
     assert done.returncode == -9
-    (name,) = set(home.incarnations(state)) - before
+    (name,) = set(home.Home(state).incarnations()) - before
     return state / "journals" / name
 
 
@@ -288,7 +288,7 @@ def test_only_one_of_two_adopters_gets_an_orphan(tmp_path: Path) -> None:
     assert other.stdout.strip() == "None"
     orphan.remove()
     assert not directory.exists()
-    assert home.incarnations(tmp_path) == []
+    assert home.Home(tmp_path).incarnations() == []
 
 
 def test_an_orphan_is_shipped_from_its_mark_on(tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_giving_up_counts_what_cannot_be_read_as_well(tmp_path: Path) -> None:
 def test_a_half_made_directory_is_no_journal_and_is_swept_later(tmp_path: Path) -> None:
     state = home.open_home(tmp_path)
     (state.journals / ".0123456789abcdef01234567").mkdir()
-    assert home.incarnations(tmp_path) == []
+    assert home.Home(tmp_path).incarnations() == []
     assert adopt.sweep_unfinished(tmp_path) == 0
     assert adopt.sweep_unfinished(tmp_path, older_than_seconds=-1) == 1
 

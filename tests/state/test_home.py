@@ -118,7 +118,7 @@ def test_a_linked_journal_is_neither_adopted_nor_emptied(tmp_path: Path) -> None
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
     before = sorted(one.name for one in elsewhere.iterdir())
-    assert home.incarnations(tmp_path / "state") == []
+    assert home.Home(tmp_path / "state").incarnations() == []
     with pytest.raises(JournalUnreadable):
         adopt.adopt(path)
     _, problems = adopt.survey(tmp_path / "state")

@@ -362,7 +362,7 @@ def test_kill_9_loses_no_event_whose_call_returned(tmp_path: Path, writer: subpr
         time.sleep(0.01)
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    (name,) = home.incarnations(tmp_path / "state")
+    (name,) = home.Home(tmp_path / "state").incarnations()
     orphan = adopt.adopt(tmp_path / "state" / "journals" / name)
     assert orphan is not None
     found = [fields_of(record)["message"] for records, _ in orphan.pending() for record in records]

@@ -191,7 +191,7 @@ def test_what_a_full_disk_cost_is_reported_however_the_life_ended(mount: Mount, 
     """
     words = [sys.executable, "-c", textwrap.dedent(script)]
     subprocess.run(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL, check=False)
-    (name,) = home.incarnations(disk / "state")
+    (name,) = home.Home(disk / "state").incarnations()
     orphan = adopt.adopt(disk / "state" / "journals" / name)
     assert orphan is not None
     shipped = [one for batch, _ in orphan.pending() for _, one in entries(b"".join(batch))]

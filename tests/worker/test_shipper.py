@@ -223,8 +223,8 @@ def test_after_fork_each_process_has_its_own_journal_and_its_own_thread(tmp_path
     lives = {event["service.ephemeral_id"]: event["process.pid"] for event in said}
     assert len(lives) == len(set(lives.values())) == 5
     assert len({event["event.id"] for event in events}) == len(events)
-    assert home.incarnations(tmp_path / "state") == [] or all(
-        (tmp_path / "state" / "journals" / name).is_dir() for name in home.incarnations(tmp_path / "state")
+    assert home.Home(tmp_path / "state").incarnations() == [] or all(
+        (tmp_path / "state" / "journals" / name).is_dir() for name in home.Home(tmp_path / "state").incarnations()
     )
 
 
