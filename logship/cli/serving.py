@@ -12,8 +12,9 @@ import uvicorn
 
 from logship.collector.accept import Acceptor
 from logship.collector.listen import TLS_HANDSHAKE_SECONDS
-from logship.page.app import Around, app
+from logship.page.app import app
 from logship.page.connection import HttpConnection
+from logship.page.context import PageContext
 from logship.search.query import Source
 
 # Streams end by themselves when the process does; a client that reads nothing is not waited for longer.
@@ -52,9 +53,9 @@ class Server(uvicorn.Server):
 
     Leaves the signals to the caller: the page stops together with the collector."""
 
-    def __init__(self, source: Source, around: Around, most: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, source: Source, context: PageContext, most: int, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
-            app(source, around),
+            app(source, context),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -31,7 +31,7 @@ from logship.wire.address import has_address, parse_address
 if TYPE_CHECKING:
     from logship.cli.serving import Server
     from logship.collector.serve import Collector
-    from logship.page.app import Around
+    from logship.page.context import PageContext
     from logship.page.guard import Access
     from logship.search.query import Source
     from logship.store.write.store import Store
@@ -129,12 +129,12 @@ def page(form: Form | None, source: str | None, **given: object) -> int:
 
 
 async def _answer(settings: Settings, asked: "Source", form: Form | None) -> None:
-    from logship.page.app import Around
+    from logship.page.context import PageContext
 
     stop = _stop_on_signals()
     with contextlib.closing(_listen(settings.http)) as listener:
-        around = Around(stopping=stop.is_set, access=_access(settings), living=partial(living_here, settings))
-        server = _page(asked, around, settings)
+        context = PageContext(stopping=stop.is_set, access=_access(settings), live_workers=partial(living_here, settings))
+        server = _page(asked, context, settings)
         if form == "json":
             _json({"http": _url(listener, settings)})
         else:
@@ -174,8 +174,8 @@ async def _serve(settings: Settings, adopt: bool, form: Form | None) -> None:
         adopting = asyncio.create_task(adopter.run(), name="logship adopt")
         try:
             _say_where(settings, collector.addresses, listener, form)
-            around = _around(settings, collector, store, stop, lambda: server.refused_total if server else 0)
-            server = _page(reader, around, settings)
+            context = _page_context(settings, collector, store, stop, lambda: server.refused_total if server else 0)
+            server = _page(reader, context, settings)
             await _until(stop, [collector.broken(), _runs_on(adopting), _no_thread_dies()], server, listener)
         finally:
             talk("stopping: what is here is stored and acknowledged first")
@@ -232,11 +232,11 @@ async def _no_thread_dies() -> None:
         threading.excepthook = before
 
 
-def _around(
+def _page_context(
     settings: Settings, collector: "Collector", store: "Store", stop: asyncio.Event, refused: Callable[[], int]
-) -> "Around":
+) -> "PageContext":
     """What the page is told: counters of the collector and of the store, and who may ask."""
-    from logship.page.app import Around
+    from logship.page.context import PageContext
     from logship.state.living import living
 
     def health() -> dict[str, object]:
@@ -248,7 +248,7 @@ def _around(
         told = {**collector.health(), "http_refused_total": refused(), "ack_seconds": collector.ack_seconds()}
         return {**told, **kept}
 
-    return Around(health, stop.is_set, _access(settings), collector.unready, partial(living, Path(settings.state_dir)))
+    return PageContext(health, stop.is_set, _access(settings), collector.unready, partial(living, Path(settings.state_dir)))
 
 
 def _access(settings: Settings) -> "Access":
@@ -276,7 +276,7 @@ def _kept(directory: Path) -> dict[str, float]:
     return {"segments": len(found.segments), "store_bytes": sizes, "oldest_unsealed_seconds": max(ages)}
 
 
-def _page(source: "Source", around: "Around", settings: Settings) -> "Server | None":
+def _page(source: "Source", context: "PageContext", settings: Settings) -> "Server | None":
     if settings.http == "off":
         return None
     from logship.cli.serving import Server
@@ -284,7 +284,7 @@ def _page(source: "Source", around: "Around", settings: Settings) -> "Server | N
     from logship.collector.listen import tls_context
 
     tls = tls_context(settings.http_cert_file, settings.http_key_file, "http")
-    return Server(source, around, shares().clients, tls)
+    return Server(source, context, shares().clients, tls)
 
 
 def _stop_on_signals() -> asyncio.Event:

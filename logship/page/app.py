@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TypeVar
@@ -21,15 +21,15 @@ from starlette.types import Send
 
 from logship import __version__
 from logship.errors import QuestionError, SourceError
-from logship.page import openapi
-from logship.page.answers import ANSWERS, Answer, Nothing, answered, as_json, wrong
-from logship.page.asked import QUERY_NAMES, Asked
-from logship.page.guard import OPEN_ACCESS, Access, Guard
-from logship.page.html import PLACES, POLICY, asset, shell, start_page
+from logship.page.api import openapi
+from logship.page.api.params import QUERY_NAMES, RequestParams
+from logship.page.api.queries import QUERIES, ApiQuery, NotFound, answered, as_json, wrong
+from logship.page.context import DEFAULT_CONTEXT, PageContext
+from logship.page.guard import Guard
+from logship.page.html.plain import PLACES, POLICY, asset, shell, start_page
 from logship.search.formats import Csv, ndjson
 from logship.search.pages import column_names, is_ahead, record_pages
 from logship.search.query import Rows, Source
-from logship.state.living import Living
 
 # Questions at a time: each may use every core, and the collector beside it must go on storing. Each also takes a buffer
 # of 32 MB a thread for the log that is being written: four at once did not fit into what a `Reader` may take.
@@ -46,10 +46,10 @@ TAIL_SECONDS = 0.25
 # Proxies drop a connection that is silent for a minute; a comment also finds out whether the client is still there.
 SILENCE_SECONDS = 15.0
 SKIPPED = b'event: skipped\ndata: {"reason":"this store has less than Last-Event-ID"}\n\n'
-QUESTIONS = {one.path or f"/api/{name}": one for name, one in ANSWERS.items()}
+QUESTIONS = {one.path or f"/api/{name}": one for name, one in QUERIES.items()}
 # The parameters of each address; an id may stand in the path.
 NAMES = {path: tuple(n for n in one.names if f"{{{n}}}" not in path) for path, one in QUESTIONS.items()} | {
-    "/api/tail": ANSWERS["arrivals"].names,
+    "/api/tail": QUERIES["arrivals"].names,
     "/api/export": (*QUERY_NAMES, "format"),
 }
 
@@ -59,48 +59,34 @@ T = TypeVar("T")
 _logger = logging.getLogger("logship.page")
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What the page is told by the process it runs in: counters, whether it is ending, who may ask.
-
-    `unready`: why the process cannot do its work just now, as a sentence; empty if it can. `living`: the workers of this
-    machine that live, with the requests that they are answering."""
-
-    health: Callable[[], Mapping[str, object]] = dict
-    stopping: Callable[[], bool] = lambda: False
-    access: Access = OPEN_ACCESS
-    unready: Callable[[], str] = str
-    living: Callable[[], Sequence[Living]] = tuple
-
-
-def app(source: Source, around: Around = Around()) -> Starlette:
+def app(source: Source, context: PageContext = DEFAULT_CONTEXT) -> Starlette:
     """The application. It closes nothing: the source is the caller's.
 
     Errors are {"error": sentence}: 400 for a question that makes no sense (KQL with "at"), 404 for an id that nothing
     has, 503 when the source cannot answer."""
-    doors = Doors(source, around)
+    endpoints = Endpoints(source, context)
     # An id is whatever somebody sent as one: it may hold a slash.
     places: dict[str, Endpoint] = {
-        path.replace("{id}", "{id:path}"): partial(doors.answer, one) for path, one in QUESTIONS.items()
+        path.replace("{id}", "{id:path}"): partial(endpoints.answer, one) for path, one in QUESTIONS.items()
     }
     places |= {
-        "/api/export": doors.export,
-        "/api/tail": doors.tail,
-        "/api/health": doors.health,
-        "/api/openapi.json": doors.openapi,
-        "/metrics": doors.metrics,
-        "/healthz": doors.alive,
-        "/readyz": doors.ready,
-        "/static/{version}/{name:path}": doors.static,
-        "/plain": doors.plain,
-    } | dict.fromkeys(PLACES, doors.shell)
+        "/api/export": endpoints.export,
+        "/api/tail": endpoints.tail,
+        "/api/health": endpoints.health,
+        "/api/openapi.json": endpoints.openapi,
+        "/metrics": endpoints.metrics,
+        "/healthz": endpoints.alive,
+        "/readyz": endpoints.ready,
+        "/static/{version}/{name:path}": endpoints.static,
+        "/plain": endpoints.plain,
+    } | dict.fromkeys(PLACES, endpoints.shell)
     made = Starlette(
         routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in places.items()],
-        middleware=[Middleware(Guard, access=around.access)],
+        middleware=[Middleware(Guard, access=context.access)],
         exception_handlers={
             QuestionError: _wrong_question,
             SourceError: _no_source,
-            Nothing: _nothing,
+            NotFound: _nothing,
             HTTPException: _no_such_page,
             Exception: _our_fault,
         },
@@ -109,15 +95,15 @@ def app(source: Source, around: Around = Around()) -> Starlette:
     return made
 
 
-class Doors:
+class Endpoints:
     """The endpoints. The source blocks, so that it is asked in threads."""
 
-    def __init__(self, source: Source, around: Around) -> None:
-        self._source, self._around = source, around
+    def __init__(self, source: Source, context: PageContext) -> None:
+        self._source, self._context = source, context
         self._asking: anyio.CapacityLimiter | None = None
         self._streams = self._exports = self._unsent_bytes = 0
 
-    async def answer(self, one: Answer, request: Request) -> Response:
+    async def answer(self, one: ApiQuery, request: Request) -> Response:
         asked = self._asked(request)
         asked.only(one.names)
         if self._unsent_bytes > UNSENT_BYTES:
@@ -143,7 +129,7 @@ class Doors:
             rows, said_ns = first, time.monotonic_ns()
             yield (SKIPPED if skipped else b"") + as_events(rows)
             try:
-                while not self._around.stopping():
+                while not self._context.stopping():
                     key = rows.next
                     rows = await self._in_thread(lambda key=key: self._source.tail(query, key, limit))  # type: ignore[misc]
                     now_ns = time.monotonic_ns()
@@ -190,7 +176,7 @@ class Doors:
                 # missing.
                 while page is not None:
                     yield page
-                    if self._around.stopping():
+                    if self._context.stopping():
                         raise SourceError("the collector was stopped in the middle of an export")
                     page = await self._in_thread(some)
             finally:
@@ -202,14 +188,14 @@ class Doors:
 
     async def health(self, request: Request) -> Response:
         def told() -> Mapping[str, object]:
-            return {"status": self._around.unready() or "ok", **self._around.health()}
+            return {"status": self._context.unready() or "ok", **self._context.health()}
 
         return _json(as_json(await self._in_thread(told)))
 
     async def metrics(self, request: Request) -> Response:
-        from logship.page import metrics
+        from logship.page.api import metrics
 
-        told = await self._in_thread(self._around.health)
+        told = await self._in_thread(self._context.health)
         return Response(metrics.exposition(told), headers={"content-type": metrics.TYPE})
 
     async def openapi(self, request: Request) -> Response:
@@ -222,7 +208,7 @@ class Doors:
     async def ready(self, request: Request) -> Response:
         """Readiness: 200 when events are accepted, stored and found; else 503 and why not."""
         reason = (
-            "the process is stopping" if self._around.stopping() else await self._in_own_thread(self._around.unready)
+            "the process is stopping" if self._context.stopping() else await self._in_own_thread(self._context.unready)
         )
         return PlainTextResponse("ok\n") if not reason else PlainTextResponse(f"{reason}\n", 503)
 
@@ -276,13 +262,13 @@ class Doors:
         """Not in line behind questions: whoever decides about a restart must not wait for them."""
         return await anyio.to_thread.run_sync(task, limiter=anyio.CapacityLimiter(1))
 
-    def _asked(self, request: Request) -> Asked:
+    def _asked(self, request: Request) -> RequestParams:
         """What the query string asks, and the path. A parameter that comes twice asks for two things."""
         given = request.query_params
         twice = [name for name, _ in given.multi_items() if len(given.getlist(name)) > 1]
         if twice:
             raise QuestionError(f"the parameter {twice[0]} is given more than once")
-        return Asked({**given, **request.path_params}, time.time_ns(), _zone(), self._around.living)
+        return RequestParams({**given, **request.path_params}, time.time_ns(), _zone(), self._context.live_workers)
 
     async def _in_thread(self, task: Callable[[], T]) -> T:
         if self._asking is None:

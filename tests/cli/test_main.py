@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from logship.cli.main import PLACES
-from logship.page.openapi import PATHS
+from logship.page.api.openapi import PATHS
 from logship.search.kql import parse
 from logship.search.sql import where
 from logship.store.write.store import Store

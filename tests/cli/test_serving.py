@@ -13,8 +13,8 @@ import pytest
 from logship.cli.serving import Server, name_troubles_once
 from logship.errors import QuestionError, SourceError
 from logship.page import connection
-from logship.page.app import Around
 from logship.page.client import HttpSource
+from logship.page.context import PageContext
 from logship.search.query import Query
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
@@ -31,7 +31,7 @@ class Serving:
         self.reader = Reader(directory)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
-        self.server = Server(self.reader, Around(), most, tls)
+        self.server = Server(self.reader, PageContext(), most, tls)
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve([self.listener])))
         self.thread.start()
         while not self.server.started:

@@ -16,7 +16,7 @@ from compose.grafana_boards import LINE, NO_VALUE
 from compose.lucene import condition, lucene
 from logship.elastic import mapping
 from logship.event.entry import TAG
-from logship.page import metrics
+from logship.page.api import metrics
 from logship.search import kql
 from logship.search.query import Bucket, Query, Share, Stat
 from logship.search.views import NODE, VIEWS, View, answer

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 
-from logship.page.app import Around, app
+from logship.page.app import app
 from logship.page.client import HttpSource
+from logship.page.context import PageContext
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.page import browsing
@@ -46,12 +47,12 @@ def event(number: int, ns: int, **more: object) -> tuple[int, dict[str, object]]
 class Served:
     """A running page: `url`, and the store behind it to put more into."""
 
-    def __init__(self, directory: Path, around: Around, asked: Path | None = None) -> None:
+    def __init__(self, directory: Path, context: PageContext, asked: Path | None = None) -> None:
         self.store = Store(directory)
         self.now_ns = time.time_ns()
         self.store.append([event(number, self.now_ns - (10 - number) * 10**9) for number in range(1, 6)])
         self.reader = Reader(asked or directory)
-        config = uvicorn.Config(app(self.reader, around), port=0, log_config=None, lifespan="off", ws="none")
+        config = uvicorn.Config(app(self.reader, context), port=0, log_config=None, lifespan="off", ws="none")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
@@ -71,8 +72,8 @@ class Served:
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
-    def start(around: Around | None = None, asked: Path | None = None) -> Served:
-        started.append(Served(tmp_path / "store", around or Around(), asked))
+    def start(context: PageContext | None = None, asked: Path | None = None) -> Served:
+        started.append(Served(tmp_path / "store", context or PageContext(), asked))
         return started[-1]
 
     yield start
@@ -103,8 +104,8 @@ class Shown:
     def start(self) -> None:
         """Listen: first on any port, then on the same one again."""
         self.reader, self._ending = Reader(self.directory), False
-        around = Around(stopping=lambda: self._ending)
-        config = uvicorn.Config(app(self.reader, around), port=self.port, log_config=None, lifespan="off", ws="none", http="h11")
+        context = PageContext(stopping=lambda: self._ending)
+        config = uvicorn.Config(app(self.reader, context), port=self.port, log_config=None, lifespan="off", ws="none", http="h11")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()

@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from logship.errors import StoreError
 from logship.forensics.inflight import report
 from logship.page import app as app_module
-from logship.page.app import Around, app
+from logship.page.app import app
 from logship.page.client import HttpSource
+from logship.page.context import PageContext
 from logship.page.guard import Access
 from logship.search import pages
 from logship.search.kql import parse
@@ -135,7 +136,7 @@ def test_a_rate_divides_by_the_time_that_is_covered(served: Served) -> None:
 def test_running_requests_are_those_that_the_process_sees(serve: Serve) -> None:
     running = Running(1, "", "running-1", "GET", "/slow")
     worker = Living(LIFE, "shop", "host/shop/w2", 2, 1, 4711, (running,))
-    served = serve(Around(living=lambda: [worker]))
+    served = serve(PageContext(live_workers=lambda: [worker]))
     told = ask(served, "/api/inflight?worker=w2").json()
     assert [(one["state"], one["id"], one["what"]) for one in told["requests"]] == [("running", "running-1", "GET /slow")]
     assert (told["not_visible"], told["sentence"]) == ([], "")
@@ -145,7 +146,7 @@ def test_running_requests_are_those_that_the_process_sees(serve: Serve) -> None:
 
 
 def test_health_is_what_the_process_tells(serve: Serve) -> None:
-    served = serve(Around(health=lambda: {"stored_total": 7}))
+    served = serve(PageContext(health=lambda: {"stored_total": 7}))
     assert ask(served, "/api/health").json() == {"status": "ok", "stored_total": 7}
 
 
@@ -178,7 +179,7 @@ def test_a_stream_sends_what_is_new_and_resumes_after_the_last_id(served: Served
 
 def test_a_stream_ends_when_the_process_does(serve: Serve) -> None:
     ending: list[bool] = []
-    served = serve(Around(stopping=lambda: bool(ending)))
+    served = serve(PageContext(stopping=lambda: bool(ending)))
     with httpx.stream("GET", f"{served.url}/api/tail", timeout=20) as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith(":")
@@ -198,13 +199,13 @@ def test_addresses_and_localhost_are_answered(served: Served, host: str) -> None
 
 def test_names_that_we_were_told_are_answered(serve: Serve) -> None:
     assert (
-        ask(serve(Around(access=Access(hosts=("Logs.Example",)))), "/api/count", host="logs.example:80").status_code
+        ask(serve(PageContext(access=Access(hosts=("Logs.Example",)))), "/api/count", host="logs.example:80").status_code
         == 200
     )
 
 
 def test_an_unknown_name_is_answered_to_who_knows_the_token_and_told_which_setting_adds_it(serve: Serve) -> None:
-    served = serve(Around(access=Access(token="s3cret")))
+    served = serve(PageContext(access=Access(token="s3cret")))
     refused = ask(served, "/api/count", host="logs:24280")
     assert refused.status_code == 421
     assert "unexpected Host header 'logs:24280'; add the name to LOGSHIP_ALLOWED_HOSTS" in refused.json()["error"]
@@ -214,14 +215,14 @@ def test_an_unknown_name_is_answered_to_who_knows_the_token_and_told_which_setti
 
 @pytest.mark.parametrize("host", ["evil.com@127.0.0.1", "127.0.0.1, evil.com", "a b"])
 def test_what_is_not_a_host_is_refused_even_with_the_token(serve: Serve, host: str) -> None:
-    served = serve(Around(access=Access(token="s3cret", hosts=("*",))))
+    served = serve(PageContext(access=Access(token="s3cret", hosts=("*",))))
     assert ask(served, "/api/count", host=host, authorization="Bearer s3cret").status_code == 400
 
 
 @pytest.mark.parametrize("host", ["10.0.0.7:24280", "pod-1.shop.svc", "evil.com@127.0.0.1"])
 def test_health_is_answered_under_any_name_without_a_token(serve: Serve, host: str) -> None:
     unready: list[str] = []
-    served = serve(Around(access=Access(token="s3cret"), unready=lambda: "".join(unready)))
+    served = serve(PageContext(access=Access(token="s3cret"), unready=lambda: "".join(unready)))
     for path in ("/healthz", "/readyz"):
         answer = ask(served, path, host=host)
         assert (answer.status_code, answer.text) == (200, "ok\n")
@@ -233,7 +234,7 @@ def test_health_is_answered_under_any_name_without_a_token(serve: Serve, host: s
 
 
 def test_a_read_token_reads_and_changes_nothing(serve: Serve) -> None:
-    served = serve(Around(access=Access(token="full", read_token="read")))
+    served = serve(PageContext(access=Access(token="full", read_token="read")))
     for token in ("full", "read"):
         for path in ("/", "/api/count", "/metrics", "/api/health"):
             assert ask(served, path, authorization=f"Bearer {token}").status_code == 200
@@ -245,7 +246,7 @@ def test_a_read_token_reads_and_changes_nothing(serve: Serve) -> None:
 
 
 def test_a_read_token_alone_is_asked_for(serve: Serve) -> None:
-    served = serve(Around(access=Access(read_token="read")))
+    served = serve(PageContext(access=Access(read_token="read")))
     assert ask(served, "/api/count").status_code == 401
     assert ask(served, "/api/count", authorization="Bearer read").status_code == 200
 
@@ -275,7 +276,7 @@ def test_nothing_can_be_changed(served: Served) -> None:
 
 
 def test_a_token_opens_the_door_as_bearer_or_as_a_browsers_password(serve: Serve) -> None:
-    served = serve(Around(access=Access(token="s3cret")))
+    served = serve(PageContext(access=Access(token="s3cret")))
     basic = base64.b64encode(b"me:s3cret").decode()
     for authorization, status in {
         "": 401,
@@ -305,7 +306,7 @@ def test_a_mistake_of_ours_is_a_sentence_without_its_insides(serve: Serve, caplo
     def broken() -> dict[str, object]:
         raise RuntimeError("the insides")
 
-    served = serve(Around(health=broken))
+    served = serve(PageContext(health=broken))
     answer = ask(served, "/api/health")
     assert answer.status_code == 500
     assert "insides" not in answer.text
@@ -352,7 +353,7 @@ def test_a_tail_from_another_store_says_that_it_skips(served: Served) -> None:
 
 def test_metrics_are_what_prometheus_reads(serve: Serve) -> None:
     ack = {"le": {"0.1": 3, "+Inf": 4}, "sum": 1.5}
-    served = serve(Around(health=lambda: {"stored_total": 7, "segments": 2, "ack_seconds": ack, "unknown": 1}))
+    served = serve(PageContext(health=lambda: {"stored_total": 7, "segments": 2, "ack_seconds": ack, "unknown": 1}))
     answer = ask(served, "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     found = {family.name: family for family in text_string_to_metric_families(answer.text)}

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logship.errors import KqlError, QuestionError, SourceError
-from logship.page.app import Around
 from logship.page.client import HttpSource
+from logship.page.context import PageContext
 from logship.page.guard import Access
 from logship.search.kql import parse
 from logship.search.query import Page, Query
@@ -62,7 +62,7 @@ def test_wrong_questions_raise_what_the_store_would_raise(far: HttpSource) -> No
 
 
 def test_a_wrong_token_and_a_right_one(serve: object) -> None:
-    served = serve(Around(access=Access(token="s3cret")))  # type: ignore[operator]
+    served = serve(PageContext(access=Access(token="s3cret")))  # type: ignore[operator]
     with pytest.raises(SourceError, match="asks for its token; set LOGSHIP_TOKEN"):
         HttpSource(served.url).count(Query())
     with pytest.raises(SourceError, match="refuses this token; LOGSHIP_TOKEN must be"):

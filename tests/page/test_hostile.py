@@ -18,8 +18,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from logship.page.app import NAMES, Around
-from logship.page.openapi import PATHS, document
+from logship.page.api.openapi import PATHS, document
+from logship.page.app import NAMES
+from logship.page.context import PageContext
 from tests.conftest import PROVE
 from tests.page.conftest import Served
 
@@ -34,7 +35,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    one = Served(tmp_path_factory.mktemp("hostile") / "store", Around(health=lambda: {"stored_total": 5}))
+    one = Served(tmp_path_factory.mktemp("hostile") / "store", PageContext(health=lambda: {"stored_total": 5}))
     yield one
     one.close()
 

@@ -7,9 +7,9 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from logship.page.answers import as_json
+from logship.page.api.openapi import PARAMETERS, PATHS, document
+from logship.page.api.queries import as_json
 from logship.page.app import NAMES, app
-from logship.page.openapi import PARAMETERS, PATHS, document
 from tests.page.conftest import Served
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from logship.page.html import IMPORT, STATIC, VIEWS, address, asset, assets, needed, shell
+from logship.page.html.plain import IMPORT, STATIC, VIEWS, address, asset, assets, needed, shell
 from tests.page import browsing
 from tests.page.conftest import Served
 

@@ -17,15 +17,15 @@ FAR_NS = 9_200_000_000_000_000_000
 QUERY_NAMES = ("q", "service", "since", "until", "last", "since_ns", "until_ns")
 
 
-class Asked:
+class RequestParams:
     """The parameters of one request. Every method raises QuestionError with the name of what it cannot take.
 
-    `living`: the workers of this machine that live."""
+    `live_workers`: the workers of this machine that live."""
 
     def __init__(
-        self, given: Mapping[str, str], now_ns: int, zone: tzinfo, living: Callable[[], Sequence[Living]] = tuple
+        self, given: Mapping[str, str], now_ns: int, zone: tzinfo, live_workers: Callable[[], Sequence[Living]] = tuple
     ) -> None:
-        self._given, self.now_ns, self._zone, self.living = given, now_ns, zone, living
+        self._given, self.now_ns, self._zone, self.live_workers = given, now_ns, zone, live_workers
 
     def only(self, known: Iterable[str]) -> None:
         """Refuse a parameter that is not `known`: a misspelt filter would answer another question."""

@@ -16,12 +16,12 @@ from urllib.parse import urlencode
 
 from logship.errors import QuestionError
 from logship.forensics.workers import WorkerRow, workers
-from logship.page.asked import Asked
+from logship.page.api.params import RequestParams
 from logship.search.kql import equal, every, text_of
 from logship.search.query import Page, Query, Record, Rows, Source
 from logship.search.units import duration
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 # Scripts and styles from here alone, none inline, and no text may become markup or code (trusted types).
 POLICY = (
@@ -240,7 +240,7 @@ def start_page(source: Source, given: Mapping[str, str], now_ns: int, zone: tzin
     text, last = given.get("q", ""), given.get("last") or ("" if given.get("since") else "15m")
     names = {name: given[name] for name in ("since", "until") if given.get(name)} | ({"last": last} if last else {})
     try:
-        asked = Asked({"q": text, "after": given.get("after", "")} | names, now_ns, zone)
+        asked = RequestParams({"q": text, "after": given.get("after", "")} | names, now_ns, zone)
         query = asked.query()
         found = _workers(source, query, now_ns, names) + _events(source, query, text, names, asked.maybe("after"))
     except QuestionError as error:
