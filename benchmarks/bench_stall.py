@@ -76,7 +76,7 @@ def with_logship(row: Row) -> tuple[Call, Callable[[Any], Any], Callable[[], dic
     import logging
 
     import logship
-    from logship.worker import line
+    from logship.worker import registry
 
     logging.getLogger("logship").addHandler(logging.NullHandler())
     options: dict[str, Any] = {"state_dir": row.state, "journal_limit_bytes": row.limit_bytes, "console": "off"}
@@ -84,7 +84,7 @@ def with_logship(row: Row) -> tuple[Call, Callable[[Any], Any], Callable[[], dic
     log = logship.get_logger()
 
     def counters() -> dict[str, int]:
-        journal = line.existing().journal  # type: ignore[union-attr]
+        journal = registry.existing().journal  # type: ignore[union-attr]
         dropped = sum(journal.identity.dropped().values())
         return {"emitted": journal.cells[0], "dropped": dropped, "pending": journal.pending_events()}
 

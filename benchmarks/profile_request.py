@@ -27,8 +27,8 @@ def thread_us(work: Callable[[], object]) -> float:
 
 def pieces() -> dict[str, tuple[Any, str]]:
     """What a request calls, and where it finds it."""
-    from logship.state import journal
-    from logship.worker import request
+    from logship.state import inflight, journal
+    from logship.worker.asgi import requestlog as request
 
     return {
         "the append to the journal, whole": (journal.Journal, "append"),
@@ -36,7 +36,7 @@ def pieces() -> dict[str, tuple[Any, str]]:
         "numbers, times and ids as one struct": (request, "fixed"),
         "the entry's head": (request, "entry_head"),
         "a clock (five times a request)": (request, "perf_counter_ns"),
-        "the cell of the in-flight table": (request, "_write_cell"),
+        "the cell of the in-flight table": (inflight, "_write"),
         "the start as text": (request, "second_text"),
     }
 

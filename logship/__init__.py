@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from logship.errors import LogshipError
     from logship.settings import Settings
+    from logship.worker.asgi.requestlog import RequestLog
     from logship.worker.capture.structlog import get_logger
     from logship.worker.configure import configure, flush, shutdown
-    from logship.worker.request import RequestLog
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,7 @@ __all__ = [
 
 _HOMES = {
     "LogshipError": "errors",
-    "RequestLog": "worker.request",
+    "RequestLog": "worker.asgi.requestlog",
     "Settings": "settings",
     "configure": "worker.configure",
     "flush": "worker.configure",

@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from logship.event.entry import EVENT_TIME
 from logship.settings import load
-from logship.worker import configure
-from logship.worker import line as lines
+from logship.worker import configure, registry
 from logship.worker.capture import fluent
 
 _global_sender: "FluentSender | None" = None
@@ -60,7 +59,7 @@ class FluentSender:
         self.nanosecond_precision = nanosecond_precision
         self._closed = False
         self._last_error_threadlocal = threading.local()
-        if not lines.installed():
+        if not registry.is_configured():
             _configure(host, port)
 
     def emit(self, label: str | None, data: object) -> bool:

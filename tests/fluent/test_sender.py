@@ -74,7 +74,7 @@ def test_there_is_no_last_error_after_success_and_one_after_a_refusal(tmp_path: 
         while one.emit("x", {"filler": "x" * 10_000}):
             pass
         assert isinstance(one.last_error, OSError)
-        assert at.line().journal.identity.dropped()["journal_full"] >= 1
+        assert at.pipeline().journal.identity.dropped()["journal_full"] >= 1
         one.clear_last_error()
         assert one.last_error is None
 

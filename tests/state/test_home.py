@@ -87,9 +87,9 @@ import logship, logging
 logship.configure(service="shop", agent="127.0.0.1:9", console="off")
 for number in range(3):
     logging.getLogger("app").error("event")
-from logship.worker import line
-assert line.existing().journal.directory is None
-assert line.existing().journal.pending_events() == 3
+from logship.worker import registry
+assert registry.existing().journal.directory is None
+assert registry.existing().journal.pending_events() == 3
 """
     environment = {**os.environ, "LOGSHIP_STATE_DIR": str(folder)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)

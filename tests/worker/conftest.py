@@ -7,11 +7,11 @@ import pytest
 
 from logship.settings import load
 from logship.state import locks
-from logship.worker.configure import _make
-from logship.worker.line import Line
+from logship.worker.assemble import make_pipeline
+from logship.worker.pipeline import Pipeline
 from tests.worker.far_agent import AwakeAgent, FarAgent, Sending
 
-Make = Callable[..., Line]
+Make = Callable[..., Pipeline]
 
 
 @pytest.fixture
@@ -22,22 +22,22 @@ def far() -> Iterator[AwakeAgent]:
 
 
 @pytest.fixture
-def a_line(tmp_path: Path) -> Iterator[Make]:
+def a_pipeline(tmp_path: Path) -> Iterator[Make]:
     """Makes the line of a worker whose state directory is `tmp_path`/state; all end with the test."""
-    made: list[Line] = []
+    made: list[Pipeline] = []
 
-    def make(agent: AwakeAgent | str, **options: object) -> Line:
+    def make(agent: AwakeAgent | str, **options: object) -> Pipeline:
         address = agent if isinstance(agent, str) else agent.address
         settings = {"agent": address, "state_dir": tmp_path / "state", "service": "shop", "console": "off", **options}
-        made.append(_make(load(settings, {})))
+        made.append(make_pipeline(load(settings, {})))
         return made[-1]
 
     yield make
-    for line in made:
-        assert line.shipper is not None
-        line.shipper.end()
-        if line.journal.directory is not None:
-            locks.release(line.journal.directory / "lock")
+    for pipeline in made:
+        assert pipeline.shipper is not None
+        pipeline.shipper.end()
+        if pipeline.journal.directory is not None:
+            locks.release(pipeline.journal.directory / "lock")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A desk for tests of RequestLog: a line of our own in this process, applications driven by hand, events read back."""
+"""A desk for tests of RequestLog: a pipeline in this process, applications driven by hand, events read back."""
 
 import asyncio
 import logging
@@ -13,7 +13,10 @@ import logship
 from logship.event import build
 from logship.event.entry import unpack
 from logship.state import segment
-from logship.worker import configure, hooks, line
+from logship.worker import configure, registry
+from logship.worker.capture import install as capture
+from logship.worker.pipeline import Pipeline
+from logship.worker.servers import lifecycle
 
 Message = MutableMapping[str, Any]
 Event = dict[str, Any]
@@ -27,21 +30,21 @@ EMPTY: Message = {"type": "http.request", "body": b"", "more_body": False}
 class Desk:
     """Drives applications inside RequestLog and reads what the journal then holds."""
 
-    def line(self) -> line.Line:
-        found = line.current()
+    def pipeline(self) -> Pipeline:
+        found = registry.current()
         assert found is not None
         return found
 
     def events(self) -> list[Event]:
         """All events of the journal, oldest first."""
-        directory = self.line().journal.directory
+        directory = self.pipeline().journal.directory
         assert directory is not None
         parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
         return [unpack(record)[1] for records in parts for record in records]
 
     def times(self) -> list[str]:
         """The times of all events, as RFC 3339."""
-        directory = self.line().journal.directory
+        directory = self.pipeline().journal.directory
         assert directory is not None
         parts = [segment.read(directory / segment.file_name(number)) for number in segment.numbers(directory)]
         return [build.time_text(unpack(record)[0]) for records in parts for record in records]
@@ -110,17 +113,18 @@ def desk(state: Path, **settings: object) -> Iterator[Desk]:
     """A configured process, and the same process as it was before."""
     root = logging.getLogger()
     level = root.level
-    line.forget()
+    registry.forget()
     configure.configure(**{"service": "shop", "agent": "off", "state_dir": str(state), "probes": (), **settings})
     try:
         yield Desk()
     finally:
-        found = line.existing()
+        found = registry.existing()
         if found is not None and found.shipper is not None:
             found.shipper.end()
-        line.install(None)
-        line.forget()
-        hooks._open.clear()
+        registry.install(None)
+        registry.forget()
+        lifecycle._serving.clear()
         configure._settings = None
+        capture._level = None
         root.setLevel(level)
         structlog.reset_defaults()

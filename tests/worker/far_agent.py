@@ -18,8 +18,9 @@ from logship.state import home
 from logship.state.identity import Facts
 from logship.state.journal import Journal
 from logship.wire.handshake import ServerHandshake
-from logship.worker.agent import ForwardAgent
-from logship.worker.feed import OwnFeed, Refused
+from logship.worker.shipping.agent import ForwardAgent
+from logship.worker.shipping.journal_feed import JournalFeed
+from logship.worker.shipping.refused import RefusedRecords
 
 MIB = 2**20
 
@@ -171,7 +172,7 @@ class Sending:
         self.far: FarAgent | None = None
         self.logged: list[str] = []
         settings = load({"agent": address, **options}, {})
-        self.feed = OwnFeed(self.journal, Refused(self.journal, self.folder))
+        self.feed = JournalFeed(self.journal, RefusedRecords(self.journal, self.folder))
         self.agent = ForwardAgent(settings, self.feed, self._first)
 
     def _first(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import logship
 from logship.worker.capture import stdlib
-from logship.worker.line import Line
+from logship.worker.pipeline import Pipeline
 from tests.worker.driving import Desk, Message, Receive, Send, desk
 
 
@@ -117,15 +117,15 @@ def test_configure_in_lifespan_is_taken_by_the_request_log_that_runs_it(at: Desk
 
 
 def test_the_size_of_the_journal_and_the_heartbeats_follow_the_last_configure(at: Desk, tmp_path: Path) -> None:
-    line: Line = at.line()
-    limit, shipper = line.journal.limit_segments, line.shipper
+    pipeline: Pipeline = at.pipeline()
+    limit, shipper = pipeline.journal.limit_segments, pipeline.shipper
     again(tmp_path, journal_limit_bytes=4 * 2**20, heartbeat_seconds=1)
-    assert limit > line.journal.limit_segments > 1
-    assert line.shipper is not shipper  # the thread that beats was made again
+    assert limit > pipeline.journal.limit_segments > 1
+    assert pipeline.shipper is not shipper  # the thread that beats was made again
 
 
 def test_access_lines_are_heard_again_when_the_setting_says_so(at: Desk, tmp_path: Path) -> None:
-    at.line()
+    at.pipeline()
     access = logging.getLogger("uvicorn.access")
     stdlib.mute_access()
     again(tmp_path, mute_access=False)

@@ -15,15 +15,16 @@ from logship.errors import StateUnusable
 from logship.settings import load
 from logship.state import adopt, home, locks
 from logship.state.identity import Facts
-from logship.worker import configure
-from logship.worker.line import Line, Serving
+from logship.worker import assemble
+from logship.worker.pipeline import Pipeline
+from logship.worker.server_info import ServerInfo
 from tests import needs
 from tests.worker.far_agent import AwakeAgent, entries
 from tests.worker.serving import until
 
 ROOT = Path(__file__).parent.parent.parent
 MIB = 2**20
-Make = Callable[..., Line]
+Make = Callable[..., Pipeline]
 Mount = Callable[[Path, str], Path]
 
 
@@ -55,22 +56,22 @@ def far() -> Iterator[AwakeAgent]:
 
 
 @pytest.fixture
-def a_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def a_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes the line of a worker as `configure` does, its state in the given folder."""
-    monkeypatch.setattr(configure, "_warned_memory", False)
-    made: list[Line] = []
+    monkeypatch.setattr(assemble, "_warned_in_memory", False)
+    made: list[Pipeline] = []
 
-    def make(agent: str, state: Path, **options: object) -> Line:
+    def make(agent: str, state: Path, **options: object) -> Pipeline:
         settings = {"agent": agent, "state_dir": state, "service": "shop", "console": "off", **options}
-        made.append(configure._make(load(settings, {})))
+        made.append(assemble.make_pipeline(load(settings, {})))
         return made[-1]
 
     yield make
-    for line in made:
-        assert line.shipper is not None
-        line.shipper.end()
-        if line.journal.directory is not None:
-            locks.release(line.journal.directory / "lock")
+    for pipeline in made:
+        assert pipeline.shipper is not None
+        pipeline.shipper.end()
+        if pipeline.journal.directory is not None:
+            locks.release(pipeline.journal.directory / "lock")
 
 
 def said(caplog: pytest.LogCaptureFixture, words: str) -> int:
@@ -88,48 +89,48 @@ def fill(path: Path, but_bytes: int) -> None:
 
 
 def test_a_disk_that_fills_costs_counted_events_and_is_said_once_and_logging_goes_on_when_there_is_room(
-    a_line: Make, far: AwakeAgent, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    a_pipeline: Make, far: AwakeAgent, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk = mount(tmp_path / "disk", "size=16m")
     far.answer = lambda peer, frame: None
-    line = a_line(far.address, disk)
+    pipeline = a_pipeline(far.address, disk)
     fill(disk, 2 * MIB)
     kept = 0
     refused = 0
     while refused < 50:
-        if line.record({"message": f"event {kept}", "labels": {"filler": "x" * 10_000}}):
+        if pipeline.record({"message": f"event {kept}", "labels": {"filler": "x" * 10_000}}):
             kept += 1
         else:
             refused += 1
     until(lambda: said(caplog, "no room for the journal"), "the warning")
-    assert line.journal.identity.dropped()["segment_late"] == refused
+    assert pipeline.journal.identity.dropped()["segment_late"] == refused
     (disk / "filler").unlink()
     until(lambda: said(caplog, "there is room for the journal"), "the end of it")
-    while not line.record({"message": "after"}):
+    while not pipeline.record({"message": "after"}):
         refused += 1
     assert said(caplog, "no room for the journal") == 1, "once, not every second"
     far.answer = lambda peer, frame: peer.acknowledge(frame.chunk)
     for peer in far.peers:
         peer.socket.shutdown(2)
-    assert line.shipper is not None
-    assert line.shipper.flush(30)
+    assert pipeline.shipper is not None
+    assert pipeline.shipper.flush(30)
     assert set(far.stored()) == {"after", *(f"event {number}" for number in range(kept))}
     fields = {one["event.sequence"]: one for frame in far.got for _, one in entries(frame.body)}
-    assert max(fields) == kept + 1 + refused == len(fields) + sum(line.journal.identity.dropped().values())
+    assert max(fields) == kept + 1 + refused == len(fields) + sum(pipeline.journal.identity.dropped().values())
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_a_journal_in_memory_that_ships(
-    a_line: Make, far: AwakeAgent, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    a_pipeline: Make, far: AwakeAgent, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk = mount(tmp_path / "disk", "size=2m")
     fill(disk, 64 * 1024)
-    line = a_line(far.address, disk)
-    assert line.journal.directory is None
+    pipeline = a_pipeline(far.address, disk)
+    assert pipeline.journal.directory is None
     assert said(caplog, "No space left on device") == 1
-    line.serve(Serving())
-    line.record({"message": "one"})
-    assert line.shipper is not None
-    assert line.shipper.flush(20)
+    pipeline.serve(ServerInfo())
+    pipeline.record({"message": "one"})
+    assert pipeline.shipper is not None
+    assert pipeline.shipper.flush(20)
     assert far.stored()[-1] == "one"
     assert os.listdir(disk / "journals") == [], "what was half made is gone"
 
@@ -148,9 +149,9 @@ def test_an_application_on_a_full_disk_never_sees_an_exception(mount: Mount, tmp
         for number in range(3000):
             log.info("event", filler="x" * 10_000)
             logging.getLogger("shop").warning("event %d", number)
-        from logship.worker import line
-        line = line.existing()
-        print(line.journal.cells[0], sum(line.journal.identity.dropped().values()), line.journal.pending_events())
+        from logship.worker import registry
+        pipeline = registry.existing()
+        print(pipeline.journal.cells[0], sum(pipeline.journal.identity.dropped().values()), pipeline.journal.pending_events())
         logship.shutdown(0)
         """
     )
@@ -163,17 +164,17 @@ def test_an_application_on_a_full_disk_never_sees_an_exception(mount: Mount, tmp
 
 
 def test_a_file_of_events_on_a_full_disk_gets_every_line_whole_and_once_when_there_is_room(
-    a_line: Make, mount: Mount, tmp_path: Path
+    a_pipeline: Make, mount: Mount, tmp_path: Path
 ) -> None:
     disk = mount(tmp_path / "disk", "size=1m")
     fill(disk, 100_000)
-    line = a_line(f"file:{disk / 'out.jsonl'}", tmp_path / "state")
+    pipeline = a_pipeline(f"file:{disk / 'out.jsonl'}", tmp_path / "state")
     for number in range(300):
-        assert line.record({"message": str(number), "labels": {"filler": "x" * 1000}})
-    assert line.shipper is not None
-    assert not line.shipper.flush(0.5)
+        assert pipeline.record({"message": str(number), "labels": {"filler": "x" * 1000}})
+    assert pipeline.shipper is not None
+    assert not pipeline.shipper.flush(0.5)
     (disk / "filler").unlink()
-    assert line.shipper.flush(20)
+    assert pipeline.shipper.flush(20)
     lines = (disk / "out.jsonl").read_bytes().splitlines()
     assert [orjson.loads(text)["message"] for text in lines] == [str(number) for number in range(300)]
 
@@ -207,16 +208,16 @@ def test_what_a_full_disk_cost_is_reported_however_the_life_ended(mount: Mount, 
 
 
 def test_a_read_only_state_directory_is_said_once_and_events_are_shipped_from_memory(
-    a_line: Make, far: AwakeAgent, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    a_pipeline: Make, far: AwakeAgent, mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk = mount(tmp_path / "disk", "ro,size=1m")
-    line = a_line(far.address, disk / "state")
-    again = a_line(far.address, disk / "state")
+    pipeline = a_pipeline(far.address, disk / "state")
+    again = a_pipeline(far.address, disk / "state")
     (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     for words in (str(disk / "state"), "Read-only file system", "LOGSHIP_STATE_DIR", "in memory", "lost"):
         assert words in warning.message
-    for one in (line, again):
-        one.serve(Serving("uvicorn", "8000"))
+    for one in (pipeline, again):
+        one.serve(ServerInfo("uvicorn", "8000"))
         for number in range(100):
             assert one.record({"message": f"event {number}", "labels": {"filler": "x" * 50_000}})
         assert one.shipper is not None

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests.worker.far_agent import AwakeAgent
-from tests.worker.lines import run
+from tests.worker.pipelines import run
 
 FORKS = """
 import logging, multiprocessing, os, subprocess, sys, threading, time, warnings

@@ -21,7 +21,7 @@ import structlog
 from logship.event import clean
 from logship.event.cut import cut_to
 from logship.event.redact import Redactor
-from logship.worker.line import REQUEST
+from logship.worker.context import REQUEST
 
 LABELS_BYTES = 8 * 1024
 

@@ -15,8 +15,10 @@ from logship.event import build, clean
 from logship.event.cut import cut_text, cut_to, safe_text
 from logship.event.failure import error_fields, error_fields_of_text
 from logship.event.redact import CUT_MARGIN_CHARACTERS, suspicious_text
-from logship.worker import hooks
-from logship.worker.line import REQUEST, Line
+from logship.worker import internal_errors
+from logship.worker.asgi.route import template
+from logship.worker.context import REQUEST
+from logship.worker.pipeline import Pipeline
 
 STACK_BYTES = 16 * 1024
 MESSAGE_BYTES = 16 * 1024
@@ -35,7 +37,7 @@ Origin = tuple[str, int, str]  # file, line, function
 
 
 def write(
-    line: Line,
+    pipeline: Pipeline,
     level: str,
     logger: object,
     message: object,
@@ -50,11 +52,11 @@ def write(
     `own`: the call's fields; `failure`: an exception, or the text of a traceback from another process; `stack`: the
     stack of the call, where the caller wanted it (`stack_info`); `time_ns`: when it happened, None for now."""
     try:
-        text, cut = _text(line, message)
+        text, cut = _text(pipeline, message)
         fields: dict[str, object] = {
             "message": text,
             "log.level": level,
-            "log.logger": (_loggers.get(logger) if type(logger) is str else None) or logger_name(line, logger),
+            "log.logger": (_loggers.get(logger) if type(logger) is str else None) or logger_name(pipeline, logger),
             "event.dataset": build.APP,
         }
         if origin is not None:
@@ -65,7 +67,7 @@ def write(
             if type(function) is str and function:
                 fields["log.origin.function"] = function if function.isascii() else safe_text(function)
         if own:
-            labels, numbers, shortened = clean.application_fields(own, line.redactor)
+            labels, numbers, shortened = clean.application_fields(own, pipeline.redactor)
             cut = cut or shortened
             if len(own) > 8 or shortened:
                 labels, numbers, shortened = cut_to(labels, numbers, OWN_FIELDS_BYTES)
@@ -76,33 +78,33 @@ def write(
                 fields["numeric_labels"] = numbers
         if failure is not None:
             if isinstance(failure, str):
-                fields |= error_fields_of_text(failure, line.redactor, STACK_BYTES)
+                fields |= error_fields_of_text(failure, pipeline.redactor, STACK_BYTES)
             else:
-                fields |= error_fields(*failure, line.redactor, STACK_BYTES)
+                fields |= error_fields(*failure, pipeline.redactor, STACK_BYTES)
         if stack:
-            _add_stack(fields, stack, line)
+            _add_stack(fields, stack, pipeline)
         request = REQUEST.get()
         if request is not None:
             request_id, trace, span, where, _ = request
             fields["http.request.id"] = request_id.decode()
             fields["trace.id"] = trace.decode()
             fields["span.id"] = fields["transaction.id"] = span.decode()
-            route = where if type(where) is str else hooks.route(where)
+            route = where if type(where) is str else template(where)
             if route:
                 fields["http.route"] = route
         if cut:
             fields["tags"] = ["cut"]
-        return line.record(fields, time_ns)
+        return pipeline.record(fields, time_ns)
     except Exception as error:  # no frames are left in a recursion, no memory
-        return write_less(line, level, error)
+        return write_less(pipeline, level, error)
 
 
-def _text(line: Line, message: object) -> tuple[str, bool]:
+def _text(pipeline: Pipeline, message: object) -> tuple[str, bool]:
     shown: str = message if type(message) is str else str(clean.clean_value(message))
     size = len(shown)
     if size < 256 and shown.isascii():
         if suspicious_text(shown):
-            shown = line.redactor.text(shown)
+            shown = pipeline.redactor.text(shown)
         return shown.rstrip("\n"), False
     cut = size > MESSAGE_BYTES
     gone = 0
@@ -111,16 +113,16 @@ def _text(line: Line, message: object) -> tuple[str, bool]:
         shown = shown[: MESSAGE_BYTES + CUT_MARGIN_CHARACTERS]
     text = safe_text(shown).rstrip("\n")
     if suspicious_text(text):
-        text = line.redactor.text(text)
+        text = pipeline.redactor.text(text)
     if gone:
         text, gone = text[:-CUT_MARGIN_CHARACTERS], gone + CUT_MARGIN_CHARACTERS
     return (cut_text(text, MESSAGE_BYTES, gone) if cut or len(text) > MESSAGE_BYTES // 4 else text), cut
 
 
-def _add_stack(fields: dict[str, object], stack: str, line: Line) -> None:
+def _add_stack(fields: dict[str, object], stack: str, pipeline: Pipeline) -> None:
     # `in checkout` becomes `in checkout()`: the source of the calling line, which would show it, is not always there.
     text = _FUNCTION.sub(r"\1()", safe_text(stack[: STACK_BYTES + CUT_MARGIN_CHARACTERS]))
-    shown = cut_text(line.redactor.text(text), STACK_BYTES // 2)
+    shown = cut_text(pipeline.redactor.text(text), STACK_BYTES // 2)
     trace = fields.get("error.stack_trace")
     fields["error.stack_trace"] = f"{str(trace)[:STACK_BYTES]}\n{shown}" if trace else shown
 
@@ -141,20 +143,20 @@ def forget_names() -> None:
     _loggers.clear()
 
 
-def logger_name(line: Line, name: object) -> str:
+def logger_name(pipeline: Pipeline, name: object) -> str:
     """`name` as it may be shown; names repeat, so the verdict is kept."""
     text = name if type(name) is str else str(clean.clean_value(name))
-    shown = line.redactor.text(safe_text(text[:1024]))[:256] or "root"
+    shown = pipeline.redactor.text(safe_text(text[:1024]))[:256] or "root"
     if len(_loggers) < MOST_LOGGERS and type(name) is str and len(name) <= 256:
         _loggers[name] = shown
     return shown
 
 
-def write_less(line: Line, level: str, error: Exception) -> bool:
+def write_less(pipeline: Pipeline, level: str, error: Exception) -> bool:
     """Record that there was a call, which could not be recorded as it was; False if even that failed. Never raises."""
     kept = False
     try:  # noqa: SIM105 - no frames for a context manager, see `complain`
-        kept = line.record({
+        kept = pipeline.record({
             "message": f"[a log call that could not be recorded: {type(error).__name__}]",
             "log.level": level,
             "log.logger": "root",
@@ -167,16 +169,16 @@ def write_less(line: Line, level: str, error: Exception) -> bool:
     return kept
 
 
-def write_nested(line: Line, level: str, logger: object, message: object) -> None:
+def write_nested(pipeline: Pipeline, level: str, logger: object, message: object) -> None:
     """Record a call that was made inside of too many others: its message as it was written, and no values."""
-    write(line, level, logger, message if type(message) is str else "[a log call inside of its own values]", {})
+    write(pipeline, level, logger, message if type(message) is str else "[a log call inside of its own values]", {})
 
 
 def complain(error: Exception) -> None:
     """Say a mistake of ours; without raising, whatever the state of the process."""
     # Not contextlib.suppress: a recursion may have frames for a call, and none for two.
     try:  # noqa: SIM105
-        hooks.complain(error)
+        internal_errors.report(error)
     except Exception:  # noqa: S110
         pass
 

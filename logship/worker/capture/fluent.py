@@ -11,7 +11,7 @@ from typing import Any
 
 from logship.event import build
 from logship.event.entry import EVENT_TIME
-from logship.worker import line as lines
+from logship.worker import registry
 from logship.worker.capture import stdlib
 from logship.worker.capture.call import complain, write
 
@@ -25,8 +25,8 @@ def emit(tag: str | None, label: str | None, timestamp: object, data: object) ->
 
     `timestamp`: seconds since 1970 as a number, fluent-logger's EventTime, or None for now."""
     try:
-        line = lines.current()
-        if line is None:
+        pipeline = registry.current()
+        if pipeline is None:
             return False
         name = ".".join(str(part) for part in (tag, label) if part)
         own = dict(data) if isinstance(data, Mapping) else {}
@@ -34,7 +34,7 @@ def emit(tag: str | None, label: str | None, timestamp: object, data: object) ->
         level = str(_taken(own, LEVELS) or "").lower()
         level = {"warn": "warning", "fatal": "critical"}.get(level, level)
         shown = name if message is None else message
-        return write(line, level if level in build.LEVELS else "info", name, shown, own, time_ns=nanoseconds(timestamp))
+        return write(pipeline, level if level in build.LEVELS else "info", name, shown, own, time_ns=nanoseconds(timestamp))
     except Exception as error:  # a map whose methods raise
         complain(error)
         return False
@@ -63,8 +63,8 @@ def _taken(own: dict[Any, Any], names: tuple[str, ...]) -> object:
 
 
 def _captures() -> bool:
-    line = lines.current()
-    return line is not None and line.settings.capture_fluent
+    pipeline = registry.current()
+    return pipeline is not None and pipeline.settings.capture_fluent
 
 
 def _patch_sender(module: ModuleType) -> None:

@@ -4,13 +4,13 @@ import logging
 
 from logship.worker.capture import bound, call, stdlib, structlog, uncaught
 
-_level_now = "info"
+_level: str | None = None
 
 
 def install(level: str) -> None:
     """Journal from `level` up. Twice does no harm: the last level holds, for loggers that exist as well."""
-    global _level_now
-    _level_now = level
+    global _level
+    _level = level
     call.forget_names()
     structlog.install(level)
     bound.install()
@@ -20,8 +20,9 @@ def install(level: str) -> None:
 
 
 def reassert() -> None:
-    """Hold the level again, after somebody else has configured logging."""
-    stdlib.follow(_level_now)
+    """Restore the level, because a server or the application may have configured logging. Before `install`: do nothing."""
+    if _level is not None:
+        stdlib.follow(_level)
 
 
 def _speak() -> None:

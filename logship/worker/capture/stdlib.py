@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from logship.event import build
-from logship.worker import line as lines
+from logship.worker import registry
 from logship.worker.capture import bound, rendered
 from logship.worker.capture.call import (
     MOST_NESTED,
@@ -24,7 +24,8 @@ from logship.worker.capture.call import (
     write_nested,
 )
 from logship.worker.capture.seen import CHAIN_ADDS, Seen, pending
-from logship.worker.line import ACCOUNTED, Line
+from logship.worker.context import RECORDED
+from logship.worker.pipeline import Pipeline
 
 OWN_LOGGER = "logship"
 SERVER_LOGGERS = frozenset(("uvicorn.error", "gunicorn.error", "hypercorn.error", "_granian"))
@@ -77,7 +78,7 @@ def _number(record: logging.LogRecord) -> int:
 
 
 def _is_kept(logger: logging.Logger, record: logging.LogRecord) -> bool:
-    return _number(record) >= _least and lines.installed() and _is_heard(logger)
+    return _number(record) >= _least and registry.is_configured() and _is_heard(logger)
 
 
 def is_journalled(record: logging.LogRecord) -> bool:
@@ -144,30 +145,30 @@ def _is_ours_alone(logger: logging.Logger) -> bool:
 
 def journal(record: logging.LogRecord) -> None:
     """Write one record into the journal, once: a call of structlog's that it stands for has its values from there."""
-    line = lines.current()
-    if line is None:
+    pipeline = registry.current()
+    if pipeline is None:
         return
     seen = pending.seen
     pending.seen = None
     depth = inside.depth
     if depth >= MOST_NESTED:
-        write_nested(line, _level(record), record.name, record.msg)
+        write_nested(pipeline, _level(record), record.name, record.msg)
         return
     inside.depth = depth + 1
     try:
         if seen is None or not seen.is_rendered_as(record.msg):
-            _write_record(line, record)
+            _write_record(pipeline, record)
         elif not seen.written:
-            _write_seen(line, record, seen)
+            _write_seen(pipeline, record, seen)
     except Exception as error:  # a record whose attributes are properties that raise
-        write_less(line, _level(record), error)
+        write_less(pipeline, _level(record), error)
     finally:
         inside.depth = depth
 
 
-def _write_record(line: Line, record: logging.LogRecord) -> None:
+def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
     failure: ExcInfo | str | None = failure_of(record.exc_info) if record.exc_info else None
-    if type(failure) is tuple and record.name in SERVER_LOGGERS and getattr(failure[1], ACCOUNTED, False):
+    if type(failure) is tuple and record.name in SERVER_LOGGERS and getattr(failure[1], RECORDED, False):
         return  # the server's traceback of an exception that its request's event has told
     given = vars(record)
     own: dict[str, Any] = {}
@@ -197,17 +198,17 @@ def _write_record(line: Line, record: logging.LogRecord) -> None:
     if bound.EVER_BOUND:
         own = {**bound.values(), **own}
     stack = record.stack_info if type(record.stack_info) is str else ""
-    write(line, _level(record), record.name, message, own, failure, _origin(record), stack)
+    write(pipeline, _level(record), record.name, message, own, failure, _origin(record), stack)
 
 
-def _write_seen(line: Line, record: logging.LogRecord, seen: Seen) -> None:
+def _write_seen(pipeline: Pipeline, record: logging.LogRecord, seen: Seen) -> None:
     """A call of structlog that logging has let through: its values are from before it was rendered."""
     own = seen.own
     given = vars(record)
     if len(given) > _PLAIN or type(record) is not logging.LogRecord:
         own = {**_added(record, given, seen.rendered_extra), **own}
     failure = seen.failure or (failure_of(record.exc_info) if record.exc_info else None)
-    write(line, _level(record), record.name, seen.message, own, failure, _origin(record), seen.stack)
+    write(pipeline, _level(record), record.name, seen.message, own, failure, _origin(record), seen.stack)
 
 
 def _level(record: logging.LogRecord) -> str:

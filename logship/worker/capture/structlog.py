@@ -17,10 +17,11 @@ from structlog import BoundLoggerBase
 from structlog.dev import ConsoleRenderer
 
 from logship.event import build
-from logship.worker import line as lines
+from logship.worker import registry
 from logship.worker.capture import bound
 from logship.worker.capture.call import MOST_NESTED, complain, failure_of, formatted, inside, write, write_nested
 from logship.worker.capture.seen import LEVEL_OF_METHOD, Seen, guarded, pending, stack_of_call, steps_of
+from logship.worker.pipeline import Pipeline
 
 NAME = "_logship_name"
 STDLIB = (logging.Logger, logging.LoggerAdapter)
@@ -41,9 +42,9 @@ class JournalLogger:
         return functools.partial(self._write, level)
 
     def _write(self, level: str, event: object = "", **own: Any) -> None:
-        line = lines.current()
-        if line is not None:
-            write(line, level, self.name, event, own)
+        pipeline = registry.current()
+        if pipeline is not None:
+            write(pipeline, level, self.name, event, own)
 
 
 class Journalling(BoundLoggerBase):
@@ -53,8 +54,8 @@ class Journalling(BoundLoggerBase):
         self._say(LEVEL_OF_METHOD.get(method_name, "info"), event, (), event_kw)
 
     def _say(self, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        line = lines.current()
-        if line is None:
+        pipeline = registry.current()
+        if pipeline is None:
             return
         chain = self._processors
         if chain and type(chain[-1]) is not ConsoleRenderer:  # type: ignore[index]
@@ -63,16 +64,16 @@ class Journalling(BoundLoggerBase):
             return
         depth = inside.depth
         if depth >= MOST_NESTED:
-            write_nested(line, level, self._logger.name, event)
+            write_nested(pipeline, level, self._logger.name, event)
             return
         inside.depth = depth + 1
         try:
-            self._record(line, level, event, given, named)
+            self._record(pipeline, level, event, given, named)
         finally:
             inside.depth = depth
 
     def _record(
-        self, line: lines.Line, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]
+        self, pipeline: Pipeline, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]
     ) -> None:
         try:
             own = {**bound.values(), **self._context, **named} if bound.EVER_BOUND else {**self._context, **named}
@@ -89,7 +90,7 @@ class Journalling(BoundLoggerBase):
         except Exception as error:  # a context of the application's own kind
             complain(error)
             own, failure, stack, name = named, None, None, "app"
-        write(line, level, name, event, own, failure, None, stack or "")
+        write(pipeline, level, name, event, own, failure, None, stack or "")
 
     def is_enabled_for(self, level: int) -> bool:
         return level >= _least
@@ -176,9 +177,9 @@ def _as_structlogs(function: Any) -> Any:
 def _watching(process_event: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(process_event)
     def logged(self: Any, method_name: str, event: Any, event_kw: dict[str, Any]) -> Any:
-        line = lines.current()
+        pipeline = registry.current()
         logger = self._logger
-        if line is None or type(logger) is JournalLogger:
+        if pipeline is None or type(logger) is JournalLogger:
             return process_event(self, method_name, event, event_kw)
         event_dict: Any = self._context.copy()
         event_dict.update(**event_kw)
@@ -195,7 +196,7 @@ def _watching(process_event: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             if not isinstance(error, structlog.DropEvent):  # it could not be rendered, say
                 guarded(seen.look, event_dict)
-                guarded(_journal, line, seen, steps, self, method_name, event_kw, None)
+                guarded(_journal, pipeline, seen, steps, self, method_name, event_kw, None)
             raise
         if isinstance(event_dict, (str, bytes, bytearray)):
             answer: Any = ((event_dict,), {})
@@ -205,7 +206,7 @@ def _watching(process_event: Callable[..., Any]) -> Callable[..., Any]:
             answer = ((), event_dict)
         else:
             return process_event(_Ended(event_dict), method_name, None, {})  # structlog's own error
-        guarded(_journal, line, seen, steps, self, method_name, event_kw, answer)
+        guarded(_journal, pipeline, seen, steps, self, method_name, event_kw, answer)
         return answer
 
     logged._logship = True  # type: ignore[attr-defined]
@@ -223,7 +224,7 @@ class _Ended:
 
 
 def _journal(
-    line: lines.Line, seen: Seen, steps: Any, logger: Any, method: str, event_kw: Mapping[str, Any], answer: Any
+    pipeline: Pipeline, seen: Seen, steps: Any, logger: Any, method: str, event_kw: Mapping[str, Any], answer: Any
 ) -> None:
     """Journal a call, or leave it to logging. `answer`: what the wrapped logger is called with; None: nothing will be."""
     seen.finish(steps, event_kw, logger._context)
@@ -240,20 +241,20 @@ def _journal(
     name = seen.logger() or getattr(wrapped, NAME, "") or getattr(wrapped, "name", "")
     depth = inside.depth
     if depth >= MOST_NESTED:
-        write_nested(line, level, name, seen.message)
+        write_nested(pipeline, level, name, seen.message)
         return
     inside.depth = depth + 1
     try:
-        _write(line, level, name, seen, steps)
+        _write(pipeline, level, name, seen, steps)
     finally:
         inside.depth = depth
     seen.done()
     pending.seen = seen  # a logger of the application's own may hand it on to logging
 
 
-def _write(line: lines.Line, level: str, name: object, seen: Seen, steps: Any) -> None:
+def _write(pipeline: Pipeline, level: str, name: object, seen: Seen, steps: Any) -> None:
     logger = name if isinstance(name, str) and name else "app"
-    write(line, level, logger, seen.message, seen.own, seen.failure, seen.origin(steps), seen.stack)
+    write(pipeline, level, logger, seen.message, seen.own, seen.failure, seen.origin(steps), seen.stack)
 
 
 def _binding(bind: Callable[..., Any]) -> Callable[..., Any]:
@@ -280,6 +281,6 @@ def _is_ours(proxy: Any) -> bool:
     """Whether nobody has said where this logger's calls go."""
     return (
         not structlog.is_configured()
-        and lines.installed()
+        and registry.is_configured()
         and not (proxy._processors or proxy._wrapper_class or proxy._context_class)
     )

@@ -10,11 +10,10 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any
 
-from logship.worker import hooks
-from logship.worker import line as lines
+from logship.worker import event_loop, registry
 from logship.worker.capture.call import complain, formatted, write
 from logship.worker.capture.stdlib import silent
-from logship.worker.line import REQUEST
+from logship.worker.context import REQUEST
 
 _captured = False
 
@@ -42,7 +41,7 @@ def install() -> None:
         ),
     )
     warnings.showwarning = _warning(warnings.showwarning)
-    hooks.loop_watchers.append(_watch_loop)
+    event_loop.watchers.append(_watch_loop)
 
 
 def _chained(before: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,10 +63,10 @@ def _uncaught(
     trace: TracebackType | None,
     level: str = "critical",
 ) -> None:
-    line = lines.current()
-    if line is None or issubclass(kind, (KeyboardInterrupt, SystemExit)):
+    pipeline = registry.current()
+    if pipeline is None or issubclass(kind, (KeyboardInterrupt, SystemExit)):
         return
-    write(line, level, "python", what, {}, (kind, error if error is not None else kind(), trace))
+    write(pipeline, level, "python", what, {}, (kind, error if error is not None else kind(), trace))
 
 
 def _warning(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,10 +84,10 @@ def _warning(before: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _warned(message: object, category: type[Warning], filename: str, number: int, *_: Any, **__: Any) -> None:
-    line = lines.current()
-    if line is not None:
+    pipeline = registry.current()
+    if pipeline is not None:
         name = filename.rpartition("/")[2]
-        write(line, "warning", "py.warnings", formatted("%s: %s", (category.__name__, message)), {}, None, (name, number, ""))
+        write(pipeline, "warning", "py.warnings", formatted("%s: %s", (category.__name__, message)), {}, None, (name, number, ""))
 
 
 def _watch_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -99,10 +98,10 @@ def _watch_loop(loop: asyncio.AbstractEventLoop) -> None:
 
     def logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        line = lines.current()
-        if line is not None:
+        pipeline = registry.current()
+        if pipeline is not None:
             failure = (type(error), error, error.__traceback__) if error is not None else None
-            write(line, "error", "asyncio", context.get("message", "unhandled exception"), {}, failure)
+            write(pipeline, "error", "asyncio", context.get("message", "unhandled exception"), {}, failure)
         if before is not None:
             before(loop, context)
         else:

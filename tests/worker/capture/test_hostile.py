@@ -83,7 +83,7 @@ def test_values_of_every_kind_leave_an_event(at: Desk, quiet: logging.Logger, na
         log.info("row %s", value)
         log.bind(it=value).warning(value)
     assert len(at.said()) == 11
-    assert not any(at.line().journal.identity.dropped().values())
+    assert not any(at.pipeline().journal.identity.dropped().values())
     assert all(isinstance(event["message"], str) for event in at.said())
 
 
@@ -224,7 +224,7 @@ def test_records_that_are_not_as_logging_makes_them_are_events(
 ) -> None:
     quiet.handle(logging.makeLogRecord({"levelno": 20, **made}))
     assert len(at.said()) == 1
-    assert not any(at.line().journal.identity.dropped().values())
+    assert not any(at.pipeline().journal.identity.dropped().values())
 
 
 class LogsItself:

@@ -325,8 +325,8 @@ async def main():
     asyncio.get_running_loop().call_soon(lambda: [][1])
     await asyncio.sleep(0.01)
 async def served():
-    from logship.worker import hooks, line
-    hooks.watch_loop(line.current())
+    from logship.worker import event_loop, registry
+    event_loop.watch(registry.current())
     await main()
 asyncio.run(served())
 class Bad:
