@@ -43,6 +43,15 @@ class KqlError(QuestionError):
         self.expected, self.at, self.text = expected, at, text
 
 
+class UnknownField(KqlError):
+    """A name in a query that is neither a field nor a label. `suggestion`: the closest name there is, or ""."""
+
+    def __init__(self, name: str, suggestion: str = "", at: int = 0, text: str = "") -> None:
+        near = f"; did you mean {suggestion}?" if suggestion else ""
+        super().__init__(f"there is no field or label {name!r}{near}", at, text)
+        self.suggestion = suggestion
+
+
 class StoreError(SourceError):
     """A store on disk that cannot be written or read; the message names the directory and the next step."""
 

@@ -26,17 +26,15 @@ from logship.elastic.client import made, translated
 from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search import dsl
-from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal, existing
+from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal
 from logship.search.meaning import (
     KIND_OF,
     MAPS,
     Target,
     columns_of,
-    compared_labels,
     targets,
-    unknown_field,
-    unknown_names,
 )
+from logship.search.names import check_known, check_names
 from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
 from logship.search.shorthand import field_of
 from logship.search.times import from_rfc3339, rfc3339
@@ -102,7 +100,7 @@ class ElasticSource:
     def tail(self, query: Query, after: str | None, limit: int = 1000) -> Rows:
         indices = self._indices()
         if after is None:
-            self._check_names(query.where)
+            check_names(query.where, self)
             return Rows([], f"{indices[-1]}|{self._last(indices[-1])}" if indices else "|-1")
         name, bar, number = after.rpartition("|")
         if not bar or not number.lstrip("-").isdecimal():
@@ -165,7 +163,7 @@ class ElasticSource:
         target = targets(Text(number_field))[0]
         if target.kind not in ("integer", "number", "label"):
             raise QuestionError(f"{number_field} holds no numbers, so there are no statistics of it")
-        self._check_known(number_field)
+        check_known(number_field, self)
         number = f"numeric_labels.{target.name}" if target.kind == "label" else target.name
         percents = {"field": number, "percents": [50, 95, 99], "keyed": False, "tdigest": {"compression": COMPRESSION}}
         inner = {"stats": {"stats": {"field": number}}, "percentiles": {"percentiles": percents}}
@@ -185,7 +183,7 @@ class ElasticSource:
         return lives.incarnations(self._ask, self._where(query), as_record)
 
     def fields(self) -> list[FieldCount]:
-        labels = {name: "keyword" if name.startswith("labels.") else "number" for name in self._label_names()}
+        labels = {name: "keyword" if name.startswith("labels.") else "number" for name in self.label_names()}
         asked = [*KIND_OF.items(), *labels.items()]
         has = {str(number): {"filter": {"exists": {"field": name}}} for number, (name, _) in enumerate(asked)}
         told = self._ask({"size": 0, "query": dsl.ALL, "aggs": has}).get("aggregations", {})
@@ -198,32 +196,16 @@ class ElasticSource:
 
     def _where(self, query: Query, *, checked: bool = False) -> Body:
         if not checked:
-            self._check_names(query.where)
-        labels = self._label_names() if _asks_for_labels(query.where) else ()
-        return dsl.whole(query, self._clock_ns(), self._zone, labels, cache(self._is_label))
+            check_names(query.where, self)
+        labels = self.label_names() if _asks_for_labels(query.where) else ()
+        return dsl.whole(query, self._clock_ns(), self._zone, labels, cache(self.is_label))
 
-    def _check_names(self, where: Node | None) -> None:
-        """KqlError for a name that is no field, no label, and nearly one of them, and for `label=value`."""
-        for name in unknown_names(where):
-            if self._is_label(name.text):
-                continue
-            error = unknown_field(name.text, name.at, labels=self._label_names())
-            if "did you mean" in error.expected:
-                raise error
-        for label, compared in compared_labels(where):
-            if self._is_label(label):
-                raise compared
-
-    def _check_known(self, name: str) -> None:
-        if any(unknown_names(existing(name))) and not self._is_label(name):
-            raise unknown_field(name, labels=self._label_names())
-
-    def _is_label(self, name: str) -> bool:
+    def is_label(self, name: str) -> bool:
         has = [{"exists": {"field": f"{root}.{name}"}} for root in MAPS]
         found = self._ask({"size": 0, "query": {"bool": {"should": has}}, "terminate_after": 1})
         return bool(found["hits"]["total"]["value"])
 
-    def _label_names(self) -> tuple[str, ...]:
+    def label_names(self) -> tuple[str, ...]:
         """Names of labels, with `labels.` or `numeric_labels.` before them."""
         names: set[str] = set()
         for root in MAPS:
@@ -238,7 +220,7 @@ class ElasticSource:
         """What to group by, by a name for it: a label may be text in some events and a number in others."""
         if by is None:
             return {}
-        self._check_known(by)
+        check_known(by, self)
         target: Target = targets(Text(by))[0]
         if target.kind in ("text", "date"):
             raise QuestionError(f"Elasticsearch does not group by {by}, whose values are {target.kind}s")

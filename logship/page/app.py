@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TypeVar
 
@@ -30,6 +29,7 @@ from logship.page.html.plain import PLACES, POLICY, asset, shell, start_page
 from logship.search.formats import Csv, ndjson
 from logship.search.pages import column_names, is_ahead, record_pages
 from logship.search.query import Rows, Source
+from logship.search.zone import LocalZone
 
 # Questions at a time: each may use every core, and the collector beside it must go on storing. Each also takes a buffer
 # of 32 MB a thread for the log that is being written: four at once did not fit into what a `Reader` may take.
@@ -219,7 +219,7 @@ class Endpoints:
     async def plain(self, request: Request) -> Response:
         given = dict(request.query_params)
         now_ns = time.time_ns()
-        return HTMLResponse(await self._in_thread(lambda: start_page(self._source, given, now_ns, _zone())))
+        return HTMLResponse(await self._in_thread(lambda: start_page(self._source, given, now_ns, LocalZone())))
 
     async def static(self, request: Request) -> Response:
         part = request.path_params
@@ -268,7 +268,7 @@ class Endpoints:
         twice = [name for name, _ in given.multi_items() if len(given.getlist(name)) > 1]
         if twice:
             raise QuestionError(f"the parameter {twice[0]} is given more than once")
-        return RequestParams({**given, **request.path_params}, time.time_ns(), _zone(), self._context.live_workers)
+        return RequestParams({**given, **request.path_params}, time.time_ns(), LocalZone(), self._context.live_workers)
 
     async def _in_thread(self, task: Callable[[], T]) -> T:
         if self._asking is None:
@@ -295,11 +295,6 @@ def as_events(rows: Rows) -> bytes:
         return f": nothing new\n{key}\n".encode()
     events = [b"data: " + as_json(record) + b"\n\n" for record in rows.records]
     return b"".join(events[:-1]) + key.encode() + events[-1]
-
-
-def _zone() -> tzinfo:
-    """The zone of the machine the page runs on: what a time without an offset means."""
-    return datetime.now(UTC).astimezone().tzinfo or UTC
 
 
 def _json(body: bytes, status: int = 200) -> Response:

@@ -16,7 +16,7 @@ from datetime import UTC, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
-from logship.errors import KqlError, QuestionError
+from logship.errors import KqlError, QuestionError, UnknownField
 from logship.event.fields import FIELDS
 from logship.search import kql
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, Value
@@ -228,10 +228,9 @@ def _same_words(name: str) -> str | None:
     return None
 
 
-def unknown_field(name: str, at: int = 0, text: str = "", labels: Iterable[str] = ()) -> KqlError:
-    """The error for a name that is neither a field nor a label."""
-    near = nearest(name, labels)
-    return KqlError(f"there is no field or label {name!r}" + (f"; did you mean {near}?" if near else ""), at, text)
+def unknown_field(name: str, at: int = 0, text: str = "", labels: Iterable[str] = ()) -> UnknownField:
+    """Return the error for a name that is neither a field nor a label."""
+    return UnknownField(name, nearest(name, labels) or "", at, text)
 
 
 def words(text: str) -> tuple[str, ...]:

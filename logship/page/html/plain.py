@@ -17,9 +17,10 @@ from urllib.parse import urlencode
 from logship.errors import QuestionError
 from logship.forensics.workers import WorkerRow, workers
 from logship.page.api.params import RequestParams
-from logship.search.kql import equal, every, text_of
+from logship.search.kql import equal, every, parse, text_of
 from logship.search.query import Page, Query, Record, Rows, Source
 from logship.search.units import duration
+from logship.search.views import SERVED
 
 STATIC = Path(__file__).parents[1] / "static"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -51,7 +52,7 @@ PLACES = ("/", "/search", "/tail", "/account", "/panels", "/panels/{name}", "/r/
 ROWS = 50
 SPANS = ("5m", "15m", "1h", "6h", "24h", "7d")
 SLOT = "logship.worker.slot"
-REQUESTS = equal("event.dataset", "logship.request")
+REQUESTS = parse(SERVED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from logship.errors import QuestionError
 from logship.search import kql, sql
-from logship.search.meaning import KIND_OF, columns_of, unknown_field, unknown_names
+from logship.search.meaning import KIND_OF, columns_of
+from logship.search.names import check_known, is_column
 from logship.search.query import (
     BEAT_ACTIONS,
     LIFE_NAMES,
@@ -217,15 +219,8 @@ class Reader:
         return self._runner.ask(query.where, answer)
 
     def _check_known(self, name: str) -> None:
-        """KqlError unless `name` is a field, or a label that some event has."""
-        if not any(unknown_names(kql.existing(name))):
-            return
-
-        def check(look: Snapshot) -> None:
-            if not look.is_label(name):
-                raise unknown_field(name, labels=look.label_names())
-
-        self._runner.ask(None, check)
+        if not is_column(name):
+            self._runner.ask(None, partial(check_known, name))
 
     def _value(self, by: str | None) -> Value:
         if by is None:

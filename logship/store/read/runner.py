@@ -14,7 +14,7 @@ import duckdb
 from logship.errors import StoreError
 from logship.search import sql
 from logship.search.kql import And, Is, Node, Or, Text
-from logship.search.meaning import compared_labels, unknown_field, unknown_names
+from logship.search.names import check_names
 from logship.search.query import Query, Record, SetAside
 from logship.search.sql import Sql
 from logship.search.times import SECOND_NS
@@ -167,18 +167,6 @@ class Snapshot:
             return now_ns + SKEW_NS
         return query.until_ns
 
-    def check_names(self, where: Node | None) -> None:
-        """Raise KqlError for a name that is no field, no label, and nearly one of them, and for `label=value`."""
-        for name in unknown_names(where):
-            if self.is_label(name.text):
-                continue
-            error = unknown_field(name.text, name.at, labels=self.label_names())
-            if "did you mean" in error.expected:
-                raise error
-        for label, compared in compared_labels(where):
-            if self.is_label(label):
-                raise compared
-
 
 class QueryRunner:
     """Looks at the directory anew for each question. Any number of threads may ask."""
@@ -302,7 +290,7 @@ class QueryRunner:
 
     @staticmethod
     def _checked(look: Snapshot, where: Node | None, answer: Callable[[Snapshot], _T]) -> _T:
-        look.check_names(where)
+        check_names(where, look)
         return answer(look)
 
 
