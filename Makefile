@@ -1,33 +1,34 @@
-# Everything a developer runs. Each target makes the environment first; python3 of 3.11 or newer is all it asks for.
+# Commands for developers. Each target creates the environment first; it needs Python 3.11 or newer.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made-from-pyproject
-# With `make test TESTS=tests/state` one room alone.
+# `make test TESTS=tests/state` tests one package.
 TESTS  ?=
-# Test files beside each other: most of their time is waiting for real processes.
+# Test files that run in parallel: they mostly wait for real processes.
 JOBS   ?= 4
 
-.PHONY: help env demo stack test check check-js format-js prove bench clean
+.PHONY: help env demo stack test coverage check check-js format-js prove bench clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make env    the environment, in $(VENV)"
-	@echo "make demo   a collector, a shop under four workers and traffic; says where to look"
-	@echo "make stack  Elasticsearch, Kibana, Fluent Bit and a shop with customers, by docker compose"
-	@echo "make test   ruff, mypy, and all tests in their short form"
-	@echo "make check  ruff and mypy alone, and the page's JavaScript where npm is installed"
-	@echo "make prove  the tests in full size, with their numbers (long)"
-	@echo "make bench  the benchmarks, as ratios of one run"
-	@echo "make clean  removes the environment and what tools left behind"
+	@echo "make env       create the environment in $(VENV)"
+	@echo "make demo      start a collector, a shop with four workers and traffic; prints the page's address"
+	@echo "make stack     start Elasticsearch, Kibana, Fluent Bit and a shop with traffic in containers"
+	@echo "make check     ruff, mypy, spelling and prose rules, and the page's JavaScript where npm is installed"
+	@echo "make test      make check, then the quick test suite"
+	@echo "make coverage  branch coverage of the packages that tests run in their own process, with its floor"
+	@echo "make prove     the full-size tests, with measurements (long)"
+	@echo "make bench     the benchmarks, as ratios within one run"
+	@echo "make clean     remove the environment and the files of tools"
 
 env: $(STAMP)
 
-# The stamp is written last: an environment that was interrupted is made again.
+# The stamp is written last, so that an interrupted installation is repeated.
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "logship needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	@echo "making $(VENV): about a minute, once"
+	@echo "creating $(VENV): about a minute, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
 	@touch $@
@@ -35,11 +36,11 @@ $(STAMP): pyproject.toml
 demo: env
 	@$(BIN)/logship demo
 
-# Passwords are made once. What is asked for here is Docker alone; the environment is not needed.
+# Passwords are generated once. This target needs only Docker, not the environment.
 stack:
 	@$(PYTHON) compose/write_env.py
 	@docker compose up --build --detach
-	@echo "Kibana: http://localhost:5601 in some minutes, user elastic, password: grep ELASTIC_PASSWORD .env"
+	@echo "Kibana: http://localhost:5601 in a few minutes, user elastic, password: grep ELASTIC_PASSWORD .env"
 
 check: env check-js
 	@$(BIN)/ruff check .
@@ -48,7 +49,7 @@ check: env check-js
 # The formatter and the type checker of the page's JavaScript come from npm, at the versions of tests/page/package.json.
 # TODO: the files after "!" are formatted when they have been rewritten.
 JS     := tests/page
-SCRIPTS := "../../logship/page/static/*.js"
+SCRIPTS := "../../logship/page/static/*.js" "!../../logship/page/static/"{account,main,overview,request,verdict,worker}.js
 check-js format-js: SHELL := /bin/bash
 check-js: $(JS)/node_modules/.made
 	@command -v npx > /dev/null && test -d $(JS)/node_modules/prettier || exit 0; cd $(JS) \
@@ -64,13 +65,20 @@ $(JS)/node_modules/.made: $(JS)/package.json
 	elif (cd $(JS) && npm install --silent --no-package-lock --no-fund --no-audit); then touch $@; \
 	else echo "npm cannot install the tools of $(JS)/package.json: the page's JavaScript is not checked"; fi
 
-# First the tests that need the cores for themselves (marked `quiet`), in one process; then all others beside each other. Nothing
-# is repeated: a test that fails fails the run. pytest ends with 5 where no test was selected, which one of the two may say.
+# First the tests that need the CPU cores for themselves (marked `quiet`), in one process; then all others in parallel. Nothing is
+# repeated: a failing test fails the run. pytest exits with 5 if no test was selected, which one of the two runs may do.
 test: check
 	@$(BIN)/pytest -q -m quiet $(TESTS); first=$$?; [ $$first -ne 2 ] || exit 2; \
 	  $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not quiet" $(TESTS); second=$$?; \
 	  [ "$$first $$second" != "5 5" ] || exit 5; \
 	  for status in $$first $$second; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit $$status; done
+
+# Separate from `make test`, because measuring takes a third more CPU time. Other packages mostly run in processes of their own,
+# which tests kill: their coverage is not measured.
+COVERED := event wire state search forensics
+coverage: env
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not quiet" --cov-branch --cov-report=term:skip-covered \
+	  $(COVERED:%=--cov=logship.%) $(COVERED:%=tests/%)
 
 prove: env
 	@LOGSHIP_PROVE=1 $(BIN)/pytest -q -s $(TESTS)
@@ -79,4 +87,4 @@ bench: env
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist

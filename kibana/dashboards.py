@@ -1,4 +1,4 @@
-"""Dashboards: which panels and searches stand where. Each has a control of workers, and one of services before it."""
+"""Kibana dashboards: the panels and searches of each, and their layout. Each has a service control and a worker control."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -15,7 +15,7 @@ Kind = Literal["lens", "search"]
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """`rows`: names of panels beside each other, a search with `?` before it; each row is `height` high."""
+    """`rows`: (height, names of the panels in the row); a name that begins with `?` is a search."""
 
     name: str
     title: str
@@ -28,7 +28,7 @@ DROPPED: Final = tuple(f"dropped-{reason.replace('_', '-')}" for reason in DROP_
 
 DASHBOARDS: Final = (
     Dashboard(
-        "workers", "Workers", "Every worker beside the others: what it answered, how even that is, how it is doing.",
+        "workers", "Workers", "All workers side by side: traffic, balance, load and event-loop lag.",
         (
             (TALL, ("requests", "requests-heat")),
             (TALL, ("requests-parts", "statuses")),
@@ -38,7 +38,7 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
-        "one-worker", "One worker", "Choose a worker: its traffic, its latency, its event loop, its log, its events.",
+        "one-worker", "One worker", "Choose a worker: its traffic, latency, event loop, log and events.",
         (
             (TALL, ("requests", "statuses", "errors")),
             (TALL, ("latency-p50", "latency-p95", "latency-p99")),
@@ -49,7 +49,7 @@ DASHBOARDS: Final = (
         one_worker=True,
     ),
     Dashboard(
-        "failures", "Failures", "What failed, where and on which worker, the newest first; a click on a request tells its story.",
+        "failures", "Failures", "What failed, on which route and worker, newest first. Click a request id to see all its events.",
         (
             (TALL, ("errors", "statuses", "log-volume")),
             (TALL, ("?failures",)),
@@ -58,7 +58,7 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
-        "latency", "Latency", "How long requests took, on each worker and each route, and whether the event loop was the reason.",
+        "latency", "Latency", "Request durations per worker and route, and whether event-loop lag was the cause.",
         (
             (TALL, ("latency-p50", "latency-p95", "latency-p99")),
             (TALL, ("slowest-routes", "busy-time")),
@@ -67,7 +67,7 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
-        "trust", "Trust", "Whether everything is here: numbered against stored, what was dropped and why, what waits, who ended.",
+        "trust", "Trust", "Whether all events are here: emitted vs. stored, drops by reason, backlog, and ends of runs.",
         (
             (TALL, ("stored", "backlog-max")),
             (SHORT, DROPPED[:3]),
@@ -79,12 +79,12 @@ DASHBOARDS: Final = (
 )  # fmt: skip
 
 
-def dashboard(one: Dashboard) -> Body:
-    """The object."""
+def dashboard(board: Dashboard) -> Body:
+    """Return the saved object of a dashboard."""
     panels: list[Body] = []
     references: list[Body] = []
     top = 0
-    for height, names in one.rows:
+    for height, names in board.rows:
         width = WIDTH // len(names)
         for place, name in enumerate(names):
             panel = f"p{len(panels) + 1}"
@@ -94,14 +94,14 @@ def dashboard(one: Dashboard) -> Body:
             panels.append(_panel(kind, panel, grid))
             references.append(reference(kind, id_, f"{panel}:panel_{panel}"))
         top += height
-    controls = {"service": ("service.name", "Service", False), "worker": (NODE, "Worker", one.one_worker)}
+    controls = {"service": ("service.name", "Service", False), "worker": (NODE, "Worker", board.one_worker)}
     references += [to_data_view(f"controlGroup_{name}:optionsListDataView") for name in controls]
     attributes = {
-        "title": f"logship: {one.title}",
-        "description": one.sentence,
+        "title": f"logship: {board.title}",
+        "description": board.sentence,
         "version": 1,
         "hits": 0,
-        "timeRestore": True,  # without a span of its own it would open on fifteen minutes and look empty
+        "timeRestore": True,  # otherwise it opens on the last fifteen minutes and may look empty
         "timeFrom": "now-1h",
         "timeTo": "now",
         "refreshInterval": {"pause": True, "value": 60000},
@@ -110,7 +110,7 @@ def dashboard(one: Dashboard) -> Body:
         "optionsJSON": text(
             {
                 "useMargins": True,
-                "syncColors": True,  # a worker has one colour in all panels
+                "syncColors": True,  # a worker has the same colour in all panels
                 "syncCursor": True,
                 "syncTooltips": False,
                 "hidePanelTitles": False,
@@ -118,7 +118,7 @@ def dashboard(one: Dashboard) -> Body:
         ),
         "controlGroupInput": _controls(controls),
     }
-    return saved("dashboard", DASHBOARD + one.name, attributes, references)
+    return saved("dashboard", DASHBOARD + board.name, attributes, references)
 
 
 def _panel(kind: Kind, panel: str, grid: Body) -> Body:
@@ -149,11 +149,11 @@ def _controls(controls: dict[str, tuple[str, str, bool]]) -> Body:
         }
         for order, (name, (field, title, single)) in enumerate(controls.items())
     }
-    heeded = {"ignoreFilters": False, "ignoreQuery": False, "ignoreTimerange": False, "ignoreValidations": False}
+    settings = {"ignoreFilters": False, "ignoreQuery": False, "ignoreTimerange": False, "ignoreValidations": False}
     return {
         "chainingSystem": "HIERARCHICAL",
         "controlStyle": "oneLine",
         "showApplySelections": False,
         "panelsJSON": text(panels),
-        "ignoreParentSettingsJSON": text(heeded),
+        "ignoreParentSettingsJSON": text(settings),
     }

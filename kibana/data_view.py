@@ -1,4 +1,4 @@
-"""The data view: which streams, what fields are called, how their values are shown, and where a click on one leads."""
+"""The data view: its streams, the labels and formats of fields, and the searches that a click on a value opens."""
 
 from typing import Final
 
@@ -11,24 +11,24 @@ from logship.search.views import LIFE, NODE
 NAME: Final = "logship events"
 DURATIONS: Final = ("event.duration", *(field.name for field in FIELDS if field.name.endswith("_ns")))
 BYTES: Final = tuple(field.name for field in FIELDS if field.name.endswith(".bytes"))
-# Numbers that are names: 8,080 is no port.
+# Numbers shown without digit grouping: port 8080, not 8,080.
 PLAIN: Final = ("process.pid", "process.parent.pid", "client.port", "server.port", "http.response.status_code", "event.sequence",
                 "logship.worker.slot", "logship.worker.generation", "log.origin.file.line", "process.exit_code")  # fmt: skip
-# In place of the field's own name, where columns and legends would be wide.
+# Short labels, because field names would make columns and legends wide.
 LABELS: Final = {
     NODE: "Worker",
-    "event.duration": "Took",
+    "event.duration": "Duration",
     "http.response.status_code": "Status",
     "http.request.id": "Request",
     "http.route": "Route",
-    LIFE: "Life",
+    LIFE: "Run",
     "logship.worker.slot": "Slot",
     "logship.worker.generation": "Generation",
     "log.level": "Level",
     "log.logger": "Logger",
     "error.type": "Error",
 }
-# A click on a value opens this search with these fields equal to it, from whatever panel or search shows the value.
+# A click on a value opens this search, with one of these fields equal to the value.
 LINKS: Final = {
     "http.request.id": ("story", ("http.request.id", "trace.id")),
     "trace.id": ("story", ("http.request.id", "trace.id")),
@@ -38,28 +38,28 @@ LINKS: Final = {
     "error.type": ("failures", ("error.type",)),
     "log.logger": ("app-errors", ("log.logger",)),
 }
-# A link opens with a span of its own, since a new tab would have Kibana's fifteen minutes.
+# Links set a time range, because a new tab defaults to fifteen minutes.
 SPAN: Final = "time:(from:now-7d,to:now)"
 VALUE: Final = "{{value}}"
 
 
 def data_view() -> Body:
-    """The object."""
+    """Return the saved object of the data view."""
     formats: Body = {name: _duration() for name in DURATIONS}
     formats |= {name: {"id": "bytes"} for name in BYTES}
     formats |= {name: {"id": "number", "params": {"pattern": "0"}} for name in PLAIN}
     formats |= {name: {"id": "url", "params": _link(*LINKS[name])} for name in LINKS}
-    told = {field.name: {"customDescription": field.sentence.replace("`", "")} for field in FIELDS}
+    attributes_of = {field.name: {"customDescription": field.sentence.replace("`", "")} for field in FIELDS}
     for name, label in LABELS.items():
-        told[name]["customLabel"] = label
+        attributes_of[name]["customLabel"] = label
     attributes = {
         "title": PATTERN,
         "name": NAME,
         "timeFieldName": "@timestamp",
-        "allowNoIndex": True,  # before the first event, too
+        "allowNoIndex": True,  # so that it can be imported before the first event
         "fields": "[]",
         "fieldFormatMap": text(formats),
-        "fieldAttrs": text(told),
+        "fieldAttrs": text(attributes_of),
         "runtimeFieldMap": "{}",
         "sourceFilters": "[]",
     }
@@ -67,15 +67,15 @@ def data_view() -> Body:
 
 
 def _duration() -> Body:
-    shown = {"inputFormat": "nanoseconds", "outputFormat": "humanizePrecise", "outputPrecision": 2}
-    return {"id": "duration", "params": {**shown, "useShortSuffix": True, "showSuffix": True}}
+    params = {"inputFormat": "nanoseconds", "outputFormat": "humanizePrecise", "outputPrecision": 2}
+    return {"id": "duration", "params": {**params, "useShortSuffix": True, "showSuffix": True}}
 
 
 def _link(search: str, fields: tuple[str, ...]) -> Body:
-    """An address below Kibana's own, so that it holds in every space and behind every proxy."""
-    # Kibana writes the value percent-encoded where {{value}} stands; the rest we encode.
-    question = text_of(Or(tuple(equal(name, VALUE) for name in fields))) if len(fields) > 1 else ""
-    question = question or text_of(equal(fields[0], VALUE))
-    asked = question.replace('"', "%22").replace(" ", "%20").replace("\\", "")
-    address = f"../app/discover#/view/{SEARCH}{search}?_g=({SPAN})&_a=(query:(language:kuery,query:'{asked}'))"
+    """Return URL parameters relative to Kibana's address, so that links work in every space and behind every proxy."""
+    # Kibana replaces {{value}} with the percent-encoded value; the rest is encoded here.
+    query = text_of(Or(tuple(equal(name, VALUE) for name in fields))) if len(fields) > 1 else ""
+    query = query or text_of(equal(fields[0], VALUE))
+    encoded = query.replace('"', "%22").replace(" ", "%20").replace("\\", "")
+    address = f"../app/discover#/view/{SEARCH}{search}?_g=({SPAN})&_a=(query:(language:kuery,query:'{encoded}'))"
     return {"type": "a", "urlTemplate": address, "labelTemplate": VALUE, "openLinkInCurrentTab": False}

@@ -1,7 +1,7 @@
-"""Lens panels: every view of the catalogue that counts or measures, as one panel or several.
+"""Lens panels: one or several for each view of the catalogue that counts or measures.
 
-What is split comes before time in the order of columns: the order of columns is the order in which Elasticsearch nests,
-so the workers shown are those of the whole span and not those of each bucket."""
+The split column comes before the time column. Elasticsearch nests aggregations in the order of columns, so the workers shown
+are the top workers of the whole time range and not those of each bucket."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,27 +17,29 @@ Chart = Literal["stacked", "parts", "lines", "heat", "table"]
 LAYER: Final = "events"
 TIME, SPLIT, AND_SPLIT = "time", "split", "and-split"
 RECORDS: Final = "___records___"
-# Workers beside each other in one chart; what is beyond is shown as Other where it can be.
+# Maximum number of values in a chart; the rest is shown as "Other" where Kibana supports it.
 SPLIT_SIZE: Final = 50
 TABLE_SIZE: Final = 100
 WORDS: Final = {
-    "events": "Events", "count": "Count", "sum": "In all", "min": "Least", "max": "Most", "p50": "Half (p50)",
-    "p95": "p95", "p99": "p99", "share": "Share", "missing": "Not here", "slot": "Slot",
-    "imbalance": "Against even",
+    "events": "Events", "count": "Count", "sum": "Total", "min": "Min", "max": "Max", "p50": "p50",
+    "p95": "p95", "p99": "p99", "share": "Share", "missing": "Missing", "slot": "Slot",
+    "imbalance": "vs. even share",
 }  # fmt: skip
 HEADS: Final = {
-    NODE: "Worker", "http.route": "Route", "http.response.status_code": "Status", LIFE: "Life",
+    NODE: "Worker", "http.route": "Route", "http.response.status_code": "Status", LIFE: "Run",
     "log.level": "Level", "log.logger": "Logger",
 }  # fmt: skip
 PERCENT: Final[Body] = {"id": "percent", "params": {"decimals": 1}}
 TIMES: Final[Body] = {"id": "number", "params": {"decimals": 2}}
 WHOLE: Final[Body] = {"id": "number", "params": {"decimals": 0}}
-TOLD_BY: Final[Mapping[Chart, str]] = {"parts": "as parts of all", "heat": "as a map of heat"}
+TITLE_SUFFIX: Final[Mapping[Chart, str]] = {"parts": "(share)", "heat": "(heat map)"}
+# Label prefix of helper columns, from which Kibana computes a formula.
+PART: Final = "Part of"
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel: a view, or one metric of it, drawn in one way. `name` is its id without LENS."""
+    """One panel: a view or one of its metrics, in one chart type. `name` is its id without the prefix LENS."""
 
     name: str
     title: str
@@ -47,7 +49,7 @@ class Panel:
 
     @property
     def query(self) -> str:
-        """Which events: where a number is measured, those that have it, as stores do."""
+        """Return the filter in KQL. A panel that measures a number only includes events that have it, as the stores do."""
         where = kql.parse(self.view.where)
         if not self.view.number or f"{self.view.number}: *" in self.view.where:
             return self.view.where
@@ -55,14 +57,14 @@ class Panel:
 
 
 def panels(view: View) -> list[Panel]:
-    """The panels of a view; none where it shows events: those are searches."""
+    """Return the panels of a view; none if it shows events, because those are saved searches."""
     match view.shape, view.over_time:
         case ("counts", True):
             drawn: list[Chart] = ["stacked", "parts", "heat"] if view.split == NODE else ["stacked"]
             return [
                 Panel(
                     view.name if chart == "stacked" else f"{view.name}-{chart}",
-                    f"{view.title} {TOLD_BY.get(chart, '')}".strip(),
+                    f"{view.title} {TITLE_SUFFIX.get(chart, '')}".strip(),
                     view,
                     chart,
                     view.metrics,
@@ -80,7 +82,7 @@ def panels(view: View) -> list[Panel]:
 
 
 def lens(panel: Panel) -> Body:
-    """The object of a panel."""
+    """Return the saved object of a panel."""
     columns = columns_of(panel)
     state = {
         "datasourceStates": {
@@ -112,23 +114,23 @@ def lens(panel: Panel) -> Body:
 
 
 def columns_of(panel: Panel) -> Body:
-    """The columns of its layer in their order: what is split, time, what is measured."""
-    view, found = panel.view, {}
-    metrics = {name: one for metric in panel.metrics for name, one in _metric(view, metric).items()}
+    """Return the columns of the panel's layer in order: split, time, metrics."""
+    view, buckets = panel.view, {}
+    metrics = {name: column for metric in panel.metrics for name, column in _metric(view, metric).items()}
     if view.split == LIFE:
-        # Whose life it was: a slot does not change in it, and the first events have none.
+        # The slot of the run: it does not change, and the first events of a run have none.
         metrics["slot"] = _measured("slot", "max", "logship.worker.slot")
     if view.name == "shares":
-        metrics |= _against("imbalance", "overall_average", TIMES)
+        metrics |= _relative("imbalance", "overall_average", TIMES)
     if view.name == "stored":
         metrics |= _missing(view)
     if view.split is not None:
-        found[SPLIT] = _terms(view.split, panel, list(metrics))
+        buckets[SPLIT] = _terms(view.split, panel, list(metrics))
     if view.and_split is not None:
-        found[AND_SPLIT] = _terms(view.and_split, panel, list(metrics))
+        buckets[AND_SPLIT] = _terms(view.and_split, panel, list(metrics))
     if view.over_time:
-        found[TIME] = _time()
-    return {**found, **metrics}
+        buckets[TIME] = _time()
+    return {**buckets, **metrics}
 
 
 def _terms(field: str, panel: Panel, metrics: list[str]) -> Body:
@@ -138,8 +140,8 @@ def _terms(field: str, panel: Panel, metrics: list[str]) -> Body:
         if panel.chart != "lines"
         else ""
     )
-    # Nothing is hidden where events are counted: what is beyond the size is Other, what has no such field is Missing.
-    # Kibana asks for Missing of texts alone; shares are of the events that have the field.
+    # Counts are complete: values beyond `size` are "Other", events without the field are "Missing". Kibana supports
+    # "Missing" only for text; shares are of the events that have the field.
     other = counted and panel.chart != "heat"
     missing = other and panel.view.shape == "counts"
     kind = "number" if KIND_OF[field] in ("integer", "number") else "string"
@@ -165,7 +167,7 @@ def _time() -> Body:
 
 
 def _metric(view: View, metric: str) -> Body:
-    """The column of a metric, with those that it is computed from."""
+    """Return the column of a metric, and the helper columns that it is computed from."""
     match metric:
         case "events":
             return {metric: _measured(metric, "count", RECORDS, emptyAsNull=False)}
@@ -174,20 +176,20 @@ def _metric(view: View, metric: str) -> Body:
         case "sum" | "min" | "max":
             return {metric: _measured(metric, metric, view.number)}
         case "share":
-            return _against(metric, "overall_sum", PERCENT)
+            return _relative(metric, "overall_sum", PERCENT)
         case _:
             return {metric: _measured(metric, "percentile", view.number, percentile=int(metric.removeprefix("p")))}
 
 
-def _against(name: str, operation: str, shown: Body) -> Body:
-    """The number of events against what all rows together say."""
-    whole = _computed(f"Part of {WORDS[name]}", operation, [f"{name}X0"])
+def _relative(name: str, operation: str, number_format: Body) -> Body:
+    """Return the number of events divided by `operation` over all rows."""
+    whole = _computed(f"{PART} {WORDS[name]}", operation, [f"{name}X0"])
     parts, formula = {f"{name}X0": _part(name, "count", RECORDS), f"{name}X1": whole}, f"count() / {operation}(count())"
-    return _formula(name, formula, _tree("divide", list(parts), formula), parts, shown)
+    return _formula(name, formula, _tree("divide", list(parts), formula), parts, number_format)
 
 
 def _missing(view: View) -> Body:
-    """Numbers between the first and the last of the span that are not here: dropped, lost, or still on their way."""
+    """Return the number of missing sequence numbers between the first and last event: dropped, lost, or still on their way."""
     parts = {f"missingX{at}": _part("missing", name, view.number) for at, name in enumerate(("max", "min", "count"))}
     formula = f"max({view.number}) - min({view.number}) + 1 - count({view.number})"
     last, first, stored = parts
@@ -203,7 +205,7 @@ def _measured(metric: str, operation: str, field: str, **params: object) -> Body
 
 
 def _computed(label: str, operation: str, references: list[str], **params: object) -> Body:
-    """A column that Kibana computes from others once it has them."""
+    """Return a column that Kibana computes from other columns."""
     return {
         "label": label, "customLabel": True, "dataType": "number", "operationType": operation, "isBucketed": False,
         "scale": "ratio", "references": references, "params": params,
@@ -211,7 +213,7 @@ def _computed(label: str, operation: str, references: list[str], **params: objec
 
 
 def _part(metric: str, operation: str, field: str) -> Body:
-    return _measured(metric, operation, field) | {"label": f"Part of {WORDS[metric]}"}
+    return _measured(metric, operation, field) | {"label": f"{PART} {WORDS[metric]}"}
 
 
 def _tree(function: str, args: list[Any], formula: str) -> Body:
@@ -224,17 +226,17 @@ def _tree(function: str, args: list[Any], formula: str) -> Body:
     }
 
 
-def _formula(name: str, formula: str, tree: Body, parts: Body, shown: Body) -> Body:
-    """A formula as Kibana keeps it once it has been typed: with all its parts. Without them the panel stays empty."""
-    label, result = f"Part of {WORDS[name]}", f"{name}X{len(parts)}"
-    root = _computed(WORDS[name], "formula", [result], formula=formula, isFormulaBroken=False, format=shown)
+def _formula(name: str, formula: str, tree: Body, parts: Body, number_format: Body) -> Body:
+    """Return a formula with all its parts, as Kibana stores it after it was typed. Without them the panel stays empty."""
+    label, result = f"{PART} {WORDS[name]}", f"{name}X{len(parts)}"
+    root = _computed(WORDS[name], "formula", [result], formula=formula, isFormulaBroken=False, format=number_format)
     return {name: root, **parts, result: _computed(label, "math", list(_leaves(tree)), tinymathAst=tree)}
 
 
 def _leaves(tree: Any) -> Iterator[str]:
     if isinstance(tree, dict):
-        for one in tree["args"]:
-            yield from _leaves(one)
+        for argument in tree["args"]:
+            yield from _leaves(argument)
     elif isinstance(tree, str):
         yield tree
 
@@ -243,8 +245,8 @@ def _drawn(panel: Panel, columns: Body) -> Body:
     layer = {"layerId": LAYER, "layerType": "data"}
     if panel.chart == "table":
         splits = [name for name in (SPLIT, "slot", AND_SPLIT) if name in columns]
-        shown = [*splits, *panel.metrics, *(name for name in ("missing", "imbalance") if name in columns)]
-        return {**layer, "columns": [{"columnId": name, "isTransposed": False} for name in shown]}
+        names = [*splits, *panel.metrics, *(name for name in ("missing", "imbalance") if name in columns)]
+        return {**layer, "columns": [{"columnId": name, "isTransposed": False} for name in names]}
     if panel.chart == "heat":
         grid = {
             "type": "heatmap_grid", "isCellLabelVisible": False, "isXAxisLabelVisible": True, "isXAxisTitleVisible": False,
@@ -265,7 +267,7 @@ def _drawn(panel: Panel, columns: Body) -> Body:
         "layers": [data],
         "legend": _legend(),
         "valueLabels": "hide",
-        # Heartbeats come every ten seconds: buckets without one are bridged, not drawn as zero.
+        # Heartbeats come every ten seconds: interpolate over buckets without one instead of drawing zero.
         "fittingFunction": "Linear" if series == "line" else "None",
     }
 

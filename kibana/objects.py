@@ -1,7 +1,7 @@
-"""Kibana's saved objects: the envelope, the versions, the references.
+"""The envelope of Kibana's saved objects: versions and references.
 
-Every object is written in the oldest version that has what we need: Kibana 8.17 and newer bring it up to their own, and
-refuse one from a newer Kibana. An object without a version would be taken for one of Kibana 6, and break."""
+Each object has the oldest version that supports what it needs. Kibana 8.17 and newer migrate it to their own version, and
+reject an object of a newer Kibana. Kibana would treat an object without a version as one of Kibana 6, and break it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,42 +11,42 @@ Body = dict[str, Any]
 
 CORE_VERSION: Final = "8.8.0"
 VERSIONS: Final = {"index-pattern": "8.0.0", "search": "10.1.0", "lens": "8.9.0", "dashboard": "10.2.0"}
-# Elastic's users know these words from the address bar: links to our objects begin with them.
+# Prefixes of object ids. They are visible in the browser's address bar.
 DATA_VIEW: Final = "logship-events"
 SEARCH, LENS, DASHBOARD = "logship-search-", "logship-lens-", "logship-dash-"
 SOURCE_INDEX: Final = "kibanaSavedObjectMeta.searchSourceJSON.index"
 
 
 def saved(kind: str, id: str, attributes: Body, references: Iterable[Body] = ()) -> Body:  # noqa: A002
-    """One object as a line of the file holds it."""
+    """Return one object as it is stored in a line of the file."""
     return {
         "type": kind,
         "id": id,
         "attributes": attributes,
         "references": list(references),
-        "managed": False,  # people may change what they see; set-up writes it anew
+        "managed": False,  # users may edit the objects; set-up overwrites them
         "coreMigrationVersion": CORE_VERSION,
         "typeMigrationVersion": VERSIONS[kind],
     }
 
 
 def reference(kind: str, id: str, name: str) -> Body:  # noqa: A002
-    """Say that the object needs another one, where its attributes have `name`."""
+    """Return a reference to another object, which the attributes use under `name`."""
     return {"type": kind, "id": id, "name": name}
 
 
 def to_data_view(name: str) -> Body:
-    """The reference to the one data view."""
+    """Return a reference to the data view."""
     return reference("index-pattern", DATA_VIEW, name)
 
 
 def text(value: object) -> str:
-    """JSON of which there is one form: keys in order, no blanks."""
+    """Return `value` as canonical JSON: sorted keys, no spaces."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def source(query: str, *, indexed: bool) -> Body:
-    """What an object searches. `indexed`: by the reference SOURCE_INDEX; a dashboard has none."""
+    """Return the search source of an object. `indexed`: whether it has the reference SOURCE_INDEX; a dashboard has none."""
     body: Body = {"query": kuery(query), "filter": []}
     if indexed:
         body["indexRefName"] = SOURCE_INDEX
@@ -54,13 +54,13 @@ def source(query: str, *, indexed: bool) -> Body:
 
 
 def kuery(query: str) -> Body:
-    """A question in KQL."""
+    """Return a KQL query as Kibana stores it."""
     return {"language": "kuery", "query": query}
 
 
 def as_lines(objects: Iterable[Mapping[str, Any]]) -> str:
-    """The file that Kibana imports: one object a line in the order of type and id, and the line an export ends with."""
-    ordered = sorted(objects, key=lambda one: (one["type"], one["id"]))
+    """Return the file for import: one object per line, ordered by type and id, and the summary that ends an export."""
+    ordered = sorted(objects, key=lambda item: (item["type"], item["id"]))
     end = {
         "exportedCount": len(ordered),
         "missingRefCount": 0,

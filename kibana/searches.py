@@ -1,21 +1,21 @@
-"""Saved searches: every view that shows events."""
+"""Saved searches: one for each view that shows events."""
 
 from kibana.objects import SEARCH, SOURCE_INDEX, Body, saved, source, to_data_view
 from logship.search.views import View
 
 HINTS = {
-    "story": ' Open it by a click on a request or a trace id, or add: http.request.id: "..."',
-    "worker": " Choose the worker in the control of a dashboard, or open it by a click on a worker's name.",
+    "story": ' To open it, click a request id or trace id, or add the filter http.request.id: "..."',
+    "worker": " Choose a worker in the control of a dashboard, or click the name of a worker.",
 }
 
 
 def query_of(view: View) -> str:
-    """The question; of any request, where the view is of one."""
+    """Return the query of a view. A view of one request matches all requests here."""
     return view.where.replace('"{0}"', "*")
 
 
 def search(view: View) -> Body:
-    """The object. Events come as the view orders them: the greatest first, a story from its begin, else the newest."""
+    """Return the saved object. Events are ordered as in the view: greatest first, oldest first for a story, else newest first."""
     order = [view.greatest, "desc"] if view.greatest else ["@timestamp", "asc" if view.needs_id else "desc"]
     attributes = {
         "title": f"logship: {view.title.lower()}",

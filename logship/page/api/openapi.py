@@ -103,9 +103,7 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
 }  # fmt: skip
 REQUIRED: Final = {
     "/api/overview": ["every_ns", "latency_every_ns"],
-    "/api/top": ["field"],
-    "/api/stats": ["field"],
-    "/api/context": ["id"],
+    "/api/top": ["field"], "/api/stats": ["field"], "/api/context": ["id"],
 }
 
 
@@ -134,8 +132,7 @@ PATHS: Final[dict[str, Path]] = {
         found(workers=OBJECTS, covered_ns=COUNT),
     ),
     "/api/verify": Path(
-        "Whether all emitted events are stored: a verdict on each run of each worker, and one for all of them.",
-        found(finding=TEXT, delivery=component("Object"), verdicts=OBJECTS, set_aside=OBJECTS),
+        "Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS, set_aside=OBJECTS)
     ),
     "/api/findings": Path(
         "What stands out in the window, the most severe first; the last 15 minutes by default.",
