@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from compose.lucene import condition, lucene
-from logship.search.meaning import KIND_OF
+from logship.search.targets import KIND_OF
 from logship.search.views import LIFE, NODE, VIEWS, View
 
 Body = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from kibana.objects import LENS, Body, kuery, saved, to_data_view
 from logship.search import kql
-from logship.search.meaning import KIND_OF
+from logship.search.targets import KIND_OF
 from logship.search.views import LIFE, NODE, View
 
 Chart = Literal["stacked", "parts", "lines", "heat", "table"]

@@ -48,7 +48,7 @@ class UnknownField(KqlError):
 
     def __init__(self, name: str, suggestion: str = "", at: int = 0, text: str = "") -> None:
         near = f"; did you mean {suggestion}?" if suggestion else ""
-        super().__init__(f"there is no field or label {name!r}{near}", at, text)
+        super().__init__(f"unknown field or label {name!r}{near}", at, text)
         self.suggestion = suggestion
 
 

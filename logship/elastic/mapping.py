@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from logship.event.entry import TAG
 from logship.event.fields import FIELDS, Field
-from logship.search.meaning import BARE_TEXT_FIELDS
+from logship.search.targets import BARE_TEXT_FIELDS
 
 Body = dict[str, Any]
 

@@ -27,16 +27,10 @@ from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search import dsl
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal
-from logship.search.meaning import (
-    KIND_OF,
-    MAPS,
-    Target,
-    columns_of,
-    targets,
-)
 from logship.search.names import check_known, check_names
 from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
 from logship.search.shorthand import field_of
+from logship.search.targets import KIND_OF, MAPS, Target, columns_of, targets
 from logship.search.times import from_rfc3339, rfc3339
 from logship.settings import Settings
 

@@ -9,25 +9,14 @@ from collections.abc import Callable, Collection
 from datetime import UTC, tzinfo
 from typing import Any
 
+from logship.search.addresses import address_text
 from logship.search.kql import Node
-from logship.search.meaning import (
-    Compare,
-    Every,
-    Exists,
-    Like,
-    Phrase,
-    Some,
-    Target,
-    Test,
-    Unless,
-    Within,
-    WordLike,
-    address_text,
-    like_regex,
-    meaning,
-)
+from logship.search.meaning import meaning
+from logship.search.predicate import Compare, Every, Exists, Like, Phrase, Some, Test, Unless, Within, WordLike
 from logship.search.query import Query
+from logship.search.targets import Target
 from logship.search.times import rfc3339
+from logship.search.words import like_regex
 
 Dsl = dict[str, Any]
 

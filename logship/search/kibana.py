@@ -5,8 +5,11 @@ from dataclasses import replace
 
 from logship.errors import KqlError
 from logship.search.kql import And, Is, Node, Not, Or, Range, Text
-from logship.search.meaning import KIND_OF, MAPS, Every, Some, Unless, label_key, meaning
-from logship.search.shorthand import ALIASES, full, refuse_other_languages
+from logship.search.meaning import meaning
+from logship.search.mistakes import refuse_other_languages
+from logship.search.predicate import Every, Some, Unless
+from logship.search.shorthand import ALIASES, full
+from logship.search.targets import KIND_OF, MAPS, label_key
 
 
 def for_kibana(node: Node | None, labels: Collection[str], now_ns: int) -> Node | None:

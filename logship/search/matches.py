@@ -4,26 +4,14 @@ from datetime import UTC, tzinfo
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
+from logship.search.addresses import address_number
 from logship.search.kql import Node
-from logship.search.meaning import (
-    Compare,
-    Every,
-    Exists,
-    Like,
-    Phrase,
-    Some,
-    Target,
-    Test,
-    Unless,
-    Within,
-    WordLike,
-    address_number,
-    like_regex,
-    meaning,
-    words,
-)
+from logship.search.meaning import meaning
+from logship.search.predicate import Compare, Every, Exists, Like, Phrase, Some, Test, Unless, Within, WordLike
 from logship.search.query import Query, Record
+from logship.search.targets import Target
 from logship.search.times import from_rfc3339
+from logship.search.words import like_regex, words
 
 _COMPARE = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 

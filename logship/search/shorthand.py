@@ -1,8 +1,7 @@
-"""Short names and values that people type, and the full KQL that they stand for: `status: 5xx`, `level: ERROR`,
-`duration > 100ms`, `worker: w2`.
+"""Short names and values in queries, such as `status: 5xx`, `level: ERROR`, `duration > 100ms` and `worker: w2`.
 
-Kibana knows none of them, so every short form is defined by the full form that it becomes. A label of the application
-may have the name of an alias: `meaning` then searches both, and `labels.status` is the label alone.
+Kibana does not know them, so each is defined by the full KQL that it stands for. A label of the application may have the
+name of an alias: `meaning` then searches both. `labels.status` is the label alone.
 """
 
 import re
@@ -12,7 +11,7 @@ from typing import Final
 
 from logship.errors import KqlError
 from logship.event.fields import BY_NAME
-from logship.search.kql import And, Is, Node, Or, Pattern, Range, Text, Value
+from logship.search.kql import And, Is, Leaf, Node, Or, Pattern, Range, Text, Value
 
 ALIASES: Final[dict[str, str]] = {
     "status": "http.response.status_code",
@@ -45,7 +44,7 @@ ALIASES: Final[dict[str, str]] = {
     "outcome": "event.outcome",
     "timestamp": "@timestamp",
 }
-# Severity, least first, as stored; and other names of the same levels.
+# Severity in ascending order, as stored, and other names of the same levels.
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 LEVEL_NAMES: Final = {"warn": "warning", "err": "error", "fatal": "critical", "crit": "critical", "information": "info"}
 LOWERCASE: Final = ("log.level", "event.outcome", "url.scheme", "network.protocol")
@@ -54,15 +53,13 @@ _UNIT_NS: Final = {
     "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "sec": 10**9, "m": 60 * 10**9,
     "min": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9,
 }  # fmt: skip
-# `duration > 100` was hardly meant as 100 nanoseconds; no request is that short.
+# `duration > 100` is probably a mistake: no request takes 100 nanoseconds.
 _LEAST_PLAIN_NS = 10_000
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµμ]+)\s*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _STATUS_CLASS = re.compile(r"([1-5])xx", re.IGNORECASE)
 _SLOT = re.compile(r"w(\d+)", re.IGNORECASE)
-# The longest operator first; "=" is none of KQL's.
-_COMPARED = re.compile(r"([\w@.-]+)\s*(!=|==|=~|=)\s*(\S.*)", re.DOTALL)
 
 
 def field_of(name: str) -> str:
@@ -70,8 +67,8 @@ def field_of(name: str) -> str:
     return ALIASES.get(name, name)
 
 
-def full(leaf: Is | Range) -> Node:
-    """Return what `leaf` stands for, with full names and values as they are stored; the leaf itself when it is full.
+def full(leaf: Leaf) -> Node:
+    """Return the full KQL of a comparison: names without aliases, values as they are stored.
 
     KqlError for a value that the field cannot be compared with."""
     if not isinstance(leaf.field, Text):
@@ -83,49 +80,8 @@ def full(leaf: Is | Range) -> Node:
     return _full_is(field, leaf.value, typed)
 
 
-def compared_with_equals(leaf: Is | Range) -> tuple[str, KqlError] | None:
-    """Return the name in bare text such as `level=error`, with the error that says what to write; None for other text."""
-    if isinstance(leaf, Range) or leaf.field is not None or not isinstance(leaf.value, Text) or leaf.value.quoted:
-        return None
-    found = _COMPARED.fullmatch(leaf.value.text)
-    if found is None:
-        return None
-    name, operator, value = found.groups()
-    value = re.split(r"\s*(?:&&|\|\|)", value)[0]
-    wanted = f"not {name}: {value}" if operator == "!=" else f"{name}: {value}"
-    sentence = f'KQL compares with ":" and not "{operator}": write {wanted}, or quote it to search for this text'
-    return name, KqlError(sentence, leaf.value.at)
-
-
-def refuse_other_languages(leaf: Is | Range) -> None:
-    """KqlError for `level=error`, `status => 500`, `!status: 500`: KQL would read these as something that nothing has."""
-    compared = compared_with_equals(leaf)
-    if compared is not None and _known(compared[0]):
-        raise compared[1]
-    if not isinstance(leaf.field, Text):
-        return
-    if _known(leaf.field.text):
-        if isinstance(leaf.value, Text) and not leaf.value.quoted and leaf.value.text.startswith("="):
-            raise KqlError(f"write {leaf.field.text}: {leaf.value.text.lstrip('= ')}", leaf.value.at)
-        return
-    if found := re.search(r"&&|\|\|", leaf.field.text):
-        word = "and" if found[0] == "&&" else "or"
-        raise KqlError(f'write "{word}" instead of "{found[0]}"', leaf.field.at + found.start())
-    name = leaf.field.text.strip("!=- ")
-    if name == leaf.field.text or not _known(name) or leaf.field.quoted:
-        return
-    value = leaf.value.text if isinstance(leaf.value, Text) else "*".join(leaf.value.parts)
-    value = value.lstrip("= ")
-    if isinstance(leaf, Range):
-        operator = f"{leaf.operator}=" if "=" in leaf.field.text and len(leaf.operator) == 1 else leaf.operator
-        wanted = f"{name} {operator} {value}"
-    else:
-        wanted = f"not {name}: {value}"
-    raise KqlError(f"{leaf.field.text!r} is not a field: write {wanted}", leaf.field.at)
-
-
 def nanoseconds(text: str) -> Decimal | None:
-    """Return the nanoseconds of `100ms`, `1.5s`, `1m30s`; None for what is not a duration with a unit."""
+    """Return the nanoseconds of `100ms`, `1.5s`, `1m30s`; None if `text` is not a duration with a unit."""
     total, at, text = Decimal(0), 0, text.strip().lower()
     while at < len(text):
         part = _DURATION_PART.match(text, at)
@@ -134,10 +90,6 @@ def nanoseconds(text: str) -> Decimal | None:
         total += Decimal(part[1]) * _UNIT_NS[part[2]]
         at = part.end()
     return total if text else None
-
-
-def _known(name: str) -> bool:
-    return name in ALIASES or name in BY_NAME
 
 
 def _full_is(field: Text, value: Value, typed: str) -> Node:
@@ -163,8 +115,8 @@ def _full_range(leaf: Range, field: Text, typed: str) -> Node:
         at = LEVELS.index(level)
         chosen = {">": LEVELS[at + 1 :], ">=": LEVELS[at:], "<": LEVELS[:at], "<=": LEVELS[: at + 1]}[leaf.operator]
         if not chosen:
-            raise KqlError(f"no level is {leaf.operator} {level}", leaf.value.at)
-        parts = tuple(Is(field, Text(one, at=leaf.value.at)) for one in chosen)
+            raise KqlError(f"no level is {leaf.operator} {level}: levels are {', '.join(LEVELS)}", leaf.value.at)
+        parts = tuple(Is(field, Text(name, at=leaf.value.at)) for name in chosen)
         return Or(parts) if len(parts) > 1 else parts[0]
     return Range(field, leaf.operator, _full_value(field, leaf.value, typed))
 
@@ -175,7 +127,7 @@ def _full_value(field: Text, value: Text, typed: str) -> Text:
         return Text(slot[1], value.quoted, value.at)
     if name in NANOSECONDS:
         if typed == "duration" and _NUMBER.fullmatch(text) and 0 < Decimal(text) < _LEAST_PLAIN_NS:
-            raise KqlError(f"durations are nanoseconds: write {text}ms, {text}s or {text}ns", value.at)
+            raise KqlError(f"a duration needs a unit: write {text}ms, {text}s or {text}ns", value.at)
         spanned = nanoseconds(text)
         if spanned is not None:
             return Text(f"{spanned.normalize():f}", value.quoted, value.at)
@@ -187,7 +139,7 @@ def _is_slot(value: Value) -> bool:
 
 
 def _any(field: Text, *values: Value) -> Node:
-    """`field` has one of these values; the last first, which is the stored form."""
+    """Return the tree for a field with one of these values. The stored form, which is the last, comes first."""
     parts = tuple(Is(field, value) for value in dict.fromkeys(reversed(values)))
     return Or(parts) if len(parts) > 1 else parts[0]
 

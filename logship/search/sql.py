@@ -8,27 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
 
+from logship.search.addresses import address_text
 from logship.search.kql import Node, Text
-from logship.search.meaning import (
-    DIGIT_JOINTS,
-    KIND_OF,
-    LETTER_JOINTS,
-    MAPS,
-    Compare,
-    Every,
-    Exists,
-    Like,
-    Phrase,
-    Some,
-    Target,
-    Test,
-    Unless,
-    Within,
-    WordLike,
-    address_text,
-    meaning,
-    targets,
-)
+from logship.search.meaning import meaning
+from logship.search.predicate import Compare, Every, Exists, Like, Phrase, Some, Test, Unless, Within, WordLike
+from logship.search.targets import KIND_OF, MAPS, Target, targets
+from logship.search.words import DIGIT_JOINTS, LETTER_JOINTS
 
 # Classes of characters, for use within brackets. RE2's \w knows ASCII only; these are Python's.
 _DIGITS, _LETTERS = r"\p{Nd}", r"\p{L}\p{Nl}\p{No}"

@@ -1,4 +1,4 @@
-"""Times as people type them and as events hold them: nanoseconds since 1970, always in UTC inside."""
+"""Times as people type them and as events store them. Internally a time is nanoseconds since 1970 in UTC."""
 
 import calendar
 import re
@@ -9,7 +9,7 @@ from logship.errors import QuestionError
 
 SECOND_NS = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The whole years that 64 bits of nanoseconds can hold: from 1678 on, until 2262 begins.
+# The whole years that fit in 64 bits of nanoseconds: 1678 to 2261.
 EARLIEST_NS, LATEST_NS = -9_214_560_000 * SECOND_NS, 9_214_646_400 * SECOND_NS
 
 _UNIT_NS = {
@@ -39,20 +39,20 @@ def rfc3339(ns: int) -> str:
     return f"{_second(seconds)}.{rest:09d}Z"
 
 
-@lru_cache(4096)  # the events of an answer share their seconds, and the calendar takes 4 us
+@lru_cache(4096)  # the events of a result share their seconds, and the calendar takes 4 us
 def _second(seconds: int) -> str:
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def from_rfc3339(text: str, zone: tzinfo = UTC) -> int:
-    """Return the instant that a complete or shortened RFC 3339 text begins at; without an offset it is in `zone`.
+    """Return the first nanosecond of a complete or shortened RFC 3339 text. Without an offset it is in `zone`.
 
-    QuestionError when it is none."""
+    QuestionError if `text` is not a date."""
     return interval(text, 0, zone, allow_math=False)[0]
 
 
 def span(text: str) -> int:
-    """Return the nanoseconds of `15m`, `90s`, `1h30m`, `2 days`. QuestionError when it is none."""
+    """Return the nanoseconds of a duration: `15m`, `90s`, `1h30m`, `2 days`. QuestionError for any other text."""
     total, at, text = 0, 0, text.strip().lower()
     for part in _SPAN.finditer(text):
         word = part[2]
@@ -62,16 +62,16 @@ def span(text: str) -> int:
         total += round(float(part[1]) * _UNIT_NS[unit])
         at = part.end() + len(text[part.end() :]) - len(text[part.end() :].lstrip())
     if not text or at != len(text):
-        raise QuestionError(f"{text!r} is no span of time; write 90s, 15m, 2h or 1d")
+        raise QuestionError(f"invalid duration {text!r}: use e.g. 90s, 15m, 2h, 1d")
     return total
 
 
 def parse_time(text: str, now_ns: int, zone: tzinfo) -> int:
-    """Return the instant meant by what a person typed at `now_ns` in `zone`.
+    """Return the time that a person means, as nanoseconds since 1970. `now_ns` and `zone` are those of the person.
 
-    `15m` (ago), `now-1h`, `14:03` (the last time it was), `today`, `yesterday 14:00`, `2026-11-20`, RFC 3339, or
-    the seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their digits. QuestionError when it
-    is none of these."""
+    Accepted: `15m` (ago), `now-1h`, `14:03` (the most recent one), `today`, `yesterday 14:00`, `2026-11-20`, RFC 3339,
+    and seconds, milliseconds, microseconds or nanoseconds since 1970, distinguished by the number of digits.
+    QuestionError for any other text."""
     text = text.strip()
     now = _local(now_ns, zone)
     day, _, clock = text.lower().partition(" ")
@@ -88,14 +88,15 @@ def parse_time(text: str, now_ns: int, zone: tzinfo) -> int:
             return now_ns - span(text)
         except QuestionError:
             raise QuestionError(
-                f"{text!r} is no time; write 15m, 14:03, yesterday 14:00, 2026-11-20T14:03 or now-1h"
+                f"invalid time {text!r}: use e.g. 15m, 14:03, yesterday 14:00, 2026-11-20T14:03, now-1h"
             ) from None
 
 
 def interval(text: str, now_ns: int, zone: tzinfo, *, allow_math: bool = True) -> tuple[int, int]:
-    """Return the first and the last nanosecond that a date of KQL means: `2026-11-20` is a day, `now-1d/d` too.
+    """Return the first and the last nanosecond of a KQL date: `2026-11-20` and `now-1d/d` are whole days.
 
-    As in Elasticsearch: `>` and `<=` look at the last, `>=` and `<` at the first. QuestionError when it is no date."""
+    As in Elasticsearch, `>` and `<=` compare with the last nanosecond, `>=` and `<` with the first. `allow_math`: whether
+    `now` and `||` are accepted. QuestionError if `text` is not a date."""
     anchor, math = text.strip(), ""
     if allow_math and anchor.startswith("now"):
         low = high = now_ns
@@ -116,7 +117,7 @@ def interval(text: str, now_ns: int, zone: tzinfo, *, allow_math: bool = True) -
             count = int(step[2]) * (1 if step[1] == "+" else -1)
             low, high = (_moved(ns, count, step[3], zone) for ns in (low, high))
     if at != len(math):
-        raise QuestionError(f"{text!r} is no date; after now or || write steps such as -15m, +1d or /h")
+        raise QuestionError(f"invalid date {text!r}: after now or || use steps such as -15m, +1d, /h")
     return low, high
 
 
@@ -125,7 +126,7 @@ def _date(text: str, zone: tzinfo) -> tuple[int, int]:
         return (int(text) * 10 ** (9 - (len(text) - 9) // 3 * 3),) * 2
     found = _DATE.fullmatch(text)
     if not found:
-        raise QuestionError(f"{text!r} is no date; write 2026-11-20T14:03:00Z, 2026-11-20 or now-15m")
+        raise QuestionError(f"invalid date {text!r}: use e.g. 2026-11-20T14:03:00Z, 2026-11-20, now-15m")
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     try:
         moment = datetime(
@@ -138,7 +139,7 @@ def _date(text: str, zone: tzinfo) -> tuple[int, int]:
         unit = next(u for u, part in zip("smhdMy", (second, minute, hour, day, month, year), strict=True) if part)
         return start, _ns(_shift(moment, 1, unit)) - 1
     except (ValueError, OverflowError) as wrong:
-        raise QuestionError(f"{text!r} is no date: {wrong}") from None
+        raise QuestionError(f"invalid date {text!r}: {wrong}") from None
 
 
 def _offset(text: str) -> tzinfo:
@@ -150,7 +151,7 @@ def _offset(text: str) -> tzinfo:
 def _clock(text: str, whole: str) -> time:
     found = _CLOCK.fullmatch(text) if text else None
     if text and (not found or int(found[1]) > 23 or int(found[2]) > 59 or int(found[3] or 0) > 59):
-        raise QuestionError(f"{whole!r} is no time of day; write 14:03 or yesterday 14:03:20")
+        raise QuestionError(f"invalid time of day {whole!r}: use e.g. 14:03, yesterday 14:03:20")
     return time(int(found[1]), int(found[2]), int(found[3] or 0)) if found else time()
 
 
@@ -162,16 +163,16 @@ def _ns(moment: datetime) -> int:
     past = moment - _EPOCH
     ns = (past.days * 86400 + past.seconds) * SECOND_NS + past.microseconds * 1000
     if not EARLIEST_NS <= ns < LATEST_NS:
-        raise QuestionError(f"the year {moment.year} is outside of what nanoseconds can say, 1678 to 2261")
+        raise QuestionError(f"the year {moment.year} is out of range: use 1678 to 2261")
     return ns
 
 
 def _moved(ns: int, count: int, unit: str, zone: tzinfo) -> int:
-    """Days and longer are calendar days in `zone`; the part below a microsecond is kept."""
+    """Return `ns` moved by `count` units. Days and longer are calendar days in `zone`; nanoseconds are kept."""
     try:
         return _ns(_shift(_local(ns, zone), count, unit)) + ns % 1000
     except OverflowError:
-        raise QuestionError(f"{count}{unit} leads outside of the calendar") from None
+        raise QuestionError(f"{count}{unit} leads to a date that is out of range: use 1678 to 2261") from None
 
 
 def _shift(moment: datetime, count: int, unit: str) -> datetime:

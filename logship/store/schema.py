@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from logship.search.meaning import KIND_OF
 from logship.search.query import Record
+from logship.search.targets import KIND_OF
 from logship.search.times import rfc3339
 
 _SQL_TYPES = {

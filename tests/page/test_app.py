@@ -65,7 +65,7 @@ def test_windows_may_be_spans_times_and_nanoseconds(served: Served) -> None:
         ("/api/search?limit=many", "limit is a whole number"),
         ("/api/search?limt=5", "no parameter 'limt' here; did you mean limit?"),
         ("/api/search?order=up", "order is newest or oldest, not 'up'"),
-        ("/api/search?since=whenever", "'whenever' is no time"),
+        ("/api/search?since=whenever", "invalid time 'whenever'"),
         ("/api/search?last=1h&since=1h", "both say where to begin"),
         ("/api/count?since_ns=x", "since_ns is a number of nanoseconds"),
         ("/api/top", "the parameter field is missing"),

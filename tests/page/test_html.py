@@ -24,7 +24,7 @@ def test_a_question_finds_and_a_wrong_one_is_told(served: Served) -> None:
     assert "/orders/3" in found
     assert "/orders/4" not in found
     assert "found the end" in httpx.get(served.url + "/plain", params={"q": "a: ("}, timeout=20).text
-    assert "is no span of time" in httpx.get(served.url + "/plain", params={"last": "x"}, timeout=20).text
+    assert "invalid duration" in httpx.get(served.url + "/plain", params={"last": "x"}, timeout=20).text
 
 
 def test_an_empty_time_says_how_to_begin(served: Served) -> None:

@@ -350,19 +350,19 @@ abcdef  timestamp: 2026-11
 """.strip().splitlines()
 
 REFUSED = {
-    "http.response.status_code: abc": (27, "holds numbers"),
-    "http.response.status_code: 5*": (27, "holds no text"),
-    "http.response.status_code >= abc": (29, "holds numbers"),
-    "client.ip: notanip": (11, "nor a network"),
-    "client.ip: 210.45.*": (11, "holds addresses"),
-    "client.ip: 210.45.0.0/33": (11, "nor a network"),
-    "client.ip > 10.0.0.0/8": (12, "one address"),
-    'client.ip: "fe80::1%eth0"': (11, "nor a network"),
+    "http.response.status_code: abc": (27, "is a number, not 'abc'"),
+    "http.response.status_code: 5*": (27, "cannot contain"),
+    "http.response.status_code >= abc": (29, "is a number"),
+    "client.ip: notanip": (11, "not an address or a network"),
+    "client.ip: 210.45.*": (11, "cannot contain"),
+    "client.ip: 210.45.0.0/33": (11, "not an address or a network"),
+    "client.ip > 10.0.0.0/8": (12, "single address"),
+    'client.ip: "fe80::1%eth0"': (11, "not an address or a network"),
     "message >= a": (11, "running text"),
-    "@timestamp: yesterday": (12, "is no date"),
-    "@timestamp: 2026-13-01": (12, "is no date"),
-    "@timestamp: 2026-11-*": (12, "holds no text"),
-    "@timestamp >= now-1q": (14, "is no date"),
+    "@timestamp: yesterday": (12, "invalid date"),
+    "@timestamp: 2026-13-01": (12, "invalid date"),
+    "@timestamp: 2026-11-*": (12, "cannot contain"),
+    "@timestamp >= now-1q": (14, "invalid date"),
     "log.level=error": (0, "write log.level: error"),
     "status: 200 and level == ERROR": (16, "write level: ERROR"),
     "route != /orders": (0, "write not route: /orders"),
@@ -371,9 +371,9 @@ REFUSED = {
     "!status: 500": (0, "write not status: 500"),
     "level: error || status: 500": (22, "instead of"),
     "log.level > critical": (12, "no level is"),
-    "event.duration > 5 parsecs": (17, "holds numbers"),
+    "event.duration > 5 parsecs": (17, "is a duration, e.g. 100ms"),
     "logship.journal.durable: yes": (25, "true or false"),
-    "logship.journal.durable: tr*": (25, "holds no text"),
+    "logship.journal.durable: tr*": (25, "cannot contain"),
 }
 
 

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 
 from logship.errors import KqlError
+from logship.search.addresses import address_number
 from logship.search.dsl import ALL, NONE, dsl, whole
 from logship.search.kql import Node, parse
 from logship.search.matches import matches
-from logship.search.meaning import KIND_OF, address_number, words
 from logship.search.query import Query
+from logship.search.targets import KIND_OF
 from logship.search.times import from_rfc3339
+from logship.search.words import words
 from tests.search.cases import CASES, NOW, RECORDS, REFUSED, fitting
 from tests.search.questions import nodes, records
 

@@ -6,8 +6,8 @@ from logship.errors import KqlError
 from logship.search.kibana import for_kibana
 from logship.search.kql import And, Is, Node, Not, Or, Range, Text, parse, text_of
 from logship.search.matches import matches
-from logship.search.meaning import KIND_OF, MAPS
 from logship.search.shorthand import full
+from logship.search.targets import KIND_OF, MAPS
 from tests.search.cases import CASES, NOW, RECORDS, REFUSED, fitting
 
 LABELS = {f"{root}.{key}" for one in RECORDS.values() for root in MAPS for key in one.get(root, {})}

@@ -8,8 +8,9 @@ from logship.errors import KqlError
 from logship.event.fields import BY_NAME
 from logship.search.kql import parse
 from logship.search.matches import in_query, matches
-from logship.search.meaning import BARE_TEXT_FIELDS, nearest
+from logship.search.names import nearest
 from logship.search.query import Query
+from logship.search.targets import BARE_TEXT_FIELDS
 from logship.search.times import from_rfc3339
 
 RECORD: dict[str, Any] = {

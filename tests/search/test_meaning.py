@@ -5,10 +5,11 @@ import pytest
 
 from logship.errors import KqlError
 from logship.search import sql
+from logship.search.addresses import address_number, address_text, canonical
 from logship.search.kql import parse
 from logship.search.matches import matches
-from logship.search.meaning import address_number, address_text, canonical, words
 from logship.search.times import from_rfc3339
+from logship.search.words import words
 from logship.store.schema import relation
 from logship.store.write.normalizer import Normalizer
 from tests.search.cases import CASES, NOW, RECORDS, REFUSED, fitting

@@ -10,8 +10,9 @@ from logship.event.fields import BY_NAME as FIELD
 from logship.search import views
 from logship.search.dsl import dsl
 from logship.search.kql import parse
-from logship.search.meaning import KIND_OF, unknown_names
+from logship.search.names import unknown_names
 from logship.search.query import Bucket, Query, Rows, Share, Stat
+from logship.search.targets import KIND_OF
 from logship.search.times import rfc3339
 from logship.search.views import VIEWS, View, answer, question
 from logship.store.read.reader import Reader

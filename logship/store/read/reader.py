@@ -12,7 +12,6 @@ from typing import Any
 
 from logship.errors import QuestionError
 from logship.search import kql, sql
-from logship.search.meaning import KIND_OF, columns_of
 from logship.search.names import check_known, is_column
 from logship.search.query import (
     BEAT_ACTIONS,
@@ -31,6 +30,7 @@ from logship.search.query import (
 from logship.search.ranges import size
 from logship.search.shorthand import field_of
 from logship.search.sql import Sql, Value
+from logship.search.targets import KIND_OF, columns_of
 from logship.store import ids
 from logship.store.files import POSITION_BITS, Segment, log_of
 from logship.store.read.budget import ANSWER_BYTES, all_rows, first_rows, narrowed

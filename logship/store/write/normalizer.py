@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from logship.search.meaning import KIND_OF, MAPS, canonical
+from logship.search.addresses import canonical
+from logship.search.targets import KIND_OF, MAPS
 from logship.search.times import EARLIEST_NS, LATEST_NS, SECOND_NS, rfc3339
 from logship.store.schema import LINE_LIMIT_BYTES
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logship.search.meaning import KIND_OF
+from logship.search.targets import KIND_OF
 from logship.store.schema import LINE_LIMIT_BYTES, connect, relation
 from logship.store.write.normalizer import Normalizer, Unstorable, dead_letter
 from tests.store.events import BEGIN_NS
