@@ -262,8 +262,9 @@ def _fluent_bit(settings: Settings) -> Iterator[Finding]:
 def _journals(settings: Settings) -> Iterator[Finding]:
     """Who has a journal here, whose grows, and whose owner is gone."""
     from logship.state import aside
-    from logship.state.adopt import size_bytes, survey
     from logship.state.identity import Cell
+    from logship.state.journal_directory import size_bytes
+    from logship.state.survey import survey
 
     if not Path(settings.state_dir).is_dir():
         yield Finding("look", "journals", "no worker has run with this state directory", "is it the service's?")

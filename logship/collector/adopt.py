@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from logship.errors import StoreError
-from logship.state import adopt
-from logship.state.adopt import Orphan
+from logship.state import end_report, journal_directory, orphans, survey
 from logship.state.home import Home
 from logship.state.identity import Cell, Facts
+from logship.state.orphans import Orphan
 from logship.state.processes import boot_id
 from logship.store.write.store import Appended
 from logship.wire.entries import Entries, Limits, decode_entries
@@ -45,7 +45,7 @@ class Adopter:
         while True:
             try:
                 if not swept:
-                    await asyncio.to_thread(adopt.sweep_unfinished, self._home.path)
+                    await asyncio.to_thread(journal_directory.sweep_unfinished, self._home.path)
                     swept = True
                 names = await asyncio.to_thread(self._home.incarnations)
             except Exception as error:  # noqa: BLE001 - adoption goes on when the directory is readable again
@@ -77,11 +77,11 @@ class Adopter:
             _logger.warning("journal %s is left as it is: %s", name, str(error) or type(error).__name__)
 
     async def _look_at(self, directory: Path) -> None:
-        if adopt.owner(directory) is not None or not directory.exists():
+        if survey.owner(directory) is not None or not directory.exists():
             return
-        if not self._everything and _plain(adopt.known(directory).agent) not in self._ours:
+        if not self._everything and _plain(survey.known_facts(directory).agent) not in self._ours:
             return
-        orphan = adopt.adopt(directory)
+        orphan = orphans.adopt(directory)
         if orphan is None:
             return
         try:
@@ -98,7 +98,7 @@ class Adopter:
             orphan.advance(mark, len(entries))
             events += len(entries)
         end = orphan.end()
-        report = adopt.report_of(end, self._finder)
+        report = end_report.report_of(end, self._finder)
         if report is not None:
             await self._append(decode_entries(report, Limits()))
         lost = orphan.set_aside()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from logship.demo.traffic import Traffic
 from logship.state import inflight
-from logship.state.adopt import survey
+from logship.state.survey import survey
 
 SLOW_AFTER_SECONDS = 6.0
 KILL_AFTER_SECONDS = 30.0

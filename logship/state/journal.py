@@ -10,10 +10,7 @@ one wake-up a segment. The shipping thread prepares segments, reads entries in o
 When that thread comes too late, an append makes the segment itself (under a millisecond) rather than drop.
 """
 
-import contextlib
-import os
 import secrets
-import stat
 import threading
 import zlib
 from collections import deque
@@ -21,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from logship.event.entry import ID_KEY, SEQUENCE_KEY
-from logship.state import locks, segment
+from logship.state import journal_directory, locks, segment
 from logship.state.home import make_directory
 from logship.state.identity import Cell, Facts, Identity, drop_cell, move_mark
 from logship.state.inflight import InFlight
@@ -75,7 +72,7 @@ class Journal:
             self._current = Segment(1, making and making / segment.file_name(1))
         except OSError:
             if making is not None:
-                remove(making)
+                journal_directory.remove(making)
                 locks.release(making / "lock")
             raise
         self.cells = self.identity.cells
@@ -313,31 +310,3 @@ class Journal:
         parts = [part for part in list(self._segments) if part.number >= mark >> 32]
         done = mark & 0xFFFFFFFF if parts and parts[0].number == mark >> 32 else 0
         return sum(part.count for part in parts) - done
-
-
-def remove(directory: Path) -> None:
-    """Remove a journal's directory: the name first (under a dot, so that no reader takes half of it for a journal).
-
-    Nothing is followed out of it. What is not a file stays, under that name."""
-    doomed = directory.with_name(f".{directory.name}.gone")
-    try:
-        directory.rename(doomed)
-    except OSError:
-        return
-    empty(doomed)
-
-
-def empty(doomed: Path) -> bool:
-    """Remove the directory `doomed` and the files in it; False if something stays (another directory within it).
-
-    A symbolic link in its place is not followed."""
-    if not stat.S_ISDIR(doomed.lstat().st_mode):
-        return False
-    for name in os.listdir(doomed):
-        with contextlib.suppress(IsADirectoryError, PermissionError, FileNotFoundError):
-            (doomed / name).unlink()
-    try:
-        doomed.rmdir()
-    except OSError:
-        return False
-    return True

@@ -6,8 +6,8 @@ from typing import Any
 
 from logship.event.build import Worker
 from logship.state import inflight
-from logship.state.adopt import survey
 from logship.state.identity import Cell, Snapshot
+from logship.state.survey import survey
 
 
 @dataclass(frozen=True, slots=True)

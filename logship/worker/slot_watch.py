@@ -1,6 +1,6 @@
 """The slot of this worker: an heir takes the slot of the worker that it replaces as soon as that one ends."""
 
-from logship.state import adopt
+from logship.state import survey
 from logship.state.home import home_of
 from logship.state.identity import Cell
 from logship.worker.pipeline import Pipeline
@@ -38,7 +38,7 @@ class SlotWatch:
         self._heir_since = self._heir_since or now
         if now - self._heir_since < server.settle_seconds:
             return False
-        journals, _ = adopt.survey(home_of(directory).path)
+        journals, _ = survey.survey(home_of(directory).path)
         supervisor = self._pipeline.journal.identity.facts.supervisor
         return not any(
             journal.owner is not None

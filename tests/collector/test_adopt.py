@@ -14,11 +14,10 @@ from logship.collector import adopt
 from logship.collector.adopt import Adopter
 from logship.errors import StoreError
 from logship.event import entry
-from logship.state import adopt as orphans
-from logship.state import home, locks
-from logship.state.adopt import Orphan
+from logship.state import home, locks, orphans
 from logship.state.identity import Facts
 from logship.state.journal import Journal
+from logship.state.orphans import Orphan
 from logship.store.write.store import Appended
 from logship.wire.entries import Entries
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from logship.errors import JournalUnreadable, StateUnusable
-from logship.state import adopt, home, mapping
+from logship.state import home, journal_directory, mapping, orphans, survey
 from logship.state.identity import Facts
 from logship.state.journal import Journal
 from logship.state.slots import Slots
@@ -120,8 +120,8 @@ def test_a_linked_journal_is_neither_adopted_nor_emptied(tmp_path: Path) -> None
     before = sorted(one.name for one in elsewhere.iterdir())
     assert home.Home(tmp_path / "state").incarnations() == []
     with pytest.raises(JournalUnreadable):
-        adopt.adopt(path)
-    _, problems = adopt.survey(tmp_path / "state")
+        orphans.adopt(path)
+    _, problems = survey.survey(tmp_path / "state")
     assert any(str(path) in problem for problem in problems)
     assert sorted(one.name for one in elsewhere.iterdir()) == before
 
@@ -132,7 +132,7 @@ def test_a_link_that_looks_half_made_is_not_swept_into(tmp_path: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "precious.txt").write_text("precious")
     (state.journals / ".0123456789abcdef01234567").symlink_to(elsewhere)
-    assert adopt.sweep_unfinished(state.path, older_than_seconds=-1) == 0
+    assert journal_directory.sweep_unfinished(state.path, older_than_seconds=-1) == 0
     assert (elsewhere / "precious.txt").exists()
 
 
@@ -142,7 +142,7 @@ def test_a_journal_of_another_user_is_not_adopted(tmp_path: Path) -> None:
     for one in (path, *path.iterdir()):
         os.chown(one, NOBODY, NOBODY)
     with pytest.raises(JournalUnreadable):
-        adopt.adopt(path)
+        orphans.adopt(path)
 
 
 @as_root
@@ -150,7 +150,7 @@ def test_a_table_of_another_user_is_not_mapped(tmp_path: Path) -> None:
     path = a_journal(tmp_path)
     os.chown(path / "identity", NOBODY, NOBODY)
     with pytest.raises(JournalUnreadable, match=f"belongs to uid {NOBODY}"):
-        adopt.adopt(path)
+        orphans.adopt(path)
 
 
 @pytest.mark.parametrize("part", ["identity", "lock", "inflight", "00000001.segment"])
@@ -161,12 +161,12 @@ def test_a_fifo_in_place_of_a_file_holds_up_nobody(tmp_path: Path, part: str) ->
     match part:
         case "identity":
             with pytest.raises(JournalUnreadable):
-                adopt.adopt(path)
+                orphans.adopt(path)
         case "lock":
-            assert adopt.owner(path) is None
-            assert adopt.adopt(path) is None
+            assert survey.owner(path) is None
+            assert orphans.adopt(path) is None
         case _:
-            orphan = adopt.adopt(path)
+            orphan = orphans.adopt(path)
             assert orphan is not None
             assert list(orphan.pending()) == []
             assert orphan.end().in_flight == ()
@@ -183,7 +183,7 @@ def test_a_sparse_file_takes_no_memory(tmp_path: Path, part: str) -> None:
     assert len(mapping.read(path / part, 4096)) == 4096
     if part == "identity":
         with pytest.raises(JournalUnreadable, match="has 3221225472 bytes, not 4096"):
-            adopt.adopt(path)
+            orphans.adopt(path)
 
 
 def test_the_slots_of_a_directory_that_is_missing_are_made(tmp_path: Path) -> None:

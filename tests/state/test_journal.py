@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logship.event import entry
-from logship.state import adopt, home, mapping, segment
+from logship.state import home, mapping, orphans, segment, survey
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
 
@@ -363,7 +363,7 @@ def test_kill_9_loses_no_event_whose_call_returned(tmp_path: Path, writer: subpr
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     (name,) = home.Home(tmp_path / "state").incarnations()
-    orphan = adopt.adopt(tmp_path / "state" / "journals" / name)
+    orphan = orphans.adopt(tmp_path / "state" / "journals" / name)
     assert orphan is not None
     found = [fields_of(record)["message"] for records, _ in orphan.pending() for record in records]
     returned = said.read_text().split()
@@ -394,7 +394,7 @@ def test_a_file_of_another_version_is_reported_and_kept(state: home.Home) -> Non
     journal = journal_in(state)
     path = directory_of(journal) / "identity"
     path.write_bytes(b"LSHIPID9" + path.read_bytes()[8:])
-    found, problems = adopt.survey(state.path)
+    found, problems = survey.survey(state.path)
     assert found == []
     assert "another version" in problems[0]
     assert path.exists()

@@ -13,7 +13,7 @@ import pytest
 
 from logship.errors import StateUnusable
 from logship.settings import load
-from logship.state import adopt, home, locks
+from logship.state import end_report, home, locks, orphans
 from logship.state.identity import Facts
 from logship.worker import assemble
 from logship.worker.pipeline import Pipeline
@@ -193,10 +193,10 @@ def test_what_a_full_disk_cost_is_reported_however_the_life_ended(mount: Mount, 
     words = [sys.executable, "-c", textwrap.dedent(script)]
     subprocess.run(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL, check=False)
     (name,) = home.Home(disk / "state").incarnations()
-    orphan = adopt.adopt(disk / "state" / "journals" / name)
+    orphan = orphans.adopt(disk / "state" / "journals" / name)
     assert orphan is not None
     shipped = [one for batch, _ in orphan.pending() for _, one in entries(b"".join(batch))]
-    packed = adopt.report_of(orphan.end(), Facts())
+    packed = end_report.report_of(orphan.end(), Facts())
     orphan.remove()
     last = entries(packed)[0][1] if packed else shipped[-1]
     assert last["event.action"].startswith("worker-")

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from logship.state import adopt
-from logship.state.adopt import Orphan
+from logship.state import end_report, survey
+from logship.state.orphans import Orphan
 from logship.worker.pipeline import Pipeline
 from logship.worker.shipping.bundle import Bundle
 from logship.worker.shipping.orphans import INTERVAL_SECONDS, OrphanFinder
@@ -72,7 +72,7 @@ class OrphanFeed:
         facts = self._pipeline.journal.identity.facts
 
         def same_service_and_agent(directory: Path) -> bool:
-            other = adopt.known(directory)
+            other = survey.known_facts(directory)
             return (other.service, other.agent) == (facts.service, facts.agent)
 
         for name, orphan in self._finder.adopted(same_service_and_agent):
@@ -107,7 +107,7 @@ class OrphanFeed:
         if self._unacknowledged:
             return [], None  # the report counts which of its records are refused
         self._reported = True
-        report = adopt.report_of(orphan.end(), self._pipeline.journal.identity.facts)
+        report = end_report.report_of(orphan.end(), self._pipeline.journal.identity.facts)
         return [report] if report else [], None
 
     def done(self, orphan: Orphan, mark: int | None, records: int) -> None:

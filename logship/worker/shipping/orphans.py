@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from logship.errors import JournalUnreadable, StateUnusable
-from logship.state import adopt
-from logship.state.adopt import Orphan
+from logship.state import journal_directory, orphans, survey
 from logship.state.home import Home
+from logship.state.orphans import Orphan
 from logship.worker.pipeline import Pipeline
 
 INTERVAL_SECONDS = 2.0
@@ -30,10 +30,10 @@ class OrphanFinder:
         None, and one warning, if the state directory is unusable."""
         for name in self.state.incarnations():
             directory = self.state.journal(name)
-            if name in self._skipped or adopt.owner(directory) is not None:
+            if name in self._skipped or survey.owner(directory) is not None:
                 continue
             try:
-                orphan = adopt.adopt(directory) if wanted(directory) else None
+                orphan = orphans.adopt(directory) if wanted(directory) else None
             except JournalUnreadable as error:
                 self.skip(name, error)
                 continue
@@ -71,14 +71,14 @@ class StateLimit:
 
     def _give_up_oldest(self) -> None:
         state = self._finder.state
-        sizes = {name: adopt.size_bytes(state.journal(name)) for name in state.incarnations()}
+        sizes = {name: journal_directory.size_bytes(state.journal(name)) for name in state.incarnations()}
         limit_bytes = self._pipeline.settings.state_limit_bytes
         total_bytes = sum(sizes.values())
         if total_bytes <= limit_bytes:
             return
         for name, orphan in self._finder.adopted(Path.is_dir):
             if self._give_up(name, orphan, limit_bytes):
-                total_bytes -= sizes.get(name, 0) - adopt.size_bytes(orphan.directory)
+                total_bytes -= sizes.get(name, 0) - journal_directory.size_bytes(orphan.directory)
             if total_bytes <= limit_bytes:
                 return
 

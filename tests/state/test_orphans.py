@@ -10,7 +10,7 @@ import pytest
 
 from logship.errors import JournalUnreadable
 from logship.event import entry
-from logship.state import adopt, home, identity, locks, segment
+from logship.state import end_report, home, identity, journal_directory, locks, orphans, segment, survey
 from logship.state.identity import Facts
 from logship.state.journal import Journal
 
@@ -52,10 +52,10 @@ def a_dead_worker(state: Path, last_words: str, supervisor: int = 0) -> Path:
 
 
 def report(directory: Path, finder: Facts | None = None) -> dict[str, object] | None:
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     try:
-        packed = adopt.report_of(orphan.end(), finder or Facts(host="web", supervisor=1))
+        packed = end_report.report_of(orphan.end(), finder or Facts(host="web", supervisor=1))
         return None if packed is None else entry.unpack(packed)[1]
     finally:
         orphan.release()
@@ -125,7 +125,7 @@ def test_a_goodbye_that_was_dropped_does_not_count_however_the_table_says_it_was
 
 def test_a_goodbye_that_does_not_tell_of_every_loss_is_followed_by_a_report_that_does(tmp_path: Path) -> None:
     directory = a_dead_worker(tmp_path, "request(b'b' * 16, True); made.inflight.map[-256:] = bytes(256); goodbye()")
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     orphan.refuse()  # the agent would not have one of the last events
     orphan.release()
@@ -165,7 +165,7 @@ def flipped(directory: Path, record: int) -> int:
 def test_a_damaged_record_costs_itself_alone_and_its_segment_is_set_aside(tmp_path: Path) -> None:
     directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
     lost = {flipped(directory, 3), flipped(directory, 600)}
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     shipped: list[int] = []
     for entries, mark in orphan.pending():
@@ -186,7 +186,7 @@ def test_a_second_adopter_counts_what_cannot_be_read_as_the_first_did(tmp_path: 
     directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
     flipped(directory, 3)
     flipped(directory, 600)
-    first = adopt.adopt(directory)
+    first = orphans.adopt(directory)
     assert first is not None
     for (entries, mark), _ in zip(first.pending(), range(2), strict=False):
         first.advance(mark, len(entries))  # as far as behind the first of the two, then it is killed
@@ -212,7 +212,7 @@ def test_a_segment_that_cannot_be_read_at_all_does_not_keep_the_others(tmp_path:
     )
     numbers = segment.numbers(directory)
     (directory / segment.file_name(2)).write_bytes(b"garbage" * 100_000)
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     shipped = sum(len(entries) for entries, _ in orphan.pending())
     assert 40 < shipped < 80
@@ -231,8 +231,8 @@ def test_facts_that_are_damaged_are_said_with_the_way_out_and_read_from_the_even
         data[at + 12] ^= 1
     (directory / "identity").write_bytes(data)
     with pytest.raises(JournalUnreadable, match="logship up --adopt"):
-        adopt.known(directory)
-    found, problems = adopt.survey(tmp_path)
+        survey.known_facts(directory)
+    found, problems = survey.survey(tmp_path)
     assert found == []
     assert "logship up --adopt" in problems[0]
     said = report(directory)
@@ -244,7 +244,7 @@ def test_facts_that_are_damaged_are_said_with_the_way_out_and_read_from_the_even
 def test_a_table_that_was_cut_off_costs_no_event_and_its_counters_are_not_taken_for_none(tmp_path: Path, size: int) -> None:
     directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(20)]; goodbye()")
     os.truncate(directory / "identity", size)
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     assert sum(len(entries) for entries, _ in orphan.pending()) == 21
     end = orphan.end()
@@ -266,10 +266,10 @@ def test_a_bit_flipped_in_any_cell_never_makes_a_killed_worker_complete_or_its_r
         assert made.append((entry.begin(1_700_000_000 * 10**9, len(fields)), entry.pairs(fields)))
     made.cells[cell] ^= 1 << bit
     locks.release(made.directory / "lock")
-    orphan = adopt.adopt(made.directory)
+    orphan = orphans.adopt(made.directory)
     assert orphan is not None
     assert sum(len(entries) for entries, _ in orphan.pending()) == 10, "an event too often rather than one too few"
-    packed = adopt.report_of(orphan.end(), Facts(host="web"))
+    packed = end_report.report_of(orphan.end(), Facts(host="web"))
     assert packed is not None
     said = entry.unpack(packed)[1]
     assert said["event.sequence"] >= 11
@@ -280,10 +280,10 @@ def test_a_bit_flipped_in_any_cell_never_makes_a_killed_worker_complete_or_its_r
 
 def test_only_one_of_two_adopters_gets_an_orphan(tmp_path: Path) -> None:
     directory = a_dead_worker(tmp_path, "request(b'a' * 16, False)")
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
-    assert adopt.adopt(directory) is None, "we hold it already"
-    code = f"from logship.state import adopt; from pathlib import Path; print(adopt.adopt(Path({str(directory)!r})))"
+    assert orphans.adopt(directory) is None, "we hold it already"
+    code = f"from logship.state import orphans; from pathlib import Path; print(orphans.adopt(Path({str(directory)!r})))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == "None"
     orphan.remove()
@@ -295,7 +295,7 @@ def test_an_orphan_is_shipped_from_its_mark_on(tmp_path: Path) -> None:
     directory = a_dead_worker(
         tmp_path, "[request(b'%016d' % n, True) for n in range(700)]; identity.move_mark(cells, (1 << 32) | 100)"
     )
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     batches = list(orphan.pending())
     assert [len(entries) for entries, _ in batches] == [500, 100]
@@ -306,7 +306,7 @@ def test_an_orphan_is_shipped_from_its_mark_on(tmp_path: Path) -> None:
 
 def test_giving_an_orphan_up_counts_every_event_that_is_lost(tmp_path: Path) -> None:
     directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     assert orphan.give_up() == 700
     assert orphan.end().dropped["state_limit"] == 700
@@ -318,10 +318,10 @@ def test_a_living_owner_is_seen_and_left_alone(tmp_path: Path) -> None:
     state = home.open_home(tmp_path)
     journal = Journal(state.journals, Facts(service="shop"), 8 << 20)
     assert journal.directory is not None
-    code = f"from logship.state import adopt; from pathlib import Path; print(adopt.owner(Path({str(journal.directory)!r})))"
+    code = f"from logship.state import survey; from pathlib import Path; print(survey.owner(Path({str(journal.directory)!r})))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(other.stdout) == os.getpid()
-    assert adopt.adopt(journal.directory) is None
+    assert orphans.adopt(journal.directory) is None
     locks.release(journal.directory / "lock")
 
 
@@ -340,7 +340,7 @@ def test_a_forked_child_holds_none_of_its_parents_locks(tmp_path: Path) -> None:
 def test_giving_up_counts_what_cannot_be_read_as_well(tmp_path: Path) -> None:
     directory = a_dead_worker(tmp_path, "[request(b'%016d' % n, True) for n in range(700)]")
     flipped(directory, 3)
-    orphan = adopt.adopt(directory)
+    orphan = orphans.adopt(directory)
     assert orphan is not None
     assert orphan.give_up() == 699
     orphan.release()
@@ -353,8 +353,8 @@ def test_a_half_made_directory_is_no_journal_and_is_swept_later(tmp_path: Path) 
     state = home.open_home(tmp_path)
     (state.journals / ".0123456789abcdef01234567").mkdir()
     assert home.Home(tmp_path).incarnations() == []
-    assert adopt.sweep_unfinished(tmp_path) == 0
-    assert adopt.sweep_unfinished(tmp_path, older_than_seconds=-1) == 1
+    assert journal_directory.sweep_unfinished(tmp_path) == 0
+    assert journal_directory.sweep_unfinished(tmp_path, older_than_seconds=-1) == 1
 
 
 @pytest.mark.parametrize("text", ["../../etc", ".hidden", "", "a b/c"])
