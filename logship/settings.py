@@ -20,7 +20,7 @@ PREFIX: Final = "LOGSHIP_"
 MIB: Final = 2**20
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 # Said by one part of logship to another or by our own tests: no settings, and no reason to warn.
-INTERNAL: Final = frozenset({"LOGSHIP_SUPERVISED", "LOGSHIP_SUPERVISOR", "LOGSHIP_RUN", "LOGSHIP_PROVE"})
+INTERNAL: Final = frozenset({"LOGSHIP_PROVE"})
 TESTS: Final = "LOGSHIP_TEST_"
 # What Kubernetes puts into every container for services whose names begin with "logship".
 SERVICE_LINK: Final = re.compile(

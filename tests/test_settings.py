@@ -153,7 +153,6 @@ def test_service_links_and_our_own_messages_are_ignored(caplog: pytest.LogCaptur
         "LOGSHIP_COLLECTOR_SERVICE_PORT_HTTP",
         "LOGSHIP_COLLECTOR_PORT",
         "LOGSHIP_COLLECTOR_PORT_24280_TCP_ADDR",
-        "LOGSHIP_SUPERVISED",
     ]
     with caplog.at_level(logging.WARNING, "logship"):
         assert load({}, HOME | dict.fromkeys(links, "tcp://10.0.0.1:24224")) == load({}, HOME)

@@ -390,7 +390,7 @@ def run(command: tuple[str, ...]) -> int:
     if has_address(settings.agent):
         parse_address(settings.agent)
     path = os.pathsep.join(filter(None, [str(INJECT), inherited("PYTHONPATH")]))
-    environment = child_environment({"PYTHONPATH": path, "LOGSHIP_SUPERVISED": str(os.getpid())})
+    environment = child_environment({"PYTHONPATH": path})
     return supervise(command, environment)
 
 

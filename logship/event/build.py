@@ -136,7 +136,6 @@ class Death:
     found: str
     in_flight: tuple[tuple[str, str, str, int], ...] = ()
     overflow: int = 0
-    exit_code: int | None = None
     evidence: str = ""
     journal_end: Counters = field(default_factory=lambda: Counters(0, 0, {}))
 
@@ -144,7 +143,7 @@ class Death:
 def ended(death: Death) -> dict[str, object]:
     """The end of a life that did not say goodbye: `worker-lost` if something shows that it went wrong, else `worker-ended`.
 
-    `event.reason` holds what shows it: requests_in_flight, exit_code, supervisor_survived, or unknown."""
+    `event.reason` holds what shows it: requests_in_flight, supervisor_survived, or unknown."""
     count = len(death.in_flight) + death.overflow
     reason = "requests_in_flight" if count else death.evidence
     lost = bool(reason)
@@ -155,8 +154,6 @@ def ended(death: Death) -> dict[str, object]:
             message += f": {_shown(death.in_flight[0])}" + (f" and {count - 1} more" if count > 1 else "")
     elif reason in KNOWN_BY:
         message += f": {KNOWN_BY[reason]}"
-    elif death.exit_code is not None:
-        message += f", exit status {death.exit_code}"
     fields = _worker_event(
         "worker-lost" if lost else "worker-ended", "error" if lost else "warning", message, ["process"], ["end"]
     )
@@ -164,8 +161,6 @@ def ended(death: Death) -> dict[str, object]:
     fields["event.reason"] = reason or "unknown"
     fields["event.created"] = death.found
     fields["logship.in_flight.count"] = count
-    if death.exit_code is not None:
-        fields["process.exit_code"] = death.exit_code
     if death.in_flight:
         fields["logship.in_flight.ids"] = [one[0] for one in death.in_flight[:IN_FLIGHT_SHOWN]]
         fields["logship.in_flight.requests"] = [_shown(one) for one in death.in_flight[:IN_FLIGHT_SHOWN]]

@@ -69,10 +69,6 @@ class InFlight:
         self.starts[cell >> 3] = 0
         self.free.append(cell)
 
-    def running(self) -> list[Running]:
-        """Return the requests that are running now, oldest first."""
-        return parse(bytes(self.map))
-
     def count(self) -> int:
         """Return the number of requests that are running, with those for which there is no cell."""
         return CELL_COUNT - len(self.free) + self._counters[Cell.IN_FLIGHT_OVERFLOW]

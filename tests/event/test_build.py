@@ -19,7 +19,7 @@ EVENTS = {
     "heartbeat": build.heartbeat(COUNTERS),
     "started": build.started("uvicorn", durable=False, why_not="the disk is full"),
     "closed": build.closed(COUNTERS),
-    "lost": death(in_flight=(REQUEST,), exit_code=-9),
+    "lost": death(in_flight=(REQUEST,)),
     "ended": death(),
     "supervisor": build.supervisor("Child process [7] died", "info", "uvicorn.error"),
 }

@@ -4,10 +4,12 @@ Nothing here raises into the application. What cannot be recorded as it was give
 that fails, it is counted."""
 
 import contextlib
+import os
 import re
 import sys
 import threading
 from collections.abc import Mapping
+from threading import get_ident
 from types import TracebackType
 from typing import Any
 
@@ -31,6 +33,16 @@ _FUNCTION = re.compile(r'^(\s+File "[^"\n]*", line \d+, in \w+)$', re.MULTILINE)
 # A value may log while its text is made (an object that loads itself). One that logs itself is in a recursion, and with
 # the application's own handlers beside us in one that doubles at each level: from here on no text of a value is made.
 MOST_NESTED = 2
+
+_main_thread = threading.main_thread().ident
+
+
+def _after_fork() -> None:
+    global _main_thread
+    _main_thread = get_ident()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 Origin = tuple[str, int, str]  # file, line, function
@@ -59,6 +71,8 @@ def write(
             "log.logger": (_loggers.get(logger) if type(logger) is str else None) or logger_name(pipeline, logger),
             "event.dataset": build.APP,
         }
+        if get_ident() != _main_thread:
+            fields["process.thread.name"] = _thread_name(pipeline)
         if origin is not None:
             file, number, function = origin
             if type(file) is str and type(number) is int:
@@ -97,6 +111,11 @@ def write(
         return pipeline.record(fields, time_ns)
     except Exception as error:  # no frames are left in a recursion, no memory
         return write_less(pipeline, level, error)
+
+
+def _thread_name(pipeline: Pipeline) -> str:
+    name = threading.current_thread().name[:256]
+    return pipeline.redactor.text(safe_text(name)) if suspicious_text(name) else safe_text(name)
 
 
 def _text(pipeline: Pipeline, message: object) -> tuple[str, bool]:

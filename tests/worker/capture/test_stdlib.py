@@ -4,6 +4,7 @@ import logging
 import logging.config
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def test_a_stdlib_record_says_where_it_came_from_and_what_it_was_given(at: Desk)
     assert event["log.origin.file.name"] == "test_stdlib.py"
     assert event["log.origin.function"].startswith("test_a_stdlib_record")
     assert (event["labels"], event["numeric_labels"]) == ({"customer": "ada"}, {"total": 12.5})
+
+
+def test_a_call_from_another_thread_names_the_thread(at: Desk) -> None:
+    thread = threading.Thread(target=lambda: logging.getLogger("shop").info("sent"), name="mailer")
+    thread.start()
+    thread.join()
+    logging.getLogger("shop").info("queued")
+    sent, queued = at.said()
+    assert sent["process.thread.name"] == "mailer"
+    assert "process.thread.name" not in queued
 
 
 def test_a_record_with_wrong_arguments_is_kept(at: Desk) -> None:

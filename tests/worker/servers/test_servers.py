@@ -283,6 +283,8 @@ def test_one_event_per_request_and_the_right_slots_and_a_goodbye(mode: Mode, run
     if mode.lives:
         assert tuple(run.server.lives()) == mode.lives
     assert run.closed() is mode.closes, run.server.said()
+    started = run.server.actions("worker-started")
+    assert {event.get("server.port") for event in started} == {run.server.port}, [e.get("server.address") for e in started]
     assert not run.server.actions("worker-lost")
 
 
