@@ -347,12 +347,15 @@ def fields(part: str, source: str | None, form: Form | None) -> int:
 def context(event: str, before: int, after: int, everybody: bool, source: str | None, form: Form | None) -> int:
     """Show what happened before and after EVENT, an event id (or a request's, then its last event)."""
     asked = open_source(source)
-    records = asked.get(event)
+    records = asked.get(event).records
     if not records:
         talk(f"nothing: no event, request or trace has the id {event!r}")
         return NOTHING
     here = str(records[-1]["event.id"]) if "event.id" in records[-1] else event
-    around = asked.context(here, before, after, everybody)
+    excerpt = asked.context(here, before, after, everybody)
+    around = excerpt.records
+    if excerpt.cut:
+        talk("the result is too large and was cut: ask for fewer events with --before and --after")
     if form is not None:
         show(around, (), form)
         return 0

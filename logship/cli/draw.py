@@ -70,10 +70,13 @@ def trace(id: str, stack: bool, source: str | None, form: Form | None) -> int:  
 
     ID is that of a request, of a trace (then all its requests), or of any event of the request."""
     asked = open_source(source)
-    records = story(asked, id, living_here(load({"source": source}))).timeline()
+    found = story(asked, id, living_here(load({"source": source})))
+    records = found.timeline()
     if not records:
         talk(f"nothing: no event, request or trace has the id {id!r}")
         return NOTHING
+    if found.cut:
+        talk("the result is too large and was cut: later events of this id are missing")
     if form is not None:
         show(records, (), form)
         return 0

@@ -28,7 +28,20 @@ from logship.event.fields import BY_NAME
 from logship.search import dsl
 from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal
 from logship.search.names import check_known, check_names
-from logship.search.query import Bucket, FieldCount, Incarnation, Page, Query, Record, Rows, Share, Stat, around
+from logship.search.query import (
+    Bucket,
+    Excerpt,
+    FieldCount,
+    Incarnation,
+    Page,
+    Query,
+    Record,
+    Rows,
+    Share,
+    Stat,
+    around,
+    bounded,
+)
 from logship.search.shorthand import field_of
 from logship.search.targets import KIND_OF, MAPS, Target, columns_of, targets
 from logship.search.times import from_rfc3339, rfc3339
@@ -118,11 +131,12 @@ class ElasticSource:
                 break
         return Rows(records, after)
 
-    def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
+    def get(self, id: str) -> Excerpt:  # noqa: A002 - the word people know
         same = Or(tuple(equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
-        return self.search(Query(same), Page(SAME_ID_LIMIT, newest_first=False)).records
+        rows = self.search(Query(same), Page(SAME_ID_LIMIT, newest_first=False))
+        return Excerpt(rows.records, rows.next is not None)
 
-    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> Excerpt:  # noqa: A002
         return around(self, id, before, after, everybody)
 
     def count(self, query: Query) -> int:
@@ -192,7 +206,8 @@ class ElasticSource:
         if not checked:
             check_names(query.where, self)
         labels = self.label_names() if _asks_for_labels(query.where) else ()
-        return dsl.whole(query, self._clock_ns(), self._zone, labels, cache(self.is_label))
+        now_ns = self._clock_ns()
+        return dsl.whole(bounded(query, now_ns), now_ns, self._zone, labels, cache(self.is_label))
 
     def is_label(self, name: str) -> bool:
         has = [{"exists": {"field": f"{root}.{name}"}} for root in MAPS]

@@ -19,13 +19,15 @@ class Story:
     """`records`: all that was recorded, oldest first; `request`: the one of them that reports the request itself.
 
     Without one, `unfinished` has the request as running or interrupted, as far as it is known; `crash` is the report of
-    the crash that interrupted it, and `last_events` are the last events of that worker, up to the report."""
+    the crash that interrupted it, and `last_events` are the last events of that worker, up to the report.
+    `cut`: whether records are missing because the result reached its size limit."""
 
     records: list[Record]
     request: Record | None = None
     unfinished: list[Unfinished] = field(default_factory=list)
     crash: Record | None = None
     last_events: list[Record] = field(default_factory=list)
+    cut: bool = False
 
     def timeline(self) -> list[Record]:
         """Return all records in the order in which they began, with one made of each unfinished request."""
@@ -37,16 +39,18 @@ def story(source: Source, id: str, living: Sequence[Living] = ()) -> Story:  # n
 
     `id`: a request id, trace id or event id; `living`: the live workers of this machine, whose running requests have no
     record yet. Without records and unfinished requests the id is not known."""
-    records = source.get(id)
+    excerpt = source.get(id)
+    records = excerpt.records
     if len(records) == 1 and records[0].get("event.id") == id:
         wider = records[0].get("http.request.id") or records[0].get("trace.id")
-        records = source.get(wider) if wider else records
+        excerpt = source.get(wider) if wider else excerpt
+        records = excerpt.records
     request = request_of(records, id)
     if request is not None:
-        return Story(records, request)
+        return Story(records, request, cut=excerpt.cut)
     crashes = source.search(Query(equal("logship.in_flight.ids", id)), Page(1)).records
     crash = crashes[0] if crashes else None
-    last_events = source.context(str(crash.get("event.id", "")), LAST_EVENTS, 0) if crash else []
+    last_events = source.context(str(crash.get("event.id", "")), LAST_EVENTS, 0).records if crash else []
     return Story(records, None, unfinished(source, id, living), crash, last_events)
 
 

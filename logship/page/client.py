@@ -13,11 +13,11 @@ from logship.forensics.inflight import Report, Unfinished, Unseen
 from logship.search.kql import text_of
 from logship.search.query import (
     Bucket,
+    Excerpt,
     FieldCount,
     Incarnation,
     Page,
     Query,
-    Record,
     Rows,
     SetAside,
     Share,
@@ -58,17 +58,15 @@ class HttpSource:
         told = self._ask("arrivals", query, after=after, limit=limit)
         return Rows(told["records"], told["next"])
 
-    def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
+    def get(self, id: str) -> Excerpt:  # noqa: A002 - the word people know
         # A dot of its own would be taken for a step up in the path.
         told = self._ask(f"events/{quote(id, safe='').replace('.', '%2E')}", absent={"records": []})
-        records: list[Record] = told["records"]
-        return records
+        return Excerpt(told["records"], told.get("cut", False))
 
-    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> Excerpt:  # noqa: A002
         who = "all" if everybody else "same"
         told = self._ask("context", None, {"records": []}, id=id, workers=who, before_events=before, after_events=after)
-        records: list[Record] = told["records"]
-        return records
+        return Excerpt(told["records"], told.get("cut", False))
 
     def count(self, query: Query) -> int:
         return int(self._ask("count", query)["count"])

@@ -1,7 +1,7 @@
 """A question, its answers, and `Source`: whoever can answer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from logship.search.kql import Node, equal
@@ -14,6 +14,8 @@ Record: TypeAlias = dict[str, Any]
 WORKER_NAMES = ("service.node.name", "service.ephemeral_id", "service.name")
 # What a life says of itself in each of its events, and the events that count those before them; only the first goes on.
 LIFE_NAMES = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
+# How far the clock of a worker's machine may be ahead of ours.
+CLOCK_AHEAD_NS = 5 * 60 * 10**9
 BEAT_ACTIONS = ("worker-heartbeat", "worker-closed", "worker-lost", "worker-ended")
 NO_KEY = ""  # the key of rows that have no such field, in tallies and stats
 
@@ -25,6 +27,15 @@ class Query:
     where: Node | None = None
     since_ns: int | None = None
     until_ns: int | None = None
+
+
+def bounded(query: Query, now_ns: int) -> Query:
+    """Return the query with an end if it has a beginning in the past and no end: a few minutes after `now_ns`.
+
+    So an event with a time in the far future does not count in the last hour. Without `since_ns` it is found."""
+    if query.until_ns is None and query.since_ns is not None and query.since_ns <= now_ns:
+        return replace(query, until_ns=now_ns + CLOCK_AHEAD_NS)
+    return query
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,14 @@ class Rows:
 
     records: list[Record]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The events around an id. `cut`: whether some are missing because the result reached its size limit."""
+
+    records: list[Record]
+    cut: bool = False
 
 
 class Bucket(NamedTuple):
@@ -142,19 +161,22 @@ class SetAside:
         ) and (query.until_ns is None or self.oldest_ns is None or self.oldest_ns < query.until_ns)
 
 
-def around(source: "Source", id: str, before: int, after: int, everybody: bool) -> list[Record]:  # noqa: A002
-    """Answer `Source.context` with searches, for sources whose keys of pages continue any search by time."""
-    found = source.search(Query(equal("event.id", id)), Page(1))
-    if not found.records:
-        return []
-    event = found.records[0]
+def around(source: "Source", id: str, before: int, after: int, everybody: bool) -> Excerpt:  # noqa: A002
+    """Return `Source.context` from searches, for sources whose page keys continue any search by time."""
+    rows = source.search(Query(equal("event.id", id)), Page(1))
+    if not rows.records:
+        return Excerpt([])
+    event = rows.records[0]
     name = next((name for name in WORKER_NAMES if event.get(name)), None)
     same = None if everybody or name is None else equal(name, str(event[name]))
-    sides = []
-    for newest_first, limit in ((True, before), (False, after)):
-        page = Page(limit, newest_first, found.next)
-        sides.append(source.search(Query(same), page).records if limit else [])
-    return [*reversed(sides[0]), event, *sides[1]]
+    earlier, later = (
+        source.search(Query(same), Page(limit, newest_first, rows.next)) if limit else Rows([], None)
+        for newest_first, limit in ((True, before), (False, after))
+    )
+    cut = any(
+        side.next is not None and len(side.records) < limit for side, limit in ((earlier, before), (later, after))
+    )
+    return Excerpt([*reversed(earlier.records), event, *later.records], cut)
 
 
 class Source(Protocol):
@@ -170,11 +192,11 @@ class Source(Protocol):
         """Return what was stored after the key `after`, in order of arrival; for None a key from now on."""
         ...
 
-    def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
+    def get(self, id: str) -> Excerpt:  # noqa: A002 - the word people know
         """Return the records with this event id, request id or trace id, oldest first."""
         ...
 
-    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> Excerpt:  # noqa: A002
         """Return the event with this event id between at most `before` and `after` others, by time; [] without it.
 
         The others are of its own worker, whatever its life, or with `everybody` of all."""

@@ -70,7 +70,7 @@ def test_a_store_is_moved_whole_and_a_second_time_nothing_is(elastic: Server, na
     assert elastic.count(mapping.stream(namespace)) == EVENTS
     assert not (tmp_path / "dead").exists()
     some = elastic.hits(mapping.stream(namespace), {"term": {"event.sequence": 7}})
-    assert [hit["_source"] for hit in some] == reader.get(f"{LIFE}-{7:012d}")
+    assert [hit["_source"] for hit in some] == reader.get(f"{LIFE}-{7:012d}").records
     reader.close()
     print(f"\n{EVENTS} events from the store into Elasticsearch at {EVENTS / seconds:.0f} a second, each once")
 

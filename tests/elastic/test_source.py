@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from logship.elastic.source import ElasticSource, as_record
 from logship.errors import ElasticError, QuestionError
 from logship.forensics.verify import verify
 from logship.search.kql import Node, parse
-from logship.search.query import Page, Query, Record, Source
+from logship.search.query import CLOCK_AHEAD_NS, Page, Query, Record, Source
+from logship.search.times import rfc3339
 from logship.settings import load
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
@@ -270,6 +272,24 @@ def test_what_cannot_be_asked_is_said(both: Both) -> None:
     ):
         away.count(Query())
     away.close()
+
+
+def test_a_window_without_an_end_ends_now_as_in_the_embedded_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ElasticSource(load({}, {"HOME": "/home/ada"}), clock_ns=lambda: NOW_NS)
+    bodies: list[dict[str, Any]] = []
+
+    def search(**request: Any) -> Any:
+        bodies.append(request["body"])
+        return SimpleNamespace(body={"hits": {"hits": [], "total": {"value": 0}}})
+
+    monkeypatch.setattr(source._client, "search", search)
+    source.count(Query(since_ns=NOW_NS - 1))
+    source.count(Query(since_ns=NOW_NS + 1))
+    assert [body["query"]["range"]["@timestamp"] for body in bodies] == [
+        {"gte": rfc3339(NOW_NS - 1), "lt": rfc3339(NOW_NS + CLOCK_AHEAD_NS)},
+        {"gte": rfc3339(NOW_NS + 1)},
+    ]
+    source.close()
 
 
 def test_documents_of_other_senders_become_records() -> None:

@@ -247,13 +247,13 @@ class StoreAgainstAList(RuleBasedStateMachine):
             return
         one = data.draw(st.sampled_from(unique))
         id_ = f"{one.life}-{one.sequence:012d}"
-        (record,) = self.reader.get(id_)
+        (record,) = self.reader.get(id_).records
         assert record["event.id"] == id_
         others = [other for other in self.held if everybody or other.life == one.life]
         others.sort(key=lambda other: (other.at_ns, self.held.index(other)))
         at = others.index(one)
         wanted = others[max(0, at - before) : at + after + 1]
-        told = self.reader.context(id_, before, after, everybody)
+        told = self.reader.context(id_, before, after, everybody).records
         assert [(each["service.ephemeral_id"], each["event.sequence"]) for each in told] == [
             each.key for each in wanted
         ]

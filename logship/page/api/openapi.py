@@ -116,7 +116,7 @@ class Path(NamedTuple):
 
 
 OBJECTS: Final = several(component("Object"))
-RECORDS: Final = named(records=several(component("Record")))
+EXCERPT: Final = named(records=several(component("Record")), cut={"type": "boolean"})
 PATHS: Final[dict[str, Path]] = {
     "/api/search": Path("Events by time, a page at a time.", component("Rows")),
     "/api/arrivals": Path("What was stored after a key, as it arrived; without one a key from now on.", component("Rows")),
@@ -124,8 +124,8 @@ PATHS: Final[dict[str, Path]] = {
     "/api/tally": Path("How many events in each bucket of time.", found(buckets=several(component("Bucket")))),
     "/api/top": Path("The most frequent values of a field.", found(values=several(component("Share")))),
     "/api/stats": Path("Count, sum and exact percentiles of a number.", found(stats=several(component("Stat")))),
-    "/api/context": Path("What happened before and after an event, by time.", RECORDS),
-    "/api/events/{id}": Path("The events with this event id, request id or trace id; 404 without any.", RECORDS),
+    "/api/context": Path("What happened before and after an event, by time.", EXCERPT),
+    "/api/events/{id}": Path("The events with this event id, request id or trace id; 404 without any.", EXCERPT),
     "/api/incarnations": Path("The lives of workers, with the ranges of sequences that are stored.", found(incarnations=OBJECTS)),
     "/api/workers": Path(
         "The table of workers, by default of the last 15 minutes; `covered_ns`: for how long at least one was there.",

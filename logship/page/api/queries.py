@@ -76,22 +76,22 @@ def stats(source: Source, params: RequestParams) -> object:
 
 
 def events(source: Source, params: RequestParams) -> object:
-    records = source.get(params.text("id"))
-    if not records:
+    excerpt = source.get(params.text("id"))
+    if not excerpt.records:
         raise NotFound(f"no event, request or trace has the id {params.text('id')!r}")
-    return {"records": records}
+    return excerpt
 
 
 def context(source: Source, params: RequestParams) -> object:
     before, after = (params.whole(f"{side}_events", 10, LIMIT_CONTEXT, least=0) for side in ("before", "after"))
     everybody = params.one_of("workers", ("same", "all")) == "all"
-    found = source.get(params.text("id"))
+    found = source.get(params.text("id")).records
     # A request or a trace stands for its last event.
     event = str(found[-1].get("event.id", "")) if found else ""
-    records = source.context(event, before, after, everybody) if event else []
-    if not records:
+    excerpt = source.context(event, before, after, everybody) if event else None
+    if excerpt is None or not excerpt.records:
         raise NotFound(f"no event, request or trace has the id {params.text('id')!r}")
-    return {"records": records}
+    return excerpt
 
 
 def incarnations(source: Source, params: RequestParams) -> object:

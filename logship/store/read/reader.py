@@ -17,6 +17,7 @@ from logship.search.query import (
     BEAT_ACTIONS,
     LIFE_NAMES,
     Bucket,
+    Excerpt,
     FieldCount,
     Incarnation,
     Page,
@@ -124,16 +125,17 @@ class Reader:
         # Its names were checked when the tail began; it may be asked several times a second.
         return self._runner.ask(query.where if after is None else None, answer)
 
-    def get(self, id: str) -> list[Record]:  # noqa: A002 - the word people know
+    def get(self, id: str) -> Excerpt:  # noqa: A002 - the word people know
         page = Page(SAME_ID_LIMIT, newest_first=False)
         if ids.parse(id):  # quick, because the sidecars know where it is
-            found = self.search(Query(kql.equal("event.id", id)), page).records
-            if found:
-                return found
+            rows = self.search(Query(kql.equal("event.id", id)), page)
+            if rows.records:
+                return Excerpt(rows.records, rows.next is not None)
         same = kql.Or(tuple(kql.equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
-        return self.search(Query(same), page).records
+        rows = self.search(Query(same), page)
+        return Excerpt(rows.records, rows.next is not None)
 
-    def context(self, id: str, before: int, after: int, everybody: bool = False) -> list[Record]:  # noqa: A002
+    def context(self, id: str, before: int, after: int, everybody: bool = False) -> Excerpt:  # noqa: A002
         return around(self, id, before, after, everybody)
 
     def count(self, query: Query) -> int:

@@ -15,9 +15,8 @@ from logship.errors import StoreError
 from logship.search import sql
 from logship.search.kql import And, Is, Node, Or, Text
 from logship.search.names import check_names
-from logship.search.query import Query, Record, SetAside
+from logship.search.query import Query, Record, SetAside, bounded
 from logship.search.sql import Sql
-from logship.search.times import SECOND_NS
 from logship.store import ids
 from logship.store.files import POSITION_BITS, Listing, Segment, log_name, log_of, new_spill, read_listing, unreadable
 from logship.store.read.budget import WINDOW_BYTES, first_rows, narrowed
@@ -35,8 +34,6 @@ _LABEL_NAMES = 10_000
 # group, which is 24,576 rows, too often.
 WINDOW_ROWS = 10_000
 _BUCKETS = 4_096
-# By how much the clock of a worker's machine may be ahead of ours.
-SKEW_NS = 5 * 60 * SECOND_NS
 # Who writes them has these in memory as text as well.
 _PIECE_ROWS = 1_000
 
@@ -150,22 +147,14 @@ class Snapshot:
 
     def condition(self, query: Query) -> Sql:
         """Return the condition for `where` and the times of a query."""
-        where = sql.where(query.where, self._runner.clock_ns(), self._runner.zone, self.is_label)
+        now_ns = self._runner.clock_ns()
+        where = sql.where(query.where, now_ns, self._runner.zone, self.is_label)
         text, params = where.text, where.params
-        for limit_ns, operator in ((query.since_ns, ">="), (self._until_ns(query), "<")):
+        for limit_ns, operator in ((query.since_ns, ">="), (bounded(query, now_ns).until_ns, "<")):
             if limit_ns is not None:
                 text += f' AND "@timestamp" {operator} make_timestamp_ns(?)'
                 params += (limit_ns,)
         return Sql(f"({text})", params)
-
-    def _until_ns(self, query: Query) -> int | None:
-        """Where the times of a query end: a window that began in the past and has no end ends now.
-
-        An event of 2242 is in none of the last hours; without `since_ns` it is found."""
-        now_ns = self._runner.clock_ns()
-        if query.until_ns is None and query.since_ns is not None and query.since_ns <= now_ns:
-            return now_ns + SKEW_NS
-        return query.until_ns
 
 
 class QueryRunner:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from logship.search.query import Page, Query
-from logship.store.read import budget, reader
+from logship.store.read import budget
+from logship.store.read import reader as reader_module
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
+from tests.store.events import LIFE, event
 
 LARGE = 100_000
 
@@ -35,7 +37,7 @@ def numbers(records: list[dict[str, object]]) -> list[int]:
 def test_a_page_of_large_records_ends_early_and_the_next_one_goes_on(
     large: Reader, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr(reader, "ANSWER_BYTES", 10 * LARGE)
+    monkeypatch.setattr(reader_module, "ANSWER_BYTES", 10 * LARGE)
     found: list[int] = []
     after, pages = None, 0
     while True:
@@ -51,14 +53,14 @@ def test_a_page_of_large_records_ends_early_and_the_next_one_goes_on(
 
 
 def test_one_record_beyond_the_budget_is_a_page_of_its_own(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(reader_module, "ANSWER_BYTES", 1_000)
     rows = large.search(Query(), Page(10, newest_first=True))
     assert numbers(rows.records) == [79]
     assert rows.next is not None
 
 
 def test_a_tail_of_large_records_goes_on_where_it_was_cut(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "ANSWER_BYTES", 10 * LARGE)
+    monkeypatch.setattr(reader_module, "ANSWER_BYTES", 10 * LARGE)
     found: list[int] = []
     key = "-1"
     while True:
@@ -79,3 +81,20 @@ def test_an_export_of_large_records_holds_some_at_a_time(large: Reader, monkeypa
     assert [n for piece in pieces for n in numbers(piece)] == list(range(80))
     # A step of rows may come on top of the budget.
     assert max(len(piece) for piece in pieces) <= 20 + budget.STEP_ROWS
+
+
+def test_the_events_of_an_id_and_around_one_say_when_they_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path) as store:
+        store.append([event(n, trace__id="t", message="x" * LARGE) for n in range(1, 61)])
+        reader = Reader(tmp_path)
+        middle = f"{LIFE}-000000000030"
+        for excerpt, count in ((reader.get("t"), 60), (reader.context(middle, 5, 5), 11), (reader.get(middle), 1)):
+            assert (len(excerpt.records), excerpt.cut) == (count, False)
+        monkeypatch.setattr(reader_module, "ANSWER_BYTES", 10 * LARGE)
+        for excerpt, count in ((reader.get("t"), 60), (reader.context(middle, 29, 1), 31), (reader.context(middle, 0, 30), 31)):
+            assert 0 < len(excerpt.records) < count
+            assert excerpt.cut
+        assert not reader.context(middle, 2, 2).cut
+        reader.close()

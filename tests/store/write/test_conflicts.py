@@ -64,7 +64,7 @@ def test_other_content_is_kept_beside_the_first(how: str, store: Store, source: 
     store = settle(store, "sealed")
     (life,) = source.incarnations(Query())
     assert (life.stored, life.duplicates, life.conflicts) == (((1, 150),), 0, 50)
-    assert len(source.get(f"{LIFE}-000000000077")) == 2
+    assert len(source.get(f"{LIFE}-000000000077").records) == 2
     store.close()
 
 
