@@ -1,4 +1,4 @@
-"""Grafana's dashboards as values: the catalogue of views over Elasticsearch, and the line over Prometheus."""
+"""Grafana's dashboards: the catalogue of views on Elasticsearch, and the delivery counters on Prometheus."""
 
 from typing import Any, Final
 
@@ -11,71 +11,77 @@ Body = dict[str, Any]
 ELASTIC: Final = {"type": "elasticsearch", "uid": "logship-elasticsearch"}
 PROMETHEUS: Final = {"type": "prometheus", "uid": "logship-prometheus"}
 UNITS: Final = {"nanoseconds": "ns", "bytes": "bytes", "requests": "short", "events": "short"}
-# Columns of raw events whose numbers need their unit.
+# Columns of raw events that are shown with the unit nanoseconds.
 NANOSECONDS: Final = ("event.duration", "logship.loop_lag.mean_ns", "logship.loop_lag.max_ns")
 NO_VALUE: Final = "(none)"
 SERIES, ROWS = 50, 100
 WIDTH, HEIGHT = 12, 9
 
-# What the line is doing: title, unit, queries with how they are named in the legend.
+# Panels of the delivery counters: title, unit, and queries with their legend.
 LINE: Final[tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]] = (
-    ("Fluent Bit: events received a second", "short", (("sum by (name) (rate(fluentbit_input_records_total[5m]))", "{{name}}"),)),
     (
-        "Fluent Bit: events delivered a second", "short",
+        "Fluent Bit: events received per second", "short",
+        (("sum by (name) (rate(fluentbit_input_records_total[5m]))", "{{name}}"),),
+    ),
+    (
+        "Fluent Bit: events delivered per second", "short",
         (("sum by (name) (rate(fluentbit_output_proc_records_total[5m]))", "{{name}}"),),
     ),
     (
-        "Fluent Bit: chunks on disk, not delivered yet", "short",
-        (("fluentbit_storage_fs_chunks", "all"), ("fluentbit_storage_fs_chunks_up", "in memory as well")),
+        "Fluent Bit: undelivered chunks on disk", "short",
+        (("fluentbit_storage_fs_chunks", "all"), ("fluentbit_storage_fs_chunks_up", "also in memory")),
     ),
     (
-        "Fluent Bit: tries again, and given up", "short",
+        "Fluent Bit: retries and failures", "short",
         (
-            ("sum by (name) (increase(fluentbit_output_retries_total[5m]))", "{{name}} again"),
+            ("sum by (name) (increase(fluentbit_output_retries_total[5m]))", "{{name}} retries"),
             ("sum by (name) (increase(fluentbit_output_retries_failed_total[5m]))", "{{name}} given up"),
             ("sum by (name) (increase(fluentbit_output_dropped_records_total[5m]))", "{{name}} events dropped"),
         ),
     ),
-    ("Fluent Bit: input held back", "short", (("max by (name) (fluentbit_input_ingestion_paused)", "{{name}}"),)),
+    ("Fluent Bit: input paused", "short", (("max by (name) (fluentbit_input_ingestion_paused)", "{{name}}"),)),
     (
-        "Collector: events a second", "short",
+        "Collector: events per second", "short",
         (
             ("sum by (instance) (rate(logship_collector_received_events_total[5m]))", "{{instance}} received"),
             ("sum by (instance) (rate(logship_collector_stored_events_total[5m]))", "{{instance}} stored"),
-            ("sum by (instance) (rate(logship_collector_duplicate_events_total[5m]))", "{{instance}} stored before"),
+            ("sum by (instance) (rate(logship_collector_duplicate_events_total[5m]))", "{{instance}} duplicates"),
         ),
     ),
     (
-        "Collector: acknowledged within", "s",
+        "Collector: time to acknowledge", "s",
         (
-            ("histogram_quantile(0.99, sum by (le) (rate(logship_collector_ack_seconds_bucket[5m])))", "99 of 100"),
-            ("histogram_quantile(0.5, sum by (le) (rate(logship_collector_ack_seconds_bucket[5m])))", "half"),
+            ("histogram_quantile(0.99, sum by (le) (rate(logship_collector_ack_seconds_bucket[5m])))", "p99"),
+            ("histogram_quantile(0.5, sum by (le) (rate(logship_collector_ack_seconds_bucket[5m])))", "p50"),
         ),
     ),
     (
-        "Collector: what it could not take", "short",
+        "Collector: rejected", "short",
         (
             ("sum by (instance) (increase(logship_collector_dead_letter_events_total[5m]))", "{{instance}} dead letters"),
-            ("sum by (instance) (increase(logship_collector_refused_frames_total[5m]))", "{{instance}} frames not stored"),
-            ("sum by (instance) (increase(logship_collector_bad_peers_total[5m]))", "{{instance}} bad peers"),
+            ("sum by (instance) (increase(logship_collector_refused_frames_total[5m]))", "{{instance}} refused frames"),
+            ("sum by (instance) (increase(logship_collector_bad_peers_total[5m]))", "{{instance}} invalid senders"),
         ),
     ),
     (
         "Collector: store", "bytes",
         (
             ("logship_store_size_bytes", "{{instance}} on disk"),
-            ("logship_collector_undecided_bytes", "{{instance}} received, not stored yet"),
+            ("logship_collector_undecided_bytes", "{{instance}} received, not yet stored"),
         ),
     ),
     (
-        "Collector: oldest log that is not sealed", "s",
-        (("logship_store_oldest_unsealed_seconds", "{{instance}}"), ("logship_store_sealing_fails", "{{instance}} cannot seal")),
+        "Collector: age of the oldest unsealed log", "s",
+        (
+            ("logship_store_oldest_unsealed_seconds", "{{instance}}"),
+            ("logship_store_sealing_fails", "{{instance}} failed to seal"),
+        ),
     ),
 )  # fmt: skip
 
 
 def catalogue() -> Body:
-    """Every view over Elasticsearch; those of workers are narrowed by the variable `worker`, a story by `request`."""
+    """Return the dashboard with every view. The variable `worker` filters views of workers, `request` the view of one request."""
     panels: list[Body] = []
     for view in VIEWS:
         for panel in _panels(view):
@@ -90,9 +96,9 @@ def catalogue() -> Body:
 
 
 def line() -> Body:
-    """What Fluent Bit and the collectors count."""
+    """Return the dashboard with the counters of Fluent Bit and the collectors."""
     panels = [
-        _panel("timeseries", title, "What the counters of the line say.", unit)
+        _panel("timeseries", title, "Delivery counters of Fluent Bit and the collectors.", unit)
         | {
             "id": number + 1, "gridPos": _place(number), "datasource": PROMETHEUS,
             "targets": [
@@ -102,7 +108,7 @@ def line() -> Body:
         }
         for number, (title, unit, queries) in enumerate(LINE)
     ]  # fmt: skip
-    return _board("logship-line", "logship: the line", panels, [])
+    return _board("logship-line", "logship: delivery", panels, [])
 
 
 def _board(uid: str, title: str, panels: list[Body], variables: list[Body]) -> Body:
@@ -137,7 +143,7 @@ def _panels(view: View) -> list[Body]:
 
 def _query(view: View) -> str:
     text = lucene(condition(view, "$request"))
-    # Whoever has no slot yet belongs to a life all the same.
+    # Events without a slot belong to a run all the same, so views per run are not filtered by worker.
     narrowed = NODE in (view.split, *view.columns) or view.split in (
         "http.route",
         "http.response.status_code",
@@ -188,7 +194,7 @@ def _over_time(view: View, query: str, metric: str) -> Body:
 
 def _table(view: View, query: str) -> Body:
     fields = [name for name in (view.split, view.and_split) if name is not None]
-    # By what the view measures: by count, a slow route that is seldom asked for would not be among the first.
+    # Sort by the metric of the view: sorted by count, a slow route with few requests would be missing.
     order = "p99[99.0]" if "p99" in view.metrics else "_count"
     buckets = [_terms(name, ROWS, missing=view.shape == "counts", order=order) for name in fields]
     metrics = [_metric(view, metric) for metric in view.metrics if metric != "share"]
@@ -196,7 +202,7 @@ def _table(view: View, query: str) -> Body:
     if view.shape == "values":
         panel["options"] = {"displayLabels": ["name", "percent"], "reduceOptions": {"values": True, "calcs": []}}
     else:
-        # A count is a number of events, whatever the others measure.
+        # A count has no unit, unlike the other metrics of the view.
         panel["fieldConfig"]["overrides"] = [
             {"matcher": {"id": "byName", "options": "Count"}, "properties": [{"id": "unit", "value": "short"}]}
         ]
@@ -206,8 +212,8 @@ def _table(view: View, query: str) -> Body:
 def _rows(view: View) -> Body:
     panel, query = _panel("table", view.title, view.sentence, "none"), _query(view)
     if view.greatest:
-        # Grafana orders raw events by time alone: the greatest are asked for as the greatest of each event. Request ids cannot
-        # be grouped by in Elasticsearch (logship/elastic/mapping.py, LOOKED_UP).
+        # Grafana sorts raw events only by time, so this groups by event and takes the maximum of each. Elasticsearch cannot
+        # group by request ids (logship/elastic/mapping.py, LOOKED_UP).
         greatest = {"id": "greatest", "type": "max", "field": view.greatest}
         by = _terms("event.id", ROWS, missing=False, order="greatest")
         panel["fieldConfig"]["defaults"]["unit"] = "ns"

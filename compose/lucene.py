@@ -1,6 +1,6 @@
-"""KQL of the catalogue in the words of others: Lucene for Grafana's Elasticsearch source, SPL for Splunk.
+"""Translate the KQL of the catalogue: to Lucene for Grafana's Elasticsearch source, to SPL for Splunk.
 
-Only what the catalogue says: fields with a value, a comparison or anything at all, joined by and, or, not."""
+It supports what the catalogue uses: a field with a value, a comparison or any value, combined with and, or and not."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,13 +8,13 @@ from typing import Final
 from logship.search import kql
 from logship.search.views import View
 
-# One way to write each leaf: a value, a comparison, the presence of a field.
+# Returns the text of a condition: (field, operator, value). The operator is `=`, a comparison, or `exists`.
 Leaf = Callable[[str, str, str], str]
 _ESCAPED: Final = str.maketrans({'"': '\\"', "\\": "\\\\"})
 
 
 def condition(view: View, id: str) -> kql.Node | None:  # noqa: A002
-    """What a view asks, of the request `id`; where a number is measured, only of events that have it, as stores do."""
+    """Return the filter of a view, for the request `id`. A view of a number only includes events that have it, as stores do."""
     where = kql.parse(view.where.replace("{0}", id))
     if not view.number or f"{view.number}: *" in view.where:
         return where
@@ -26,12 +26,12 @@ def condition(view: View, id: str) -> kql.Node | None:  # noqa: A002
 
 
 def lucene(node: kql.Node | None) -> str:
-    """As a Lucene query string."""
+    """Return the filter as a Lucene query string; `*` if it is empty."""
     return _written(node, _in_lucene) or "*"
 
 
 def spl(node: kql.Node | None) -> str:
-    """As the conditions of Splunk's `search`."""
+    """Return the filter as conditions of Splunk's `search` command."""
     return _written(node, _in_spl)
 
 
@@ -67,7 +67,7 @@ def _written(node: kql.Node | None, leaf: Leaf) -> str:
             return leaf(name, "exists", "")
         case kql.Is(kql.Text(name), kql.Text(value)):
             return leaf(name, "=", value)
-    raise ValueError(f"the catalogue says {kql.text_of(node)}, which has no other words yet")
+    raise ValueError(f"cannot translate {kql.text_of(node)} to Lucene and SPL: add a case to compose/lucene.py")
 
 
 def _inside(node: kql.Node, leaf: Leaf) -> str:

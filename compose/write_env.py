@@ -1,6 +1,6 @@
-"""Write .env with a password of its own for everybody, once: `make stack` runs it with any Python, before anything else.
+"""Write .env with generated passwords, once. `make stack` runs it first, with any Python.
 
-What is there is never touched: the passwords are in Elasticsearch's volume as well, and another .env would lock you out."""
+An existing file is never changed: Elasticsearch's volume holds the same passwords, so a new .env would lock you out."""
 
 import os
 import secrets
@@ -8,20 +8,20 @@ import sys
 import uuid
 from pathlib import Path
 
-# Letters and digits only: a $ or a quote would mean something to docker compose, JSON or a shell.
+# Letters and digits only: docker compose, JSON and shells interpret $ and quotes.
 SECRETS = {
-    "ELASTIC_PASSWORD": "the superuser of Elasticsearch, and yours in Kibana (user elastic)",
-    "KIBANA_PASSWORD": "Kibana's own user in Elasticsearch",
-    "SHIPPER_PASSWORD": "Fluent Bit's user: may create events",
-    "READER_PASSWORD": "logship_reader: may read events (logship --source elastic, Grafana)",
-    "KIBANA_KEY": "with which Kibana encrypts what it keeps",
-    "AGENT_KEY": "what workers prove to Fluent Bit",
+    "ELASTIC_PASSWORD": "superuser of Elasticsearch; log in to Kibana as user elastic",
+    "KIBANA_PASSWORD": "Kibana's user in Elasticsearch",
+    "SHIPPER_PASSWORD": "user logship_shipper of Fluent Bit, which may create events",
+    "READER_PASSWORD": "user logship_reader of Grafana, which may read events; use it for logship --source elastic too",
+    "KIBANA_KEY": "key with which Kibana encrypts its saved data",
+    "AGENT_KEY": "shared key of workers and Fluent Bit",
     "GRAFANA_PASSWORD": "Grafana's user admin",
     "SPLUNK_PASSWORD": "Splunk's user admin",
-    "SPLUNK_HEC_TOKEN": "with which Fluent Bit may send to Splunk",
+    "SPLUNK_HEC_TOKEN": "token with which Fluent Bit sends to Splunk",
 }
 CHOICES = """
-# Yours to choose; commented out are the defaults.
+# Options; the defaults are commented out.
 # STACK_VERSION=8.19.21
 # FLB_TO_SPLUNK=none
 # SPLUNK_START_ARGS=
@@ -30,20 +30,20 @@ CHOICES = """
 
 
 def made(name: str) -> str:
-    """A new value. Splunk wants a UUID for its token."""
+    """Return a new secret. Splunk requires a UUID as token."""
     return str(uuid.uuid4()) if name == "SPLUNK_HEC_TOKEN" else secrets.token_hex(24)
 
 
 def text() -> str:
-    """The file."""
-    lines = ["# Written once by make stack, read by docker compose. Keep it to yourself."]
+    """Return the text of the file."""
+    lines = ["# Written once by make stack, read by docker compose. Keep it secret."]
     for name, sentence in SECRETS.items():
         lines += [f"# {sentence[0].upper()}{sentence[1:]}", f"{name}={made(name)}"]
     return "\n".join(lines) + "\n" + CHOICES
 
 
 def write(file: Path) -> str:
-    """Write it if it is not there, for its owner alone; return a sentence. SystemExit when what is there lacks a name."""
+    """Write the file with mode 0600 if it does not exist; return a message. SystemExit if an existing file lacks a name."""
     try:
         handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
@@ -51,12 +51,12 @@ def write(file: Path) -> str:
         missing = [name for name in SECRETS if name not in names]
         if missing:
             raise SystemExit(
-                f"{file} is kept as it is and lacks {', '.join(missing)}: add a line NAME=value for each"
+                f"{file} exists and lacks {', '.join(missing)}: add a line NAME=value for each"
             ) from None
-        return f"{file} is there and kept"
+        return f"{file} exists and is kept"
     with open(handle, "w", encoding="utf-8") as out:
         out.write(text())
-    return f"{file} is written, for you alone: passwords of its own for everybody"
+    return f"{file} written with generated passwords, readable only by you"
 
 
 if __name__ == "__main__":

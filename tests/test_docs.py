@@ -1,4 +1,4 @@
-"""What README and docs/ promise holds: tables, commands, links, YAML and Python. WRITE_DOCS=1 writes the tables anew."""
+"""README and docs/ agree with the code: tables, commands, paths, links, YAML and Python. WRITE_DOCS=1 regenerates the tables."""
 
 import contextlib
 import importlib
@@ -25,10 +25,10 @@ from tests import needs
 yaml: Any = importlib.import_module("yaml")
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 # A module that holds a file format opens with its layout; docs/journal.md shows it as it is.
-# docs/kql.md shows what is said of it.
+# docs/kql.md shows its error message.
 WRONG = "http.response.status_code >= (500"
 FORMATS = ["state.home", "state.journal", "state.segment", "state.identity", "state.inflight", "state.slots"]
 
@@ -159,7 +159,7 @@ def test_every_make_target_that_is_shown_exists() -> None:
 
 # Settings.
 
-OF_THE_TESTS = ("LOGSHIP_PROVE", "LOGSHIP_SOAK_SECONDS")
+OF_THE_TESTS = ("LOGSHIP_PROVE", "LOGSHIP_REQUIRE", "LOGSHIP_SOAK_SECONDS")
 
 
 @pytest.mark.parametrize("page", list(TEXTS))
@@ -267,6 +267,21 @@ def test_pods_keep_their_journal_in_a_volume_and_their_root_read_only() -> None:
                     # Inside the volume: its root can be written by everybody, and such a state directory is refused.
                     inside = str(Path(told["value"]).parent)
                     assert inside in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def shown_paths() -> list[tuple[str, str]]:
+    """(page, path) of every file or directory of the project that a page names; a test may follow `::`."""
+    places = r"(?:logship|tests|benchmarks|compose|kibana|pipelines|\.ci|docs)"
+    return sorted({
+        (page, path)
+        for page, text in TEXTS.items()
+        for path in re.findall(rf"`({places}/[\w@./-]+)(?:::\w+)?`", text)
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "path"), shown_paths())
+def test_every_path_that_is_shown_exists(page: str, path: str) -> None:
+    assert (ROOT / path).exists()
 
 
 def links() -> list[tuple[str, str]]:

@@ -286,7 +286,7 @@ def test_elasticsearch_takes_its_settings() -> None:
 
 def test_the_env_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    assert "is written" in write_env.write(file)
+    assert "written" in write_env.write(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     first = file.read_text(encoding="utf-8")
     made = env_file(file)
@@ -297,7 +297,7 @@ def test_the_env_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == first
     assert stack(made)["services"]["elasticsearch"]["environment"]["ELASTIC_PASSWORD"] == made["ELASTIC_PASSWORD"]
     file.write_text("ELASTIC_PASSWORD=mine\n", encoding="utf-8")
-    with pytest.raises(SystemExit, match="is kept as it is and lacks KIBANA_PASSWORD"):
+    with pytest.raises(SystemExit, match="exists and lacks KIBANA_PASSWORD"):
         write_env.write(file)
     assert file.read_text(encoding="utf-8") == "ELASTIC_PASSWORD=mine\n"
 
