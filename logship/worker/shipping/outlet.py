@@ -10,9 +10,11 @@ class Outlet(Protocol):
     listens. `wants`: (descriptor, poll events) to wait for, or None. `deadline`: monotonic second at which `step` has
     something to do, or None. `step`: do what can be done without waiting. `room`: whether it would take another bundle now."""
 
-    acks: int
     trouble: str
     unreachable: bool
+
+    @property
+    def acks(self) -> int: ...
 
     def wants(self) -> tuple[int, int] | None: ...
     def deadline(self) -> float | None: ...

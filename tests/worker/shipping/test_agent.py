@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from logship.worker.shipping.agent import WINDOW
+from logship.worker.shipping.window import FRAMES
 from tests.worker.far_agent import FarAgent, Sending, in_frames
 from tests.worker.serving import free_port
 
@@ -27,7 +27,7 @@ def test_an_agent_that_accepts_and_never_reads_holds_nobody_and_everything_arriv
     far = FarAgent()
     far.reads_bytes = 0
     sender = sending(far)
-    in_frames(sender, WINDOW, size_bytes=60_000)
+    in_frames(sender, FRAMES, size_bytes=60_000)
     sender.log(*(f"more {number}" for number in range(200)), size_bytes=60_000)
     sender.until(lambda: sender.agent.trouble.startswith("no acknowledgement in time; check"), a_step_seconds=0.1)
     assert sender.pending == len(sender.logged)
@@ -154,9 +154,9 @@ def test_the_window_is_bounded_and_the_journal_keeps_the_rest(sending: Make) -> 
     far = FarAgent()
     far.answer = lambda peer, frame: None
     sender = sending(far)
-    in_frames(sender, 3 * WINDOW)
-    sender.until(lambda: len(far.got) == WINDOW)
+    in_frames(sender, 3 * FRAMES)
+    sender.until(lambda: len(far.got) == FRAMES)
     for _ in range(20):
         sender.step()
-    assert len(far.got) == WINDOW
+    assert len(far.got) == FRAMES
     assert not sender.agent.room()
