@@ -1,13 +1,13 @@
-"""Which context variables were bound with structlog during a request: they are labels of the request's own event.
+"""Context variables that were bound with structlog during a request: they become labels of the request's event.
 
 A value that is bound in a thread pool, a sync dependency or below BaseHTTPMiddleware is set in a copy of the request's
-context and does not come back to it. So each binding is also noted on the request itself, which all copies share:
+context, which the request never sees. So each binding is also noted on the request itself, which all copies share:
 
 - bind_contextvars and bound_contextvars: the last value of a name counts, also after `with bound_contextvars(...)` ended,
-  because an exception that leaves such a block is what people search for;
+  because people search for the exception that left such a block;
 - unbind_contextvars removes the name; reset_contextvars restores what was there before;
 - clear_contextvars removes everything if something is bound afterwards (the usual first line of a middleware). If nothing
-  is, it was the cleaning up at the end, and the request keeps what it had.
+  is, it was a clean-up at the end, and the request keeps its values.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from logship.worker.context import REQUEST
 LABELS_BYTES = 8 * 1024
 
 _contextvars: Any = structlog.contextvars
-# structlog's own register of names: empty until the first value is bound in this process, so that testing it is all that
-# a request pays. A structlog without it: bound values are looked for with every request.
+# structlog's own register of names. It is empty until the first value is bound in this process: testing it is all that a
+# request pays until then. With a structlog that lacks it, every request looks for bound values.
 EVER_BOUND: Mapping[str, object] = getattr(_contextvars, "_CONTEXT_VARS", {"unknown": None})
 
 
-class Bound:
-    """What was bound during one request, and what was bound before it was cleared."""
+class BoundValues:
+    """The values that were bound during one request, and those from before they were cleared."""
 
     __slots__ = ("before_clear", "now")
 
@@ -42,34 +42,34 @@ class Bound:
 
 
 def fields(request: list[Any], redactor: Redactor) -> dict[str, object]:
-    """Return `labels` and `numeric_labels` of what was bound during the request `request` (`line.REQUEST`), if anything."""
-    noted: Bound | None = request[4]
+    """Return `labels` and `numeric_labels` of the values bound during a request. `request`: the value of `context.REQUEST`."""
+    noted: BoundValues | None = request[4]
     bound = {**((noted.now or noted.before_clear) if noted is not None else {}), **structlog.contextvars.get_contextvars()}
     if not bound:
         return {}
     labels, numbers, _ = clean.application_fields(bound, redactor)
     labels, numbers, _ = cut_to(labels, numbers, LABELS_BYTES)
-    found: dict[str, object] = {}
+    result: dict[str, object] = {}
     if labels:
-        found["labels"] = labels
+        result["labels"] = labels
     if numbers:
-        found["numeric_labels"] = numbers
-    return found
+        result["numeric_labels"] = numbers
+    return result
 
 
 def values() -> dict[str, Any]:
-    """Return what is bound in this context, as structlog.contextvars.get_contextvars; cheap while nothing ever was."""
+    """Return the values bound in this context, as structlog.contextvars.get_contextvars. Cheap while none was ever bound."""
     return structlog.contextvars.get_contextvars() if EVER_BOUND else {}
 
 
-def _note(given: Mapping[str, Any]) -> None:
+def _note(values: Mapping[str, Any]) -> None:
     request = REQUEST.get()
-    if request is None or not given:
+    if request is None or not values:
         return
-    noted: Bound | None = request[4]
+    noted: BoundValues | None = request[4]
     if noted is None:
-        noted = request[4] = Bound()
-    noted.now.update(given)
+        noted = request[4] = BoundValues()
+    noted.now.update(values)
     noted.before_clear = {}
 
 
@@ -88,7 +88,7 @@ def _cleared() -> None:
 
 
 def install() -> None:
-    """Note bindings on the request from now on. Twice does no harm."""
+    """Note bindings on the request from now on. Idempotent."""
     if hasattr(_contextvars.bind_contextvars, "_logship"):
         return
     bind: Callable[..., Mapping[str, Token[Any]]] = _contextvars.bind_contextvars
@@ -122,14 +122,14 @@ def install() -> None:
     @contextlib.contextmanager
     @functools.wraps(_contextvars.bound_contextvars)
     def bound_contextvars(**kw: Any) -> Iterator[None]:
-        around = _contextvars.get_contextvars()
-        around = {name: around[name] for name in around.keys() & kw.keys()}
+        outer = _contextvars.get_contextvars()
+        outer = {name: outer[name] for name in outer.keys() & kw.keys()}
         bind_contextvars(**kw)
         try:
             yield
         finally:
-            unbind(*kw)  # structlog's own: what was bound stays noted
-            bind_contextvars(**around)
+            unbind(*kw)  # structlog's own function: the values stay noted
+            bind_contextvars(**outer)
 
     for ours in (bind_contextvars, unbind_contextvars, clear_contextvars, reset_contextvars, bound_contextvars):
         setattr(_contextvars, ours.__name__, ours)

@@ -1,7 +1,7 @@
-"""Events of fluent-logger's senders and handlers as events of ours: journalled, acknowledged, with the ids of the request.
+"""Records events of fluent-logger's senders and handlers in the journal, with the ids of the request.
 
 An event of fluent-logger is a tag, a time and a map. The tag becomes the logger's name, `message` and `level` of the map
-become ours, and what is left are labels."""
+become those of the event, and the other keys become labels."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,15 +13,15 @@ from logship.event import build
 from logship.event.entry import EVENT_TIME
 from logship.worker import registry
 from logship.worker.capture import stdlib
-from logship.worker.capture.call import complain, write
+from logship.worker.capture.log_call import report_error, write
 
-# What applications call the text of a line.
+# Names that applications give to the message.
 MESSAGES = ("message", "msg", "log")
 LEVELS = ("level", "levelname", "severity")
 
 
 def emit(tag: str | None, label: str | None, timestamp: object, data: object) -> bool:
-    """Journal one event of fluent-logger. False: logship is not configured, or the journal refused it. Never raises.
+    """Record one event of fluent-logger. False: logship is not configured, or the journal refused it. Never raises.
 
     `timestamp`: seconds since 1970 as a number, fluent-logger's EventTime, or None for now."""
     try:
@@ -36,12 +36,12 @@ def emit(tag: str | None, label: str | None, timestamp: object, data: object) ->
         shown = name if message is None else message
         return write(pipeline, level if level in build.LEVELS else "info", name, shown, own, time_ns=nanoseconds(timestamp))
     except Exception as error:  # a map whose methods raise
-        complain(error)
+        report_error(error)
         return False
 
 
 def nanoseconds(timestamp: object) -> int:
-    """Return the time that fluent-logger's `timestamp` means, now for one that means none, in nanoseconds since 1970."""
+    """Return a `timestamp` of fluent-logger in nanoseconds since 1970; the current time if it is not a time."""
     data = getattr(timestamp, "data", None)
     if type(data) is bytes and len(data) == EVENT_TIME.size:
         seconds, rest = EVENT_TIME.unpack(data)
@@ -59,7 +59,7 @@ def _taken(own: dict[Any, Any], names: tuple[str, ...]) -> object:
     return None
 
 
-# The senders that an application has already: LOGSHIP_CAPTURE_FLUENT=on.
+# Senders of the application itself: LOGSHIP_CAPTURE_FLUENT=on.
 
 
 def _captures() -> bool:
@@ -86,7 +86,7 @@ def _patch_handler(module: ModuleType) -> None:
 
     @wraps(original)
     def captured(self: Any, record: Any) -> Any:
-        # The record itself is an event already: with what it says, before a formatter has chosen from it.
+        # The record itself is an event already, with all its fields, of which a formatter keeps only some.
         if _captures() and stdlib.is_journalled(record):
             return True
         return original(self, record)

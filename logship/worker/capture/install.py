@@ -1,20 +1,20 @@
-"""Takes hold of everything that logs in this process: stdlib logging, structlog, warnings, and what nobody caught."""
+"""Captures everything that logs in this process: stdlib logging, structlog, warnings, and uncaught exceptions."""
 
 import logging
 
-from logship.worker.capture import bound, call, stdlib, structlog, uncaught
+from logship.worker.capture import bound, log_call, stdlib, structlog, uncaught
 
 _level: str | None = None
 
 
 def install(level: str) -> None:
-    """Journal from `level` up. Twice does no harm: the last level holds, for loggers that exist as well."""
+    """Record log calls from `level` up. Idempotent: the last level counts, for existing loggers too."""
     global _level
     _level = level
-    call.forget_names()
+    log_call.forget_names()
     structlog.install(level)
     bound.install()
-    _speak()
+    _log_to_stderr()
     stdlib.install(level)
     uncaught.install()
 
@@ -25,8 +25,8 @@ def reassert() -> None:
         stdlib.follow(_level)
 
 
-def _speak() -> None:
-    """Our own logger writes to stderr, and never into the pipeline that it talks about."""
+def _log_to_stderr() -> None:
+    """Make logship's own logger write to stderr, never into the pipeline that it reports about."""
     own = logging.getLogger(stdlib.OWN_LOGGER)
     if not own.handlers:
         stream = logging.StreamHandler()

@@ -1,7 +1,7 @@
-"""A log call as an event: its message, level, logger, fields, exception and origin, with the ids of its request.
+"""Records a log call as an event: message, level, logger, fields, exception and origin, with the ids of its request.
 
-Nothing here raises into the application. What cannot be recorded as it was given is recorded in a shorter form; if even
-that fails, it is counted."""
+Nothing here raises into the application. A call that cannot be recorded as it is becomes a minimal event; if that fails
+too, it is counted."""
 
 import contextlib
 import os
@@ -24,15 +24,15 @@ from logship.worker.pipeline import Pipeline
 
 STACK_BYTES = 16 * 1024
 MESSAGE_BYTES = 16 * 1024
-MOST_LOGGERS = 4096
-# A record has 64 KB: what is left by a message, a stack trace and our own fields.
+MAX_LOGGERS = 4096
+# An event has 64 KB: the rest is for the message, the stack trace and logship's fields.
 OWN_FIELDS_BYTES = 24 * 1024
 
 _FUNCTION = re.compile(r'^(\s+File "[^"\n]*", line \d+, in \w+)$', re.MULTILINE)
 
-# A value may log while its text is made (an object that loads itself). One that logs itself is in a recursion, and with
-# the application's own handlers beside us in one that doubles at each level: from here on no text of a value is made.
-MOST_NESTED = 2
+# A value may log while it is converted to text (an object that loads itself lazily). One that logs itself recurses, and
+# together with the application's handlers the recursion doubles at each level: from this depth on, values are left out.
+MAX_NESTING = 2
 
 _main_thread = threading.main_thread().ident
 
@@ -59,10 +59,10 @@ def write(
     stack: str = "",
     time_ns: int | None = None,
 ) -> bool:
-    """Journal one event of the application; False if it was counted instead. Never raises.
+    """Record one event of the application; False if it was dropped and counted instead. Never raises.
 
-    `own`: the call's fields; `failure`: an exception, or the text of a traceback from another process; `stack`: the
-    stack of the call, where the caller wanted it (`stack_info`); `time_ns`: when it happened, None for now."""
+    `own`: the fields of the call; `failure`: an exception, or the text of a traceback from another process; `stack`: the
+    stack of the call, for `stack_info`; `time_ns`: wall clock, None for now."""
     try:
         text, cut = _text(pipeline, message)
         fields: dict[str, object] = {
@@ -99,18 +99,18 @@ def write(
             _add_stack(fields, stack, pipeline)
         request = REQUEST.get()
         if request is not None:
-            request_id, trace, span, where, _ = request
+            request_id, trace, span, scope_or_route, _ = request
             fields["http.request.id"] = request_id.decode()
             fields["trace.id"] = trace.decode()
             fields["span.id"] = fields["transaction.id"] = span.decode()
-            route = where if type(where) is str else template(where)
+            route = scope_or_route if type(scope_or_route) is str else template(scope_or_route)
             if route:
                 fields["http.route"] = route
         if cut:
             fields["tags"] = ["cut"]
         return pipeline.record(fields, time_ns)
-    except Exception as error:  # no frames are left in a recursion, no memory
-        return write_less(pipeline, level, error)
+    except Exception as error:  # a recursion at its limit, or no memory
+        return write_minimal(pipeline, level, error)
 
 
 def _thread_name(pipeline: Pipeline) -> str:
@@ -127,7 +127,7 @@ def _text(pipeline: Pipeline, message: object) -> tuple[str, bool]:
         return shown.rstrip("\n"), False
     cut = size > MESSAGE_BYTES
     gone = 0
-    if cut:  # first, so that a message of megabytes is not redacted whole; of a secret at the cut nothing may stay
+    if cut:  # first, so that megabytes are not redacted; the margin covers a secret at the cut
         gone = max(0, len(shown) - MESSAGE_BYTES - CUT_MARGIN_CHARACTERS)
         shown = shown[: MESSAGE_BYTES + CUT_MARGIN_CHARACTERS]
     text = safe_text(shown).rstrip("\n")
@@ -139,42 +139,42 @@ def _text(pipeline: Pipeline, message: object) -> tuple[str, bool]:
 
 
 def _add_stack(fields: dict[str, object], stack: str, pipeline: Pipeline) -> None:
-    # `in checkout` becomes `in checkout()`: the source of the calling line, which would show it, is not always there.
+    # `in checkout` becomes `in checkout()`: the source line, which would show the call, is not always available.
     text = _FUNCTION.sub(r"\1()", safe_text(stack[: STACK_BYTES + CUT_MARGIN_CHARACTERS]))
     shown = cut_text(pipeline.redactor.text(text), STACK_BYTES // 2)
     trace = fields.get("error.stack_trace")
     fields["error.stack_trace"] = f"{str(trace)[:STACK_BYTES]}\n{shown}" if trace else shown
 
 
-class _Inside(threading.local):
-    """How many log calls of this thread are being recorded, one inside of another's values."""
+class _Nesting(threading.local):
+    """How many log calls of this thread are being recorded, one inside the values of another."""
 
     depth = 0
 
 
-inside = _Inside()
+nesting = _Nesting()
 
 _loggers: dict[str, str] = {}
 
 
 def forget_names() -> None:
-    """Forget how logger names are shown: other names are redacted now."""
+    """Clear the cache of logger names: the redacted names have changed."""
     _loggers.clear()
 
 
 def logger_name(pipeline: Pipeline, name: object) -> str:
-    """`name` as it may be shown; names repeat, so the verdict is kept."""
+    """Return the redacted name of a logger. Names repeat, so results are cached."""
     text = name if type(name) is str else str(clean.clean_value(name))
     shown = pipeline.redactor.text(safe_text(text[:1024]))[:256] or "root"
-    if len(_loggers) < MOST_LOGGERS and type(name) is str and len(name) <= 256:
+    if len(_loggers) < MAX_LOGGERS and type(name) is str and len(name) <= 256:
         _loggers[name] = shown
     return shown
 
 
-def write_less(pipeline: Pipeline, level: str, error: Exception) -> bool:
-    """Record that there was a call, which could not be recorded as it was; False if even that failed. Never raises."""
+def write_minimal(pipeline: Pipeline, level: str, error: Exception) -> bool:
+    """Record that there was a call which could not be recorded as it is; False if that failed too. Never raises."""
     kept = False
-    try:  # noqa: SIM105 - no frames for a context manager, see `complain`
+    try:  # noqa: SIM105 - a recursion may have no frames left for a context manager, see `report_error`
         kept = pipeline.record({
             "message": f"[a log call that could not be recorded: {type(error).__name__}]",
             "log.level": level,
@@ -182,20 +182,20 @@ def write_less(pipeline: Pipeline, level: str, error: Exception) -> bool:
             "event.dataset": build.APP,
             "tags": ["cut"],
         })  # fmt: skip
-    except Exception:  # noqa: S110 - there is not even room for this in a recursion without frames
+    except Exception:  # noqa: S110 - no frames are left in a recursion
         pass
-    complain(error)
+    report_error(error)
     return kept
 
 
 def write_nested(pipeline: Pipeline, level: str, logger: object, message: object) -> None:
-    """Record a call that was made inside of too many others: its message as it was written, and no values."""
+    """Record a call that is nested too deeply in the values of others: its message as it was written, without values."""
     write(pipeline, level, logger, message if type(message) is str else "[a log call inside of its own values]", {})
 
 
-def complain(error: Exception) -> None:
-    """Say a mistake of ours; without raising, whatever the state of the process."""
-    # Not contextlib.suppress: a recursion may have frames for a call, and none for two.
+def report_error(error: Exception) -> None:
+    """Report an error of logship. Never raises, whatever the state of the process."""
+    # Not contextlib.suppress: a recursion may have a frame left for one call, but not for two.
     try:  # noqa: SIM105
         internal_errors.report(error)
     except Exception:  # noqa: S110
@@ -203,7 +203,7 @@ def complain(error: Exception) -> None:
 
 
 def failure_of(exc_info: object) -> ExcInfo | None:
-    """Return the exception that `exc_info` means: True for the one being handled, an exception, or a triple; else None."""
+    """Return the exception that `exc_info` means: True (the one being handled), an exception or a triple; else None."""
     if exc_info is None or exc_info is False:
         return None
     if isinstance(exc_info, BaseException):
@@ -217,28 +217,28 @@ def failure_of(exc_info: object) -> ExcInfo | None:
                 trace if isinstance(trace, TracebackType) else error.__traceback__,
             )
         if len(exc_info) == 3 and isinstance(exc_info[0], type) and issubclass(exc_info[0], BaseException):
-            return exc_info  # an exception without a value: error_fields knows it
+            return exc_info  # an exception class without a value, which error_fields accepts
         return None
     current = sys.exc_info()
     return current if current[0] is not None else None
 
 
-def formatted(message: object, given: object) -> str:
-    """Return `message % given` as logging does it; what cannot be formatted so is written behind each other instead.
+def formatted(message: object, args: object) -> str:
+    """Return `message % args` as logging does; if they do not fit each other, the message followed by the arguments.
 
-    Never raises: an argument whose text cannot be made is shown as "[unreadable Order]"."""
+    Never raises: an argument that cannot be converted to text is shown as "[unreadable Order]"."""
     text = message if type(message) is str else str(clean.clean_value(message))
-    if not given:
+    if not args:
         return text
     with contextlib.suppress(Exception):
-        if isinstance(given, Mapping):
-            return text % {name: _readable(value) for name, value in given.items()}
-        return text % tuple(_readable(value) for value in given)  # type: ignore[attr-defined]
-    return f"{text} % {clean.clean_value(given)}"
+        if isinstance(args, Mapping):
+            return text % {name: _readable(value) for name, value in args.items()}
+        return text % tuple(_readable(value) for value in args)  # type: ignore[attr-defined]
+    return f"{text} % {clean.clean_value(args)}"
 
 
 def _readable(value: object) -> object:
-    """`value` if its text can be made, else what stands for it."""
+    """Return `value` if it can be converted to text, else a text that stands for it."""
     if type(value) in {str, int, float, bool} or value is None:
         return value
     try:

@@ -1,8 +1,8 @@
-"""Reads a message that was already rendered (JSON, logfmt or key=value) before it came to logging.
+"""Parses a message that was rendered (JSON, logfmt or key=value) before it reached logging.
 
-Inside one process structlog's values are captured before they are rendered (`capture.structlog`). A record from another
-process, or from a renderer that we do not see, is only text. It is read if the whole text is such a rendering and names
-its event; anything else stays the message that it is.
+Within one process structlog's values are captured before they are rendered (`capture.structlog`). A record from another
+process, or from an unknown renderer, is only text. It is parsed if the whole text is such a rendering and names its event;
+any other text stays the message.
 """
 
 import re
@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import orjson
 
-LONGEST: Final = 16 * 1024
-MOST_PAIRS: Final = 128
-# Names under which renderers write what happened, the usual one first.
+MAX_CHARACTERS: Final = 16 * 1024
+MAX_PAIRS: Final = 128
+# Keys under which renderers write the message, the most usual first.
 EVENT_NAMES: Final = ("event", "message", "msg")
 
 _PAIR = re.compile(r"""([^\s="']{1,256})(?:=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"']*))?(?:\s+|$)""")
@@ -24,7 +24,7 @@ _WORDS: Final = {"true": True, "false": False, "True": True, "False": False, "nu
 
 def read(text: str) -> tuple[str, dict[str, Any]] | None:
     """Return (message, the other fields) of a rendered event; None if `text` is anything else. Never raises."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_CHARACTERS:
         return None
     if text[:1] == "{" and text.rstrip()[-1:] == "}":
         return _json(text)
@@ -35,26 +35,26 @@ def read(text: str) -> tuple[str, dict[str, Any]] | None:
 
 def _json(text: str) -> tuple[str, dict[str, Any]] | None:
     try:
-        told = orjson.loads(text)
+        fields = orjson.loads(text)
     except ValueError:
         return None
-    return _split(told) if isinstance(told, dict) else None
+    return _split(fields) if isinstance(fields, dict) else None
 
 
 def _pairs(text: str) -> tuple[str, dict[str, Any]] | None:
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     flags = 0
     at, end = 0, len(text)
     while at < end:
         pair = _PAIR.match(text, at)
-        if pair is None or len(told) >= MOST_PAIRS:
-            return None  # prose that happens to hold "event="
-        told[pair[1]] = True if pair[2] is None else _value(pair[2])  # logfmt writes a flag that is set without a value
+        if pair is None or len(fields) >= MAX_PAIRS:
+            return None  # a sentence that happens to contain "event="
+        fields[pair[1]] = True if pair[2] is None else _value(pair[2])  # logfmt writes a flag that is true without a value
         flags += pair[2] is None
         at = pair.end()
-    if not isinstance(told.get("event"), str) or (flags and "level" not in told):
+    if not isinstance(fields.get("event"), str) or (flags and "level" not in fields):
         return None
-    return _split(told)
+    return _split(fields)
 
 
 def _value(text: str) -> object:
@@ -67,9 +67,9 @@ def _value(text: str) -> object:
     return text
 
 
-def _split(told: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def _split(fields: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     for name in EVENT_NAMES:
-        if isinstance(message := told.get(name), str):
-            del told[name]
-            return message, told
+        if isinstance(message := fields.get(name), str):
+            del fields[name]
+            return message, fields
     return None

@@ -1,7 +1,7 @@
-"""Records of stdlib logging as events. Every record of every logger passes us once, whatever handlers there are.
+"""Records each record of stdlib logging as an event, once, whatever handlers the application has.
 
-We stand at `Logger.callHandlers`, which a logger calls once for each record that it lets through, and are no handler
-ourselves: with one of ours on the root, `logging.basicConfig` would do nothing, and the application's output be gone."""
+It patches `Logger.callHandlers`, which a logger calls once for each record that it lets through. It is not a handler: with
+a handler on the root, `logging.basicConfig` would do nothing, and the application would lose its output."""
 
 import copy
 import functools
@@ -13,17 +13,17 @@ from typing import Any
 from logship.event import build
 from logship.worker import registry
 from logship.worker.capture import bound, rendered
-from logship.worker.capture.call import (
-    MOST_NESTED,
+from logship.worker.capture.log_call import (
+    MAX_NESTING,
     ExcInfo,
     failure_of,
     formatted,
-    inside,
+    nesting,
     write,
-    write_less,
+    write_minimal,
     write_nested,
 )
-from logship.worker.capture.seen import CHAIN_ADDS, Seen, pending
+from logship.worker.capture.structlog_call import CHAIN_ADDS, CapturedCall, pending
 from logship.worker.context import RECORDED
 from logship.worker.pipeline import Pipeline
 
@@ -32,17 +32,17 @@ SERVER_LOGGERS = frozenset(("uvicorn.error", "gunicorn.error", "hypercorn.error"
 ACCESS_LOGGERS = ("uvicorn.access", "gunicorn.access", "hypercorn.access", "granian.access")
 TRACEBACK = "Traceback (most recent call last):\n"
 
-# Of a plain record, not of what an application's record factory makes: what that adds is the application's.
+# Of a plain record, not of one from the application's record factory, whose additions are fields of the application.
 _PLAIN_RECORD = vars(logging.LogRecord("", 0, "", 0, "", None, None))
 _STANDARD = frozenset(_PLAIN_RECORD) | set("message asctime taskName color_message _logger _name".split())
-_PLAIN = len(_PLAIN_RECORD)  # more attributes than these: the call, a factory or another handler brought some
+_PLAIN = len(_PLAIN_RECORD)  # a record with more attributes has some from the call, a factory or a handler
 
-# The logger whose records are another telling of an event that is being written: asyncio's, py.warnings'.
+# Name of the logger whose records repeat an event that is being recorded: asyncio or py.warnings.
 silent: ContextVar[str] = ContextVar("logship_silent", default="")
 
 
 def install(level: str) -> None:
-    """Journal what loggers of logging say from now on, from `level` up. Twice does no harm."""
+    """Record what the loggers of logging let through from now on, from `level` up. Idempotent."""
     if not hasattr(logging.Logger.callHandlers, "_logship"):
         logging.Logger.callHandlers = _watching(logging.Logger.callHandlers)  # type: ignore[method-assign]
     follow(level)
@@ -53,15 +53,15 @@ def _watching(call_handlers: Callable[[logging.Logger, logging.LogRecord], None]
     def logged(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
             number = _number(record)
-            heard = _is_kept(self, record)
-            if number < _level_before and _is_ours_alone(self):
-                if heard:
+            recorded = _is_recorded(self, record)
+            if number < _level_before and _exists_only_for_us(self):
+                if recorded:
                     journal(record)
                 return
-            after = heard and _is_filtered(self)
-            if heard and not after:
+            after = recorded and _is_filtered(self)
+            if recorded and not after:
                 journal(record)
-        except Exception:  # a recursion that has no frames left: the application's next call says so
+        except Exception:  # a recursion at its limit: the application's next call raises
             after = False
         if after:
             _journal_after(record, functools.partial(call_handlers, self, record))
@@ -77,64 +77,63 @@ def _number(record: logging.LogRecord) -> int:
     return number if isinstance(number, int) else logging.INFO
 
 
-def _is_kept(logger: logging.Logger, record: logging.LogRecord) -> bool:
+def _is_recorded(logger: logging.Logger, record: logging.LogRecord) -> bool:
     return _number(record) >= _least and registry.is_configured() and _is_heard(logger)
 
 
 def is_journalled(record: logging.LogRecord) -> bool:
-    """Return whether a record that a handler of this process gets is an event already."""
-    return _is_kept(logging.getLogger(record.name), record)
+    """Return whether a record that a handler of this process receives is recorded as an event already."""
+    return _is_recorded(logging.getLogger(record.name), record)
 
 
 def _is_filtered(logger: logging.Logger) -> bool:
-    """Whether a handler has filters, which may add to a record: asgi-correlation-id's adds the correlation id."""
+    """Whether a handler has filters, which may add fields to a record, as asgi-correlation-id adds the correlation id."""
     at: logging.Logger | None = logger
     while at is not None:
-        for one in at.handlers:
-            if one.filters:
-                return True
+        if any(handler.filters for handler in at.handlers):
+            return True
         at = at.parent if at.propagate else None
     return False
 
 
 def _journal_after(record: logging.LogRecord, call_handlers: Callable[[], None]) -> None:
-    """Journal a record with what the filters of handlers have added, and without what formatters have changed."""
-    seen, message, given = pending.seen, record.msg, record.args
+    """Record a record with the fields that filters of handlers added, and without the changes of formatters."""
+    call, message, args = pending.call, record.msg, record.args
     try:
         call_handlers()
     finally:
-        pending.seen = seen
-        if record.msg is not message or record.args is not given:
+        pending.call = call
+        if record.msg is not message or record.args is not args:
             record = copy.copy(record)
-            record.msg, record.args = message, given
+            record.msg, record.args = message, args
         journal(record)
 
 
 def _is_heard(logger: logging.Logger) -> bool:
-    """Whether records of `logger` reach the root, or a handler on their way that is more than a NullHandler."""
+    """Whether records of `logger` reach the root, or a handler on their way that is not a NullHandler."""
     name = logger.name
     if name == OWN_LOGGER or name.startswith("logship.") or name == silent.get():
         return False
     at: logging.Logger | None = logger
     while at is not None:
         if not at.propagate:
-            return name not in ACCESS_LOGGERS and _speaks(logger, at)
+            return name not in ACCESS_LOGGERS and _has_handler(logger, at)
         at = at.parent
     return True
 
 
-def _speaks(logger: logging.Logger, last: logging.Logger) -> bool:
-    """Whether a logger from `logger` up to `last`, which does not propagate, has a handler: else it is silent by choice."""
+def _has_handler(logger: logging.Logger, last: logging.Logger) -> bool:
+    """Whether a logger from `logger` up to `last`, which does not propagate, has a handler; else it is silent by choice."""
     at: logging.Logger | None = logger
     while at is not None:
-        if any(not isinstance(one, logging.NullHandler) for one in at.handlers):
+        if any(not isinstance(handler, logging.NullHandler) for handler in at.handlers):
             return True
         at = at.parent if at is not last else None
     return last.parent is None
 
 
-def _is_ours_alone(logger: logging.Logger) -> bool:
-    """Whether a record below the root's own level exists only because we have lowered that: other handlers do not get it."""
+def _exists_only_for_us(logger: logging.Logger) -> bool:
+    """Whether a record below the root's own level exists only because logship lowered that: handlers must not get it."""
     at: logging.Logger | None = logger
     while at is not None and not (at.level and at.parent):
         if at.parent is None:
@@ -144,32 +143,32 @@ def _is_ours_alone(logger: logging.Logger) -> bool:
 
 
 def journal(record: logging.LogRecord) -> None:
-    """Write one record into the journal, once: a call of structlog's that it stands for has its values from there."""
+    """Record one record, once. If it is the rendered form of a structlog call, the values are those of that call."""
     pipeline = registry.current()
     if pipeline is None:
         return
-    seen = pending.seen
-    pending.seen = None
-    depth = inside.depth
-    if depth >= MOST_NESTED:
+    call = pending.call
+    pending.call = None
+    depth = nesting.depth
+    if depth >= MAX_NESTING:
         write_nested(pipeline, _level(record), record.name, record.msg)
         return
-    inside.depth = depth + 1
+    nesting.depth = depth + 1
     try:
-        if seen is None or not seen.is_rendered_as(record.msg):
+        if call is None or not call.is_rendered_as(record.msg):
             _write_record(pipeline, record)
-        elif not seen.written:
-            _write_seen(pipeline, record, seen)
-    except Exception as error:  # a record whose attributes are properties that raise
-        write_less(pipeline, _level(record), error)
+        elif not call.written:
+            _write_call(pipeline, record, call)
+    except Exception as error:  # attributes of the record are properties that raise
+        write_minimal(pipeline, _level(record), error)
     finally:
-        inside.depth = depth
+        nesting.depth = depth
 
 
 def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
     failure: ExcInfo | str | None = failure_of(record.exc_info) if record.exc_info else None
     if type(failure) is tuple and record.name in SERVER_LOGGERS and getattr(failure[1], RECORDED, False):
-        return  # the server's traceback of an exception that its request's event has told
+        return  # the server's traceback of an exception that the event of its request has recorded
     given = vars(record)
     own: dict[str, Any] = {}
     if len(given) > _PLAIN or type(record) is not logging.LogRecord:
@@ -192,23 +191,23 @@ def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
             elif record.args is None and type(message) is str and TRACEBACK in message:
                 message, failure = _unprepared(message)
         if type(message) is str and (message[:1] == "{" or "event=" in message):
-            told = rendered.read(message)
-            if told is not None:
-                message, own, failure = _split({"event": told[0], **told[1]}, own, failure)
+            fields = rendered.read(message)
+            if fields is not None:
+                message, own, failure = _split({"event": fields[0], **fields[1]}, own, failure)
     if bound.EVER_BOUND:
         own = {**bound.values(), **own}
     stack = record.stack_info if type(record.stack_info) is str else ""
     write(pipeline, _level(record), record.name, message, own, failure, _origin(record), stack)
 
 
-def _write_seen(pipeline: Pipeline, record: logging.LogRecord, seen: Seen) -> None:
-    """A call of structlog that logging has let through: its values are from before it was rendered."""
-    own = seen.own
+def _write_call(pipeline: Pipeline, record: logging.LogRecord, call: CapturedCall) -> None:
+    """Record a structlog call that logging has let through, with its values from before it was rendered."""
+    own = call.own
     given = vars(record)
     if len(given) > _PLAIN or type(record) is not logging.LogRecord:
-        own = {**_added(record, given, seen.rendered_extra), **own}
-    failure = seen.failure or (failure_of(record.exc_info) if record.exc_info else None)
-    write(pipeline, _level(record), record.name, seen.message, own, failure, _origin(record), seen.stack)
+        own = {**_added(record, given, call.rendered_extra), **own}
+    failure = call.failure or (failure_of(record.exc_info) if record.exc_info else None)
+    write(pipeline, _level(record), record.name, call.message, own, failure, _origin(record), call.stack)
 
 
 def _level(record: logging.LogRecord) -> str:
@@ -220,7 +219,9 @@ def _origin(record: logging.LogRecord) -> tuple[str, int, str]:
 
 
 def _added(record: logging.LogRecord, given: Mapping[str, Any], apart: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """What the call (`extra`), a record factory or a record class has added to a plain record."""
+    """Return the fields that the call (`extra`), a record factory or a record class has added to a plain record.
+
+    `apart`: names to leave out."""
     own = {name: given[name] for name in given.keys() - _STANDARD}
     for name in apart:
         own.pop(name, None)
@@ -239,10 +240,10 @@ def _added(record: logging.LogRecord, given: Mapping[str, Any], apart: frozenset
 
 
 def _split(
-    told: Mapping[str, Any], own: dict[str, Any], failure: ExcInfo | str | None
+    fields: Mapping[str, Any], own: dict[str, Any], failure: ExcInfo | str | None
 ) -> tuple[object, dict[str, Any], ExcInfo | str | None]:
-    """Return (message, fields, failure) of an event dictionary that a chain of structlog's has made."""
-    own = {**own, **told}
+    """Return (message, fields, failure) of an event dictionary of structlog. `own`, `failure`: what is known from elsewhere."""
+    own = {**own, **fields}
     message = own.pop("event")
     failure = failure or failure_of(own.pop("exc_info", None))
     text = own.get("exception")
@@ -252,7 +253,7 @@ def _split(
 
 
 def _unprepared(message: str) -> tuple[str, str]:
-    """QueueHandler, for another process, has written the traceback behind the message: take them apart again."""
+    """Separate (message, traceback): QueueHandler appends the traceback to the message for another process."""
     at = message.index(TRACEBACK)
     return message[:at].rstrip("\n"), message[at:]
 
@@ -261,17 +262,17 @@ def _unprepared(message: str) -> tuple[str, str]:
 
 
 class _Lowered(int):
-    """A level of the root that we have set: an application that sets the same one sets a plain number."""
+    """A level of the root logger that logship has set. If the application sets the same level, it is a plain int."""
 
 
 _least = logging.INFO
-_level_before = logging.NOTSET  # the root's, while ours stands in its place
+_level_before = logging.NOTSET  # the root's own level, while logship's is in its place
 
 
 def follow(level: str) -> None:
-    """Hold the level of our setting: records below it are not journalled; the root lets those from it on come into being.
+    """Record from `level` up: the root logger is lowered to it, so that such records are created.
 
-    The root's own level still decides what the application's handlers get."""
+    The root's own level still decides which records the application's handlers get."""
     global _least, _level_before
     _least = build.LEVELS[level]
     root = logging.getLogger()
@@ -280,19 +281,19 @@ def follow(level: str) -> None:
     wanted = _level_before if _level_before <= _least else _Lowered(_least)
     if root.level != wanted:
         root.setLevel(wanted)
-    logging.getLogger(OWN_LOGGER).disabled = False  # dictConfig disables whom it does not know
+    logging.getLogger(OWN_LOGGER).disabled = False  # dictConfig disables loggers that it does not name
 
 
 def mute_access() -> None:
-    """The agent has our requests: uvicorn's access lines are not needed any more, and cost more than ours."""
+    """Mute uvicorn's access log: the agent has the requests, and an access line costs more than an event."""
     access = logging.getLogger("uvicorn.access")
     access.disabled = True
-    # uvicorn asks this once a connection; else it goes on making the line's arguments: 3 us a request.
+    # uvicorn calls this once per connection; otherwise it prepares the line's arguments: 3 us per request.
     access.hasHandlers = lambda: False  # type: ignore[method-assign]
 
 
 def unmute_access() -> None:
-    """Let uvicorn's access lines through again."""
+    """Unmute uvicorn's access log."""
     access = logging.getLogger("uvicorn.access")
     if vars(access).pop("hasHandlers", None) is not None:
         access.disabled = False

@@ -1,8 +1,8 @@
-"""structlog: every call of a configured one is journalled beside its output; an unconfigured one writes into the journal.
+"""Records each call of structlog: beside its output if it is configured, else in place of it.
 
-structlog's configuration is never touched. We stand at two places that all of its loggers pass, cached ones and those
-made before or after: `BoundLoggerBase._process_event` (documented for subclasses), where the processors run, and the
-binding of a lazy proxy, where the name given to `get_logger("orders")` is known.
+structlog's configuration is never changed. Two functions are patched through which all loggers go, cached ones and those
+created earlier or later: `BoundLoggerBase._process_event` (documented for subclasses), which runs the processors, and the
+`bind` of a lazy proxy, which knows the name given to `get_logger("orders")`.
 """
 
 import contextlib
@@ -19,8 +19,23 @@ from structlog.dev import ConsoleRenderer
 from logship.event import build
 from logship.worker import registry
 from logship.worker.capture import bound
-from logship.worker.capture.call import MOST_NESTED, complain, failure_of, formatted, inside, write, write_nested
-from logship.worker.capture.seen import LEVEL_OF_METHOD, Seen, guarded, pending, stack_of_call, steps_of
+from logship.worker.capture.log_call import (
+    MAX_NESTING,
+    failure_of,
+    formatted,
+    nesting,
+    report_error,
+    write,
+    write_nested,
+)
+from logship.worker.capture.structlog_call import (
+    LEVEL_OF_METHOD,
+    CapturedCall,
+    chain_of,
+    guarded,
+    pending,
+    stack_of_call,
+)
 from logship.worker.pipeline import Pipeline
 
 NAME = "_logship_name"
@@ -30,7 +45,7 @@ _least = build.LEVELS["info"]
 
 
 class JournalLogger:
-    """The wrapped logger of `Journalling`: it has the name. What another chain of processors hands to it is journalled."""
+    """The logger that `JournalBoundLogger` wraps: it has the name, and records what another chain of processors passes to it."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name or "app"
@@ -47,30 +62,30 @@ class JournalLogger:
             write(pipeline, level, self.name, event, own)
 
 
-class Journalling(BoundLoggerBase):
-    """A bound logger that writes into the journal, without processors. Its level is the setting's, also when that changes."""
+class JournalBoundLogger(BoundLoggerBase):
+    """A bound logger that records its calls without processors. Its level is the setting's, also after a change."""
 
     def _proxy_to_logger(self, method_name: str, event: Any = None, **event_kw: Any) -> Any:
-        self._say(LEVEL_OF_METHOD.get(method_name, "info"), event, (), event_kw)
+        self._log(LEVEL_OF_METHOD.get(method_name, "info"), event, (), event_kw)
 
-    def _say(self, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _log(self, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
         pipeline = registry.current()
         if pipeline is None:
             return
         chain = self._processors
         if chain and type(chain[-1]) is not ConsoleRenderer:  # type: ignore[index]
-            # structlog.testing.capture_logs has put its own processor in the place of all others.
+            # structlog.testing.capture_logs has replaced all processors by its own.
             super()._proxy_to_logger(level, event, **named)
             return
-        depth = inside.depth
-        if depth >= MOST_NESTED:
+        depth = nesting.depth
+        if depth >= MAX_NESTING:
             write_nested(pipeline, level, self._logger.name, event)
             return
-        inside.depth = depth + 1
+        nesting.depth = depth + 1
         try:
             self._record(pipeline, level, event, given, named)
         finally:
-            inside.depth = depth
+            nesting.depth = depth
 
     def _record(
         self, pipeline: Pipeline, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]
@@ -87,8 +102,8 @@ class Journalling(BoundLoggerBase):
             if "stack_info" in own and own.pop("stack_info"):
                 stack = stack_of_call()
             name = own.pop("logger") if "logger" in own else self._logger.name
-        except Exception as error:  # a context of the application's own kind
-            complain(error)
+        except Exception as error:  # the application's own class of context
+            report_error(error)
             own, failure, stack, name = named, None, None, "app"
         write(pipeline, level, name, event, own, failure, None, stack or "")
 
@@ -101,31 +116,31 @@ class Journalling(BoundLoggerBase):
     def log(self, level: Any, event: Any = None, /, *given: Any, **named: Any) -> None:
         number = level if type(level) is int else build.LEVELS.get(str(level).lower(), 20)
         if number >= _least:
-            self._say(build.level_name(number), event, given, named)
+            self._log(build.level_name(number), event, given, named)
 
     async def alog(self, level: Any, event: Any = None, /, *given: Any, **named: Any) -> None:
         self.log(level, event, *given, **named)
 
 
-def _nothing(self: Journalling, event: Any = None, /, *given: Any, **named: Any) -> None:
+def _nothing(self: JournalBoundLogger, event: Any = None, /, *given: Any, **named: Any) -> None:
     return None
 
 
 def _said(level: str, failed: bool) -> Callable[..., None]:
-    def method(self: Journalling, event: Any = None, /, *given: Any, **named: Any) -> None:
+    def method(self: JournalBoundLogger, event: Any = None, /, *given: Any, **named: Any) -> None:
         if failed:
             named.setdefault("exc_info", True)
         try:  # noqa: SIM105
-            self._say(level, event, given, named)
-        except Exception:  # noqa: S110 - a recursion that has no frames left: the application's next call says so
+            self._log(level, event, given, named)
+        except Exception:  # noqa: S110 - a recursion at its limit: the application's next call raises
             pass
 
     return method
 
 
 def _awaited(method: Callable[..., None]) -> Callable[..., Awaitable[None]]:
-    async def amethod(self: Journalling, event: Any = None, /, *given: Any, **named: Any) -> None:
-        method(self, event, *given, **named)  # never waits: there is nothing to hand to a thread
+    async def amethod(self: JournalBoundLogger, event: Any = None, /, *given: Any, **named: Any) -> None:
+        method(self, event, *given, **named)  # never waits, so it needs no thread
 
     return amethod
 
@@ -138,26 +153,26 @@ _METHODS = {
 
 
 def follow(level: str) -> None:
-    """Set the level: of all loggers of ours, those that exist included, because their class is changed."""
+    """Set the level of all loggers of logship. Existing ones follow, because their class is changed."""
     global _least
     _least = build.LEVELS[level]
-    for name, (its, method) in _METHODS.items():
-        heard = method if build.LEVELS[its] >= _least else _nothing
-        setattr(Journalling, name, heard)
-        setattr(Journalling, f"a{name}", _awaited(heard))
+    for name, (method_level, method) in _METHODS.items():
+        active = method if build.LEVELS[method_level] >= _least else _nothing
+        setattr(JournalBoundLogger, name, active)
+        setattr(JournalBoundLogger, f"a{name}", _awaited(active))
 
 
 def get_logger(name: str = "", **values: Any) -> Any:
-    """Return a structlog logger into the journal, whatever the application does with structlog's global configuration."""
-    return Journalling(JournalLogger(name), [], dict(values))
+    """Return a structlog logger that writes into the journal, independent of structlog's global configuration."""
+    return JournalBoundLogger(JournalLogger(name), [], dict(values))
 
 
 def install(level: str) -> None:
-    """Journal what structlog's loggers say from now on, from `level` up. Twice does no harm."""
+    """Record the calls of structlog's loggers from now on, from `level` up. Idempotent."""
     follow(level)
     if not hasattr(BoundLoggerBase._process_event, "_logship"):
         BoundLoggerBase._process_event = _as_structlogs(_watching(BoundLoggerBase._process_event))  # type: ignore[method-assign]
-    with contextlib.suppress(ImportError, AttributeError):  # another structlog: names given to get_logger are not known
+    with contextlib.suppress(ImportError, AttributeError):  # an unknown structlog: names given to get_logger stay unknown
         from structlog._config import BoundLoggerLazyProxy
 
         if not hasattr(BoundLoggerLazyProxy.bind, "_logship"):
@@ -165,13 +180,14 @@ def install(level: str) -> None:
 
 
 def _as_structlogs(function: Any) -> Any:
-    """`function` as if it were structlog's: where a call was made is looked for behind the last frame of structlog.
+    """Return `function` as if it were defined in structlog.
 
-    CallsiteParameterAdder, StackInfoRenderer and LoggerFactory, which names a logger after its module, would find us."""
-    named = {**function.__globals__, "__name__": "structlog.logship"}
-    its = types.FunctionType(function.__code__, named, function.__name__, function.__defaults__, function.__closure__)
-    its.__kwdefaults__ = function.__kwdefaults__
-    return functools.update_wrapper(its, function)
+    CallsiteParameterAdder, StackInfoRenderer and LoggerFactory, which names a logger after its module, take the first frame
+    outside of structlog for the caller."""
+    globals_ = {**function.__globals__, "__name__": "structlog.logship"}
+    copy = types.FunctionType(function.__code__, globals_, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return functools.update_wrapper(copy, function)
 
 
 def _watching(process_event: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,36 +201,36 @@ def _watching(process_event: Callable[..., Any]) -> Callable[..., Any]:
         event_dict.update(**event_kw)
         if event is not None:
             event_dict["event"] = event
-        seen = Seen()
-        steps = steps_of(self._processors)
-        # As BoundLoggerBase does it: what a processor raises is the application's, DropEvent too.
+        call = CapturedCall()
+        chain = chain_of(self._processors)
+        # As in BoundLoggerBase: an exception of a processor goes to the application, DropEvent too.
         try:
-            for processor, looked_at in steps.each:
-                if looked_at:
-                    guarded(seen.look, event_dict)
+            for processor, is_read in chain.each:
+                if is_read:
+                    guarded(call.look, event_dict)
                 event_dict = processor(logger, method_name, event_dict)
         except Exception as error:
-            if not isinstance(error, structlog.DropEvent):  # it could not be rendered, say
-                guarded(seen.look, event_dict)
-                guarded(_journal, pipeline, seen, steps, self, method_name, event_kw, None)
+            if not isinstance(error, structlog.DropEvent):  # for example, a value could not be rendered
+                guarded(call.look, event_dict)
+                guarded(_journal, pipeline, call, chain, self, method_name, event_kw, None)
             raise
         if isinstance(event_dict, (str, bytes, bytearray)):
-            answer: Any = ((event_dict,), {})
+            output: Any = ((event_dict,), {})
         elif isinstance(event_dict, tuple):
-            answer = event_dict
+            output = event_dict
         elif isinstance(event_dict, dict):
-            answer = ((), event_dict)
+            output = ((), event_dict)
         else:
-            return process_event(_Ended(event_dict), method_name, None, {})  # structlog's own error
-        guarded(_journal, pipeline, seen, steps, self, method_name, event_kw, answer)
-        return answer
+            return process_event(_FinishedChain(event_dict), method_name, None, {})  # structlog's own error
+        guarded(_journal, pipeline, call, chain, self, method_name, event_kw, output)
+        return output
 
     logged._logship = True  # type: ignore[attr-defined]
     return logged
 
 
-class _Ended:
-    """Stands for a bound logger whose chain ended with `value`."""
+class _FinishedChain:
+    """A bound logger whose chain ended with `value`, for structlog's own error message."""
 
     _logger = None
 
@@ -224,37 +240,37 @@ class _Ended:
 
 
 def _journal(
-    pipeline: Pipeline, seen: Seen, steps: Any, logger: Any, method: str, event_kw: Mapping[str, Any], answer: Any
+    pipeline: Pipeline, call: CapturedCall, chain: Any, logger: Any, method: str, event_kw: Mapping[str, Any], output: Any
 ) -> None:
-    """Journal a call, or leave it to logging. `answer`: what the wrapped logger is called with; None: nothing will be."""
-    seen.finish(steps, event_kw, logger._context)
+    """Record a call, or leave it to logging. `output`: what the wrapped logger is called with; None if it is not called."""
+    call.finish(chain, event_kw, logger._context)
     wrapped = logger._logger
-    level = seen.level(method)
-    if answer is not None:
-        seen.render(*answer)
-    if isinstance(wrapped, STDLIB) and answer is not None:
+    level = call.level(method)
+    if output is not None:
+        call.render(*output)
+    if isinstance(wrapped, STDLIB) and output is not None:
         if wrapped.isEnabledFor(build.LEVELS[level]):
-            pending.seen = seen  # our handler takes it from here
+            pending.call = call  # `capture.stdlib` records it
         return
     if build.LEVELS[level] < _least:
         return
-    name = seen.logger() or getattr(wrapped, NAME, "") or getattr(wrapped, "name", "")
-    depth = inside.depth
-    if depth >= MOST_NESTED:
-        write_nested(pipeline, level, name, seen.message)
+    name = call.logger() or getattr(wrapped, NAME, "") or getattr(wrapped, "name", "")
+    depth = nesting.depth
+    if depth >= MAX_NESTING:
+        write_nested(pipeline, level, name, call.message)
         return
-    inside.depth = depth + 1
+    nesting.depth = depth + 1
     try:
-        _write(pipeline, level, name, seen, steps)
+        _write(pipeline, level, name, call, chain)
     finally:
-        inside.depth = depth
-    seen.done()
-    pending.seen = seen  # a logger of the application's own may hand it on to logging
+        nesting.depth = depth
+    call.done()
+    pending.call = call  # a logger of the application may pass it on to logging
 
 
-def _write(pipeline: Pipeline, level: str, name: object, seen: Seen, steps: Any) -> None:
+def _write(pipeline: Pipeline, level: str, name: object, call: CapturedCall, chain: Any) -> None:
     logger = name if isinstance(name, str) and name else "app"
-    write(pipeline, level, logger, seen.message, seen.own, seen.failure, seen.origin(steps), seen.stack)
+    write(pipeline, level, logger, call.message, call.own, call.failure, call.origin(chain), call.stack)
 
 
 def _binding(bind: Callable[..., Any]) -> Callable[..., Any]:
@@ -264,12 +280,12 @@ def _binding(bind: Callable[..., Any]) -> Callable[..., Any]:
         if self._logger is None and _is_ours(self):
             name = given[0] if given and isinstance(given[0], str) else ""
             context = {**self._initial_values, **new_values}
-            return Journalling(JournalLogger(name), structlog.get_config()["processors"], context)
+            return JournalBoundLogger(JournalLogger(name), structlog.get_config()["processors"], context)
         made = bind(self, **new_values)
         if given and isinstance(given[0], str) and not isinstance(getattr(made, "_logger", None), STDLIB):
-            with contextlib.suppress(Exception):  # no place for it: slots, or a logger of another kind
+            with contextlib.suppress(Exception):  # a logger with slots, or of an unknown kind
                 known = vars(made._logger).get(NAME)
-                # One logger for all names, which a factory may return, has none.
+                # A factory may return one logger for all names: that one has no name.
                 setattr(made._logger, NAME, given[0] if known in {None, given[0]} else "")
         return made
 
@@ -278,7 +294,7 @@ def _binding(bind: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_ours(proxy: Any) -> bool:
-    """Whether nobody has said where this logger's calls go."""
+    """Whether the application has configured neither structlog nor this logger."""
     return (
         not structlog.is_configured()
         and registry.is_configured()

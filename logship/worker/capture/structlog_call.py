@@ -1,8 +1,8 @@
-"""What a structlog call said, read off while its processors run: before a renderer turns it into text.
+"""Captures the values of a structlog call while its processors run, before a renderer turns them into text.
 
-`Steps` knows, for a chain of processors, in front of which ones the event dictionary has to be looked at. `Seen` keeps
-what was there: the application's own processors have run by then (a field that they removed or masked stays so), while
-a processor that renames "event" or renders is recognised by what it leaves behind."""
+`ProcessorChain` knows in front of which processors the event dictionary must be read. `CapturedCall` keeps what it read:
+the application's own processors have run by then (a field that they removed or masked stays so). A processor that renames
+"event" or renders is recognised by its result."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -13,16 +13,16 @@ from structlog import processors, stdlib
 
 from logship.event import build
 from logship.worker.capture import bound
-from logship.worker.capture.call import ExcInfo, complain, failure_of
+from logship.worker.capture.log_call import ExcInfo, failure_of, report_error
 
 Processor = Callable[[Any, str, Any], Any]
 
-# structlog's own names: they are in the event under other names, and no labels.
+# structlog's own names: they become other fields of the event, not labels.
 CHAIN_ADDS = frozenset(
     "event level level_number logger timestamp exception exc_info stack stack_info positional_args "
     "_record _from_structlog".split()
 )
-# Never an application's field, whoever sets them.
+# Never fields of the application, even if it sets them.
 _ALWAYS = frozenset("event exc_info stack_info positional_args _record _from_structlog".split())
 _ORIGIN = {"filename", "lineno", "func_name"}
 
@@ -42,7 +42,7 @@ LEVEL_OF_METHOD = {
     "fatal": "critical",
 }
 
-# They add a field or change one; the dictionary after them holds what it held before.
+# These add or change a field; the dictionary still holds everything after them.
 _HARMLESS_FUNCTIONS = {
     id(function)
     for function in (
@@ -65,7 +65,7 @@ _HARMLESS_TYPES = (
     stdlib.ExtraAdder,
 )
 
-MOST_CHAINS = 256
+MAX_CHAINS = 256
 
 
 _STAMPERS = (processors.TimeStamper, processors.MaybeTimeStamper)
@@ -73,48 +73,54 @@ _render_stack = processors.StackInfoRenderer(additional_ignores=["logship"])
 
 
 def stack_of_call() -> str:
-    """The stack of the application's call, as structlog's StackInfoRenderer writes it."""
+    """Return the stack of the application's call, as structlog's StackInfoRenderer writes it."""
     return str(_render_stack(None, "", {"stack_info": True}).get("stack", ""))
 
 
-class Steps:
-    """A chain of processors, and what is known of it."""
+class ProcessorChain:
+    """A chain of processors and its properties.
 
-    __slots__ = ("chain", "each", "given", "merges", "own_names", "places")
+    `each`: (processor, whether to read the event dictionary before it). `merges`: the chain merges context variables.
+    `places`: it adds the call site. `own_names`: names of fields that the chain itself adds."""
 
-    def __init__(self, given: Iterable[Processor]) -> None:
-        self.given = given  # held, so that its id is not another chain's one day
-        self.chain = chain = list(given)
+    __slots__ = ("chain", "each", "merges", "original", "own_names", "places")
+
+    def __init__(self, original: Iterable[Processor]) -> None:
+        self.original = original  # a reference, so that its id is not reused for another chain
+        self.chain = chain = list(original)
         last = len(chain) - 1
-        self.each = [(one, at == last or not _harmless(one)) for at, one in enumerate(chain)]
-        self.merges = any(one is structlog.contextvars.merge_contextvars for one in chain)
-        self.places = any(isinstance(one, processors.CallsiteParameterAdder) for one in chain)
-        stampers = [getattr(one, "stamper", one) for one in chain if isinstance(one, _STAMPERS)]
-        stamps = {key for one in stampers if isinstance(key := getattr(one, "key", None), str)}
+        self.each = [(processor, at == last or not _harmless(processor)) for at, processor in enumerate(chain)]
+        self.merges = any(processor is structlog.contextvars.merge_contextvars for processor in chain)
+        self.places = any(isinstance(processor, processors.CallsiteParameterAdder) for processor in chain)
+        stampers = [getattr(stamper, "stamper", stamper) for stamper in chain if isinstance(stamper, _STAMPERS)]
+        stamps = {key for stamper in stampers if isinstance(key := getattr(stamper, "key", None), str)}
         self.own_names = CHAIN_ADDS | stamps | (_ORIGIN if self.places else set())
 
 
-def _harmless(one: Processor) -> bool:
-    return id(one) in _HARMLESS_FUNCTIONS or isinstance(one, _HARMLESS_TYPES)
+def _harmless(processor: Processor) -> bool:
+    return id(processor) in _HARMLESS_FUNCTIONS or isinstance(processor, _HARMLESS_TYPES)
 
 
-_known: dict[int, Steps] = {}
+_known: dict[int, ProcessorChain] = {}
 
 
-def steps_of(chain: Iterable[Processor]) -> Steps:
-    """Return the steps of a chain; chains are few, and one that was changed in place is looked at again."""
-    steps = _known.get(id(chain))
-    if steps is None or (steps.chain != chain and type(chain) is not tuple):
-        if len(_known) >= MOST_CHAINS:
+def chain_of(chain: Iterable[Processor]) -> ProcessorChain:
+    """Return what is known of a chain of processors. Cached: chains are few. One that was changed in place is read again."""
+    known = _known.get(id(chain))
+    if known is None or (known.chain != chain and type(chain) is not tuple):
+        if len(_known) >= MAX_CHAINS:
             _known.clear()
-        steps = Steps(chain)
+        known = ProcessorChain(chain)
         if type(chain) in {list, tuple}:
-            _known[id(chain)] = steps
-    return steps
+            _known[id(chain)] = known
+    return known
 
 
-class Seen:
-    """The values of one call. `written`: its event is in the journal, and logging's record of it is not another one."""
+class CapturedCall:
+    """The values of one call of structlog.
+
+    `written`: its event is in the journal, so logging's record of the same call is not a second event. `rendered`: what the
+    wrapped logger is called with, by which that record is recognised."""
 
     __slots__ = (
         "_key",
@@ -142,33 +148,33 @@ class Seen:
         self.written = False
 
     def look(self, event_dict: Any) -> None:
-        """Read the dictionary in front of a processor that may render it, rename in it or take from it."""
+        """Read the dictionary before a processor that may render it, rename a key or remove one."""
         if self._over:
             return
         if not isinstance(event_dict, Mapping):
-            self._over = True  # the one before has rendered
+            self._over = True  # the previous processor has rendered it
             return
         last, self._last = self._last, dict(event_dict)
-        if last and self._key and self._last.get(self._key) is not (said := last.get(self._key)):
-            self._follow(said, last)
+        if last and self._key and self._last.get(self._key) is not (message := last.get(self._key)):
+            self._follow(message, last)
         if self._key:
             self.message = self._last.get(self._key, "")
         if self.failure is None and "exc_info" in self._last:
             self.failure = failure_of(self._last["exc_info"])
 
-    def _follow(self, said: object, last: Mapping[str, Any]) -> None:
-        """What happened stands under another name now, or has been changed, or was taken out."""
-        renamed = [name for name, value in self._last.items() if value is said and last.get(name) is not said]
+    def _follow(self, message: object, last: Mapping[str, Any]) -> None:
+        """Find the message again: its key was renamed, its value changed, or it was removed."""
+        renamed = [name for name, value in self._last.items() if value is message and last.get(name) is not message]
         if renamed:
             self._key = renamed[0]
         elif self._key not in self._last:
-            self._key = ""  # and the message stays what it was
+            self._key = ""  # removed: the message stays as it was
 
-    def finish(self, steps: Steps, given: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-        """Tell fields from what the chain has added. `given`, `context`: what the call and its logger brought."""
+    def finish(self, chain: ProcessorChain, given: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+        """Separate the call's fields from those that the chain added. `given`, `context`: fields of the call and its logger."""
         own = {}
         for name, value in self._last.items():
-            if name in steps.own_names and (name in _ALWAYS or given.get(name, context.get(name)) is not value):
+            if name in chain.own_names and (name in _ALWAYS or given.get(name, context.get(name)) is not value):
                 continue
             if name != self._key:
                 own[name] = value
@@ -181,63 +187,63 @@ class Seen:
         if last.get("stack_info") is True:
             stack = stack_of_call()
         self.stack = stack if type(stack) is str and "stack" not in own else ""
-        if bound.EVER_BOUND and not steps.merges:
+        if bound.EVER_BOUND and not chain.merges:
             own = {**bound.values(), **own}
         self.own = own
 
-    def origin(self, steps: Steps) -> tuple[str, int, str] | None:
-        """Where the call was made, if the chain looks for that (CallsiteParameterAdder)."""
-        if not steps.places:
+    def origin(self, chain: ProcessorChain) -> tuple[str, int, str] | None:
+        """Return the call site if the chain adds it (CallsiteParameterAdder), else None."""
+        if not chain.places:
             return None
         last = self._last
         return last.get("filename", ""), last.get("lineno", 0), last.get("func_name", "")
 
     def level(self, method: str) -> str:
-        """The level of a call of `method`; of a method that only the application knows, what the chain says."""
+        """Return the level of a call of `method`; for an unknown method the level that the chain added, or info."""
         known = LEVEL_OF_METHOD.get(method)
         if known is None:
-            said = self._last.get("level")
-            known = said if type(said) is str and said in build.LEVELS else "info"
+            added = self._last.get("level")
+            known = added if type(added) is str and added in build.LEVELS else "info"
         return known
 
     def logger(self) -> object:
-        """The logger's name as the chain says it (add_logger_name); empty if it does not."""
+        """Return the logger's name if the chain adds it (add_logger_name); else empty."""
         return self._last.get("logger", "")
 
     def is_rendered_as(self, message: object) -> bool:
-        """Whether `message`, of a record of logging, is what became of this call."""
+        """Return whether `message`, of a record of logging, is the rendered form of this call."""
         return message is self.rendered
 
     def done(self) -> None:
-        """The event is in the journal. Only what it was rendered as is still needed: frames of an exception must go."""
+        """Note that the event is in the journal, and drop everything but the rendered form: an exception refers to its frames."""
         self.written = True
         self.own = {}
         self._last = {}
         self.failure = None
 
     def render(self, args: Any, kw: Mapping[str, Any]) -> None:
-        """Remember what is handed to the wrapped logger."""
+        """Keep what the wrapped logger is called with."""
         try:
             self.rendered = args[0] if args else kw.get("msg", kw.get("event"))
             extra = kw.get("extra")
             self.rendered_extra = frozenset(extra) if isinstance(extra, dict) else frozenset()
         except Exception as error:
-            complain(error)
+            report_error(error)
 
 
 class _Pending(threading.local):
-    """The call that is on its way to stdlib logging in this thread."""
+    """The call of this thread that stdlib logging receives next."""
 
-    seen: Seen | None = None
+    call: CapturedCall | None = None
 
 
 pending = _Pending()
 
 
-def guarded(read: Callable[..., Any], *given: Any) -> Any:
-    """Run a part of the reading: a mistake of ours must not reach the application, which only wanted to log."""
+def guarded(read: Callable[..., Any], *args: Any) -> Any:
+    """Call `read(*args)`; an error of logship is reported and not raised into the application, and None is returned."""
     try:
-        return read(*given)
+        return read(*args)
     except Exception as error:
-        complain(error)
+        report_error(error)
         return None

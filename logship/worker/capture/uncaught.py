@@ -1,4 +1,4 @@
-"""What nobody caught, as events: exceptions that end the process or a thread, warnings, errors of the event loop."""
+"""Records what nobody caught: exceptions that end the process or a thread, warnings, errors of the event loop."""
 
 import asyncio
 import contextvars
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from logship.worker import event_loop, registry
-from logship.worker.capture.call import complain, formatted, write
+from logship.worker.capture.log_call import formatted, report_error, write
 from logship.worker.capture.stdlib import silent
 from logship.worker.context import REQUEST
 
@@ -19,7 +19,7 @@ _captured = False
 
 
 def install() -> None:
-    """Journal what nobody caught from now on. Twice does no harm."""
+    """Record it from now on. Idempotent. The hooks that were set before are still called."""
     global _captured
     if _captured:
         return
@@ -27,17 +27,17 @@ def install() -> None:
     sys.excepthook = _chained(sys.excepthook, partial(_uncaught, "uncaught exception"))
     threading.excepthook = _chained(
         threading.excepthook,
-        lambda given: _uncaught(
-            f"uncaught exception in thread {given.thread.name if given.thread else '?'}",
-            given.exc_type,
-            given.exc_value,
-            given.exc_traceback,
+        lambda args: _uncaught(
+            f"uncaught exception in thread {args.thread.name if args.thread else '?'}",
+            args.exc_type,
+            args.exc_value,
+            args.exc_traceback,
         ),
     )
     sys.unraisablehook = _chained(
         sys.unraisablehook,
-        lambda given: _uncaught(
-            given.err_msg or "exception ignored", given.exc_type, given.exc_value, given.exc_traceback, "error"
+        lambda args: _uncaught(
+            args.err_msg or "exception ignored", args.exc_type, args.exc_value, args.exc_traceback, "error"
         ),
     )
     warnings.showwarning = _warning(warnings.showwarning)
@@ -46,12 +46,12 @@ def install() -> None:
 
 def _chained(before: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(before)
-    def both(*given: Any, **named: Any) -> Any:
+    def both(*args: Any, **kwargs: Any) -> Any:
         try:
-            ours(*given, **named)
+            ours(*args, **kwargs)
         except Exception as error:
-            complain(error)
-        return before(*given, **named)
+            report_error(error)
+        return before(*args, **kwargs)
 
     return both
 
@@ -73,12 +73,12 @@ def _warning(before: Callable[..., Any]) -> Callable[..., Any]:
     shown = _chained(before, _warned)
 
     @wraps(before)
-    def once(*given: Any, **named: Any) -> Any:
-        quiet = silent.set("py.warnings")  # logging.captureWarnings was first: its record is not a second event
+    def once(*args: Any, **kwargs: Any) -> Any:
+        token = silent.set("py.warnings")  # with logging.captureWarnings, its record is not a second event
         try:
-            return shown(*given, **named)
+            return shown(*args, **kwargs)
         finally:
-            silent.reset(quiet)
+            silent.reset(token)
 
     return once
 
@@ -105,29 +105,29 @@ def _watch_loop(loop: asyncio.AbstractEventLoop) -> None:
         if before is not None:
             before(loop, context)
         else:
-            quiet = silent.set("asyncio")  # its own record of what has just been written
+            token = silent.set("asyncio")  # its record of the event that was just written
             try:
                 loop.default_exception_handler(context)
             finally:
-                silent.reset(quiet)
+                silent.reset(token)
 
     logged._logship = True  # type: ignore[attr-defined]
     loop.set_exception_handler(logged)
 
 
 def _keep_context() -> None:
-    """Work that a request gives to a thread pool keeps the request's context, as asyncio.to_thread does."""
-    from concurrent.futures import ThreadPoolExecutor  # a service that serves has it loaded; a script need not pay
+    """Make work in a thread pool keep the context of the request that submitted it, as asyncio.to_thread does."""
+    from concurrent.futures import ThreadPoolExecutor  # a server has it loaded; a script does not need it
 
     submit: Any = ThreadPoolExecutor.submit
     if hasattr(submit, "_logship"):
         return
 
     @wraps(submit)
-    def logged(self: Any, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+    def logged(self: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if REQUEST.get() is None:
-            return submit(self, function, *given, **named)
-        return submit(self, partial(contextvars.copy_context().run, function), *given, **named)
+            return submit(self, function, *args, **kwargs)
+        return submit(self, partial(contextvars.copy_context().run, function), *args, **kwargs)
 
     logged._logship = True  # type: ignore[attr-defined]
     ThreadPoolExecutor.submit = logged  # type: ignore[method-assign]
