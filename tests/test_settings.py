@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logship import settings as settings_module
 from logship.errors import LogshipError, SettingsError
-from logship.settings import BY_NAME, MIB, OPTIONS, Settings, as_text, child_environment, environment_name, load, table
+from logship.settings import (
+    BY_NAME,
+    MIB,
+    OPTIONS,
+    Settings,
+    as_text,
+    child_environment,
+    environment_name,
+    load,
+    loading,
+    table,
+)
 
 HOME = {"HOME": "/home/ada"}
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=12)
@@ -34,7 +44,7 @@ def some_settings() -> st.SearchStrategy[dict[str, object]]:
 
 @pytest.fixture(autouse=True)
 def _nothing_was_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_module, "_warned", set())
+    monkeypatch.setattr(loading, "_warned", set())
 
 
 @given(some_settings(), some_settings())
@@ -56,7 +66,7 @@ def test_an_argument_that_is_none_was_not_given(name: str) -> None:
 
 
 def test_an_unknown_argument_is_refused_with_the_nearest_known_one() -> None:
-    with pytest.raises(SettingsError, match="no setting 'jurnal_limit_bytes'; did you mean journal_limit_bytes"):
+    with pytest.raises(SettingsError, match=r"unknown setting 'jurnal_limit_bytes' \(did you mean journal_limit_bytes\?\)"):
         load({"jurnal_limit_bytes": 1}, HOME)
     assert issubclass(SettingsError, ValueError)
     assert issubclass(SettingsError, LogshipError)
@@ -65,17 +75,17 @@ def test_an_unknown_argument_is_refused_with_the_nearest_known_one() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("journal_limit_bytes", "a lot", "JOURNAL_LIMIT_BYTES takes a whole number, not 'a lot'"),
-        ("journal_limit_bytes", "-1", "JOURNAL_LIMIT_BYTES is at least 0, not '-1'"),
-        ("journal_limit_bytes", "5 parsecs", "takes a whole number, not '5 parsecs'"),
-        ("sample_ratio", "1.5", "SAMPLE_RATIO is at least 0 and at most 1, not '1.5'"),
-        ("slow_seconds", "nan", "SLOW_SECONDS is at least 0, not 'nan'"),
-        ("slow_seconds", "inf", "SLOW_SECONDS is at least 0, not 'inf'"),
-        ("mute_access", "perhaps", "MUTE_ACCESS takes true or false, not 'perhaps'"),
+        ("journal_limit_bytes", "a lot", "JOURNAL_LIMIT_BYTES: invalid value 'a lot': use a whole number of bytes, or a size"),
+        ("journal_limit_bytes", "-1", "JOURNAL_LIMIT_BYTES: invalid value '-1': use a number of at least 0"),
+        ("journal_limit_bytes", "5 parsecs", "invalid value '5 parsecs'"),
+        ("sample_ratio", "1.5", "SAMPLE_RATIO: invalid value '1.5': use a number from 0 to 1"),
+        ("slow_seconds", "nan", "SLOW_SECONDS: invalid value 'nan': use a number of at least 0"),
+        ("slow_seconds", "inf", "SLOW_SECONDS: invalid value 'inf': use a number of at least 0"),
+        ("mute_access", "perhaps", "MUTE_ACCESS: invalid value 'perhaps': use on or off"),
         (
             "level",
             "waring",
-            "LEVEL is one of debug, info, warning, error, critical, not 'waring'; did you mean warning",
+            "LEVEL: invalid value 'waring': use one of debug, info, warning, error, critical (did you mean warning?)",
         ),
     ],
 )
@@ -83,7 +93,7 @@ def test_a_bad_value_is_named_as_it_was_said(name: str, value: str, sentence: st
     with pytest.raises(SettingsError) as raised:
         load({}, HOME | {environment_name(name): value})
     assert sentence in str(raised.value)
-    with pytest.raises(SettingsError, match=f"^{name} "):
+    with pytest.raises(SettingsError, match=f"^{name}: "):
         load({name: value}, HOME)
 
 
@@ -92,7 +102,7 @@ def test_a_bad_value_is_named_as_it_was_said(name: str, value: str, sentence: st
     [("workers", 1.5), ("workers", True), ("mute_access", 1), ("level", 7), ("probes", b"/x"), ("probes", [1])],
 )
 def test_an_argument_of_another_type_is_refused(name: str, value: object) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} takes "):
+    with pytest.raises(SettingsError, match=f"^{name}: invalid value "):
         load({name: value}, HOME)
 
 
@@ -115,7 +125,7 @@ def test_sizes_are_read_as_kubernetes_and_people_write_them(text: str, size: int
 
 @pytest.mark.parametrize("text", ["1.5", "1.0001k", "64Mx", "Mi", "1e3", "1Pi6", "1..5G", "", " ", "-", "1,5G"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="retention_bytes takes a whole number"):
+    with pytest.raises(SettingsError, match=r"retention_bytes: invalid value .*: use a whole number of bytes"):
         load({"retention_bytes": text}, HOME)
 
 
@@ -135,7 +145,7 @@ def test_unknown_names_in_the_environment_get_one_warning(caplog: pytest.LogCapt
         load({}, around)
         load({}, around)
     (record,) = caplog.records
-    assert "LOGSHIP_AGNET; did you mean LOGSHIP_AGENT?" in record.getMessage()
+    assert "LOGSHIP_AGNET (did you mean LOGSHIP_AGENT?)" in record.getMessage()
     assert "LOGSHIP_NONSENSE_OF_MINE" in record.getMessage()
 
 
@@ -213,10 +223,10 @@ def test_a_user_without_a_home_has_a_state_directory(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("name", ["", "a b", "x:", "x-é", "x" * 65, "a\r\nb", "x,y"])
 def test_a_name_that_no_header_can_have_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=r"request_id_header: .* is not a valid name"):
+    with pytest.raises(SettingsError, match="request_id_header: invalid name "):
         load({"request_id_header": name}, HOME)
     for setting in ("allow_headers", "allow_cookies"):
-        with pytest.raises(SettingsError, match=f"{setting}: .* is not a valid name"):
+        with pytest.raises(SettingsError, match=f"{setting}: invalid name "):
             load({setting: ("fine", name)}, HOME)
 
 

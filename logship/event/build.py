@@ -1,4 +1,4 @@
-"""Builders: the fields of every event but the request's end, as flat dotted ECS keys. No clock, no files."""
+"""Builders of events: the fields of every event except the end of a request, as flat dotted ECS keys. No clock, no files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from logship.event.fields import ECS_VERSION
 MODULE = "logship"
 REQUEST, APP, WORKER = "logship.request", "logship.app", "logship.worker"
 IN_FLIGHT_SHOWN = 50
-KNOWN_BY = {"supervisor_survived": "its supervisor lives on", "host_restarted": "its host was restarted"}
+EVIDENCE = {"supervisor_survived": "its supervisor is still running", "host_restarted": "its host was restarted"}
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
 def level_name(number: int) -> str:
-    """The level's name for any number: 25 is info."""
+    """Return the name of the highest level that is not above `number`: 25 is info."""
     if number >= 50:
         return "critical"
     if number >= 40:
@@ -27,7 +27,7 @@ def level_name(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Who speaks: what every event of one incarnation carries. Empty and None are left out."""
+    """The process that emits events: the fields common to all events of an incarnation. Empty values are left out."""
 
     incarnation: str
     service: str
@@ -42,13 +42,13 @@ class Worker:
     role: str = "worker"
 
     def node(self) -> str | None:
-        """`service.node.name`: the same for every life of a slot."""
+        """Return `service.node.name`, the same for all runs in a slot; None before a slot is claimed."""
         if self.slot is None:
             return None
         return f"{self.host}/{self.instance or self.service}/w{self.slot}"
 
     def fields(self) -> dict[str, object]:
-        """The fields that never change in an incarnation once its slot is claimed."""
+        """Return the fields that do not change in an incarnation once its slot is claimed."""
         every = {
             "ecs.version": ECS_VERSION,
             "event.kind": "event",
@@ -74,7 +74,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a heartbeat says: every number covers the sequences up to and including the event's own."""
+    """The counters in a heartbeat. They cover the sequence numbers up to and including that of the event."""
 
     emitted: int
     acknowledged: int
@@ -103,7 +103,7 @@ class Counters:
 
 
 def heartbeat(counters: Counters) -> dict[str, object]:
-    """A sign of life with the counters."""
+    """Return the heartbeat of a worker."""
     message = f"{counters.emitted} events, {counters.in_flight} requests in flight"
     lost = sum(counters.dropped.values())
     if lost:
@@ -112,7 +112,7 @@ def heartbeat(counters: Counters) -> dict[str, object]:
 
 
 def started(server: str, durable: bool, why_not: str = "") -> dict[str, object]:
-    """The worker serves from now on; says whether its journal outlives it."""
+    """Return the event of a worker that begins to serve. `why_not`: why its journal is not `durable`, a sentence."""
     message = f"worker started under {server}" if server else "worker started"
     fields = _worker_event("worker-started", "info" if durable else "warning", message, ["process"], ["start"])
     fields["logship.journal.durable"] = durable
@@ -124,14 +124,17 @@ def started(server: str, durable: bool, why_not: str = "") -> dict[str, object]:
 
 
 def closed(counters: Counters) -> dict[str, object]:
-    """The server shut this worker down in order."""
-    message = f"worker closed after {counters.emitted} events"
+    """Return the event of a worker that the server shut down in order."""
+    message = f"worker stopped after {counters.emitted} events"
     return _worker_event("worker-closed", "info", message, ["process"], ["end"]) | counters.fields()
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a life ended, as far as it is known. `in_flight`: (request id, method, path, milliseconds)."""
+    """The end of a run without an event of its own.
+
+    `found`: when it was discovered, RFC 3339; `in_flight`: (request id, method, path, milliseconds); `overflow`: further
+    requests, of which only the number is known; `evidence`: a key of `EVIDENCE` or ""."""
 
     found: str
     in_flight: tuple[tuple[str, str, str, int], ...] = ()
@@ -141,19 +144,19 @@ class Death:
 
 
 def ended(death: Death) -> dict[str, object]:
-    """The end of a life that did not say goodbye: `worker-lost` if something shows that it went wrong, else `worker-ended`.
+    """Return the event of a run that ended without a shutdown: `worker-lost` with evidence of a crash, else `worker-ended`.
 
-    `event.reason` holds what shows it: requests_in_flight, supervisor_survived, or unknown."""
+    `event.reason` is the evidence: requests_in_flight, supervisor_survived, host_restarted, or unknown."""
     count = len(death.in_flight) + death.overflow
     reason = "requests_in_flight" if count else death.evidence
     lost = bool(reason)
-    message = "worker lost" if lost else "worker ended without a word"
+    message = "worker crashed" if lost else "worker ended without a shutdown event"
     if count:
         message += f" with {count} request{'s' if count > 1 else ''} in flight"
-        if death.in_flight:  # those that had no room in the table have no name
+        if death.in_flight:  # requests without a cell in the table have no name
             message += f": {_shown(death.in_flight[0])}" + (f" and {count - 1} more" if count > 1 else "")
-    elif reason in KNOWN_BY:
-        message += f": {KNOWN_BY[reason]}"
+    elif reason in EVIDENCE:
+        message += f": {EVIDENCE[reason]}"
     fields = _worker_event(
         "worker-lost" if lost else "worker-ended", "error" if lost else "warning", message, ["process"], ["end"]
     )
@@ -162,8 +165,8 @@ def ended(death: Death) -> dict[str, object]:
     fields["event.created"] = death.found
     fields["logship.in_flight.count"] = count
     if death.in_flight:
-        fields["logship.in_flight.ids"] = [one[0] for one in death.in_flight[:IN_FLIGHT_SHOWN]]
-        fields["logship.in_flight.requests"] = [_shown(one) for one in death.in_flight[:IN_FLIGHT_SHOWN]]
+        fields["logship.in_flight.ids"] = [request[0] for request in death.in_flight[:IN_FLIGHT_SHOWN]]
+        fields["logship.in_flight.requests"] = [_shown(request) for request in death.in_flight[:IN_FLIGHT_SHOWN]]
     return fields | death.journal_end.fields()
 
 
@@ -173,7 +176,7 @@ def _shown(request: tuple[str, str, str, int]) -> str:
 
 
 def supervisor(message: str, level: str, logger: str) -> dict[str, object]:
-    """A line of the process that watches the workers."""
+    """Return the event of a log line of the process that supervises the workers."""
     fields = _worker_event("supervisor-message", level, message, ["process"], ["info"])
     fields["log.logger"] = logger
     return fields
@@ -192,6 +195,6 @@ def _worker_event(action: str, level: str, message: str, category: list[str], ki
 
 
 def time_text(time_ns: int) -> str:
-    """`time_ns` as RFC 3339 in UTC with nine digits, as ECS date fields take it."""
+    """Return `time_ns` as RFC 3339 in UTC with nine digits, as in ECS date fields."""
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{nanoseconds:09d}Z"

@@ -70,8 +70,11 @@ def test_help_is_quick_because_it_loads_what_it_needs_and_no_more(tmp_path: Path
             "--until 2020-01-01 09:00 is 2020-01-01 09",
         ),
         (("search", "card", "declined"), "unexpected extra argument (declined); a question of several words is one"),
-        (("up", "--forward", "here"), "error: --forward (LOGSHIP_FORWARD) takes HOST:PORT, such as 127.0.0.1:24224"),
-        (("up", "--http", "8080"), "error: --http (LOGSHIP_HTTP) takes HOST:PORT, such as 127.0.0.1:24280"),
+        (
+            ("up", "--forward", "here"),
+            "error: --forward (LOGSHIP_FORWARD): invalid address 'here': use HOST:PORT, e.g. 127.0.0.1:24224",
+        ),
+        (("up", "--http", "8080"), "error: --http (LOGSHIP_HTTP): invalid address '8080': use HOST:PORT, e.g. 127.0.0.1:24280"),
         (("up", "--forward", "off", "--http", "off"), "there is nothing to do"),
         (("page", "--http", "0.0.0.0:0"), "set LOGSHIP_TOKEN"),
         (("page", "--http", "off"), "there is nothing to do"),
@@ -111,7 +114,7 @@ def test_whom_it_cannot_reach_is_a_sentence_and_status_3(
 def test_a_wrong_setting_is_named(logship: Logship) -> None:
     told = logship("settings", LOGSHIP_WORKERS="many")
     assert told.returncode == 2
-    assert told.stderr == "error: LOGSHIP_WORKERS takes a whole number, not 'many'\n"
+    assert told.stderr == "error: LOGSHIP_WORKERS: invalid value 'many': use a whole number\n"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +243,7 @@ def test_a_full_disk_behind_stdout_is_no_mistake_of_ours(tmp_path: Path) -> None
 def test_settings_tells_value_and_origin_and_no_secret(logship: Logship) -> None:
     told = logship("settings", LOGSHIP_LEVEL="debug", LOGSHIP_TOKEN="hunter2")
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in told.stdout.splitlines()}
-    assert rows["LOGSHIP_LEVEL"] == ["debug", "environment", "The least level that is kept."]
+    assert rows["LOGSHIP_LEVEL"] == ["debug", "environment", "Minimum log level."]
     assert rows["LOGSHIP_TOKEN"][:2] == ["[set]", "environment"]
     assert rows["LOGSHIP_AGENT"][:2] == ["127.0.0.1:24224", "default"]
     assert "hunter2" not in told.stdout + told.stderr

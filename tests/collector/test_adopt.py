@@ -66,7 +66,7 @@ async def adopting(state: Path, stored: Stored, until_gone: Path) -> None:
 def test_an_orphan_is_stored_with_its_end_and_removed(tmp_path: Path) -> None:
     stored = Stored()
     asyncio.run(adopting(tmp_path, stored, an_orphan(tmp_path)))
-    assert stored.messages == ["event 0", "event 1", "event 2", "worker ended without a word"]
+    assert stored.messages == ["event 0", "event 1", "event 2", "worker ended without a shutdown event"]
     assert home.Home(tmp_path).incarnations() == []
 
 

@@ -40,13 +40,13 @@ def test_a_worker_without_a_slot_has_no_node_name() -> None:
 def test_requests_in_flight_make_an_end_a_loss_and_are_named() -> None:
     lost = death(in_flight=(REQUEST, REQUEST), overflow=5)
     assert lost["event.action"] == "worker-lost"
-    assert lost["message"] == "worker lost with 7 requests in flight: GET /orders/7 1234ms and 6 more"
+    assert lost["message"] == "worker crashed with 7 requests in flight: GET /orders/7 1234ms and 6 more"
     assert lost["logship.in_flight.count"] == 7
 
 
 def test_requests_that_had_no_room_in_the_table_are_counted_without_a_name() -> None:
     lost = death(overflow=5)
-    assert lost["message"] == "worker lost with 5 requests in flight"
+    assert lost["message"] == "worker crashed with 5 requests in flight"
     assert (lost["event.action"], lost["logship.in_flight.count"]) == ("worker-lost", 5)
 
 
