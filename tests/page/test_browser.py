@@ -32,12 +32,14 @@ def total(page: Any) -> int:
 
 def test_the_overview_names_who_died_who_is_slow_and_who_has_too_much(visit: Visit) -> None:
     page = visit.go("/")
-    stands = wait(page, ".stands li", "died").locator("xpath=ancestor::ul")
-    for said in ("w3 died", "3 requests in flight", "w1 is slower", "Slower there", "is uneven", "/checkout failed"):
+    stands = wait(page, ".stands li", "crashed").locator("xpath=ancestor::ul")
+    for said in (
+        "w3 crashed with 3 requests in flight", "w1 is slower", "Slowest routes here", "Traffic is unbalanced", "/checkout failed"
+    ):
         wait(page, ".stands li", said)
     assert stands.locator("li").count() >= 4
     assert page.locator(".lane .plot").count() == 4
-    wait(page, ".badge", re.compile("complete|tail unknown"))
+    wait(page, ".badge", re.compile("complete|end unknown"))
     for panel in ("Share per worker", "Slowest routes", "Newest failures"):
         wait(page, "h2", panel)
 
@@ -46,12 +48,12 @@ def test_from_a_death_to_what_was_in_flight_by_clicking_only(visit: Visit) -> No
     page = visit.go("/")
     wait(page, ".stands .pill", "GET /report").click()
     address(page, r"/r/dead0")
-    wait(page, ".notice", "This request was cut off")
+    wait(page, ".notice", "This request was interrupted")
     wait(page, ".notice a", "w3").click()
     address(page, r"/w/host-7/8000/w3")
     wait(page, ".bad-edge th", "GET /export")
     wait(page, "td", "lost")
-    assert page.locator("section", has_text="Its lives").locator("tbody tr").count() == 2
+    assert page.locator("section", has_text="Process history").locator("tbody tr").count() == 2
 
 
 def test_from_a_slow_worker_to_the_reason_by_clicking_only(visit: Visit) -> None:
@@ -62,7 +64,7 @@ def test_from_a_slow_worker_to_the_reason_by_clicking_only(visit: Visit) -> None
     wait(page, ".details a", "The request").click()
     address(page, r"/r/")
     wait(page, "h2", "Where its time went")
-    wait(page, "h2", "Its neighbours on w1")
+    wait(page, "h2", "Other requests on w1")
 
 
 def test_a_bar_opens_the_requests_behind_it(visit: Visit, shown: Shown) -> None:
@@ -195,14 +197,14 @@ def test_a_worker_has_lanes_lives_slow_requests_and_an_account(visit: Visit) -> 
     wait(page, ".slow li", "GET /orders/")
     # The story's workers fall silent when it is over.
     wait(page, "td", re.compile(r"all \d+ events are stored|is not known"))
-    page.click("a:has-text('Its failures')")
+    page.click(".actions a:has-text('Failures')")
     address(page, r"/search\?q=service.node.name")
 
 
 def test_the_badge_opens_the_account(visit: Visit) -> None:
     page = visit.go("/search")
     # The story's workers fall silent when it is over.
-    wait(page, ".badge", re.compile("complete|tail unknown")).click()
+    wait(page, ".badge", re.compile("complete|end unknown")).click()
     address(page, "/account")
     wait(page, "tbody tr", "lost")
     assert page.locator("tbody tr").count() == 5
@@ -229,7 +231,7 @@ def test_time_zone_and_window_are_in_the_address(visit: Visit) -> None:
     address(page, r"since=.*&until=|until=.*&since=")
     page.click(".time summary")
     page.fill(".time input[name=last]", "45m")
-    page.click("button:has-text('Show this time')")
+    page.click("button:has-text('Apply')")
     address(page, "last=45m")
 
 
@@ -237,7 +239,7 @@ def test_a_live_overview_can_be_held_still(visit: Visit) -> None:
     page = visit.go("/")
     wait(page, "button.live", "Live").click()
     address(page, "since=")
-    wait(page, "button.live", "Held").click()
+    wait(page, "button.live", "Paused").click()
     page.wait_for_url(lambda url: "since=" not in url)
 
 

@@ -67,49 +67,6 @@ def test_the_axis_has_round_moments_of_the_zone(ask: Any) -> None:
     assert [at + hour for at in told["at"]][:3] == [3 * hour, 6 * hour, 9 * hour]
 
 
-# Counts of workers that people have reported for gunicorn, uvicorn and uwsgi, and whether they were right to complain.
-@pytest.mark.parametrize(
-    ("requests", "uneven"),
-    [
-        ([9600, 400, 0, 0, 0], True),
-        ([2100, 3400, 0, 2000, 2500], True),
-        ([2000, 1900, 2000, 2100, 2000], False),
-        ([25, 28, 22, 25], False),
-        ([510_000, 490_000], False),
-        ([3, 0, 0, 1], False),
-    ],
-)
-def test_the_verdict_on_balance_needs_more_than_chance(ask: Any, requests: list[int], uneven: bool) -> None:
-    workers = [{"slot": n, "node": f"w{n}", "state": "alive", "requests": each} for n, each in enumerate(requests)]
-    told = ask("verdict", "balance", workers)
-    assert told["uneven"] is uneven, told["sentence"]
-
-
-def test_a_slow_worker_is_told_from_one_with_a_few_slow_requests(ask: Any) -> None:
-    def worker(slot: int, p99_ms: float, requests: int = 500) -> dict[str, object]:
-        return {"slot": slot, "node": f"w{slot}", "p99_ms": p99_ms, "requests": requests}
-
-    assert ask("verdict", "slowest", [worker(0, 20), worker(1, 22), worker(2, 90)])["worker"]["slot"] == 2
-    assert ask("verdict", "slowest", [worker(0, 20), worker(1, 22), worker(2, 900, requests=4)]) is None
-    assert ask("verdict", "slowest", [worker(0, 1), worker(1, 4)]) is None
-
-
-def test_the_reason_of_a_slow_worker_is_a_route_or_its_loop(ask: Any) -> None:
-    def by_route(**p99_ms: float) -> list[dict[str, object]]:
-        return [{"key": route, "count": 100, "p99": ms * 1e6} for route, ms in p99_ms.items()]
-
-    def beats(**lag_ms: float) -> list[dict[str, object]]:
-        return [{"service.node.name": node, "logship.loop_lag.max_ns": ms * 1e6} for node, ms in lag_ms.items()]
-
-    usual = by_route(orders=20, export=90)
-    one = ask("verdict", "reason", {"its": by_route(orders=2000, export=95), "others": usual, "beats": [], "node": "w1"})
-    assert (one["every"], [route["route"] for route in one["routes"]], one["lag"]) == (False, ["orders"], None)
-    held = {"its": by_route(orders=400, export=500), "others": usual, "beats": beats(w1=410, w2=9), "node": "w1"}
-    assert (ask("verdict", "reason", held)["every"], ask("verdict", "reason", held)["lag"]) == (True, 410e6)
-    everybody = held | {"beats": beats(w1=410, w2=400)}
-    assert ask("verdict", "reason", everybody)["lag"] is None
-
-
 @pytest.mark.parametrize(
     ("text", "kind", "field", "typed"),
     [

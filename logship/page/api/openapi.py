@@ -103,7 +103,9 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
 }  # fmt: skip
 REQUIRED: Final = {
     "/api/overview": ["every_ns", "latency_every_ns"],
-    "/api/top": ["field"], "/api/stats": ["field"], "/api/context": ["id"],
+    "/api/top": ["field"],
+    "/api/stats": ["field"],
+    "/api/context": ["id"],
 }
 
 
@@ -132,7 +134,8 @@ PATHS: Final[dict[str, Path]] = {
         found(workers=OBJECTS, covered_ns=COUNT),
     ),
     "/api/verify": Path(
-        "Did everything arrive? A verdict on each life.", found(finding=TEXT, verdicts=OBJECTS, set_aside=OBJECTS)
+        "Whether all emitted events are stored: a verdict on each run of each worker, and one for all of them.",
+        found(finding=TEXT, delivery=component("Object"), verdicts=OBJECTS, set_aside=OBJECTS),
     ),
     "/api/findings": Path(
         "What stands out in the window, the most severe first; the last 15 minutes by default.",

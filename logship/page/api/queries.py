@@ -7,7 +7,7 @@ from typing import TypeVar
 import orjson
 
 from logship.errors import KqlError, QuestionError
-from logship.forensics import inflight, overview, standout, story, verify, workers
+from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
@@ -152,7 +152,8 @@ def workers_(source: Source, params: RequestParams) -> object:
 def verify_(source: Source, params: RequestParams) -> object:
     verdicts = verify.verify(source, params.query(), params.now_ns)
     aside = verify.set_aside(source, params.query())
-    return {"finding": verify.overall(verdicts, aside), "verdicts": verdicts, "set_aside": aside}
+    result = delivery.delivery(verdicts, aside)
+    return {"finding": verify.overall(verdicts, aside), "delivery": result, "verdicts": verdicts, "set_aside": aside}
 
 
 def inflight_(source: Source, params: RequestParams) -> object:

@@ -2,10 +2,10 @@
 import { html } from "./html.js";
 import { useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { ask, latencies, series, tally, useAnswer, within } from "./api.js";
+import { ask, latencies, series, useAnswer, within } from "./api.js";
 import { Axis, ahead, Legend, CLASSES, Numbers, Plot, workerAddress } from "./parts.js";
 import { exactly, go, href, usePlace, zoneOf } from "./url.js";
-import { HOUR, msOf, range, stepFor } from "./time.js";
+import { msOf, range, stepFor } from "./time.js";
 import { all, is, REQUESTS } from "./kql.js";
 import * as words from "./words.js";
 
@@ -15,76 +15,40 @@ import * as words from "./words.js";
 /** @typedef {Map<string, {p50: (number | null)[], p99: (number | null)[]}>} Latency */
 
 const NODE = "service.node.name";
-// Heartbeats come every ten seconds: beyond some hours there are more of them than a chart has pixels.
-const BEATS_SPAN_MS = 3 * HOUR;
-const BEATS_LIMIT = 5000;
-const MARKS_LIMIT = 500;
 
-/** How many requests each worker answered, by class of status. @param {Window} window @param {string} [q] */
-export function useTraffic(window, q = "") {
-  const span = { since: window.since, until: window.until };
-  return useAnswer(`traffic ${q} ${window.since} ${window.until} ${window.every}`, async (signal) => {
-    const buckets = await tally(all(q, REQUESTS), span, window.every, NODE, signal, "http.response.status_code");
-    const found = /** @type {Traffic} */ (new Map());
-    for (const [node, many] of Map.groupBy(buckets, (one) => one.key)) {
-      found.set(
-        node,
-        series(
-          many.map((one) => ({ ...one, key: classOf(one.and_key) })),
-          span,
-          window.every,
-        ),
-      );
-    }
-    return found;
-  });
-}
-
-/** A request without a status was cut off before there was one. @param {string} status */
-const classOf = (status) => (/^[345]/.test(status) ? status[0] : status ? "2" : "5");
-
-/** p50 and p99 over time. @param {Window} window @param {string} [q] @returns {{step: number, found: Latency}} */
-export function useLatency(window, q = "") {
-  const step = stepFor(window.span, 45);
-  const told = useAnswer(`latency ${q} ${window.since} ${window.until} ${step}`, (signal) =>
-    latencies(all(q, REQUESTS), { since: window.since, until: window.until }, step, signal),
-  );
-  return { step, found: told.data ?? new Map() };
-}
-
-/**
- * What workers said of themselves: heartbeats, and how their lives began and ended.
- * @param {Window} window
- * @param {string} [q]
- */
-export function useLives(window, q = "") {
-  const span = { since: window.since, until: window.until };
-  return useAnswer(`lives ${q} ${window.since} ${window.until}`, async (signal) => {
-    const worker = all(q, "event.dataset: logship.worker");
-    const [beats, marks] = await Promise.all([
-      window.span > BEATS_SPAN_MS
-        ? { records: [] }
-        : ask(
-            "search",
-            { q: all(worker, "event.action: worker-heartbeat"), ...within(span), limit: BEATS_LIMIT },
-            signal,
-          ),
-      ask(
-        "search",
-        {
-          q: all(worker, "event.action: (worker-lost or worker-ended or worker-closed or worker-started)"),
-          ...within(span),
-          limit: MARKS_LIMIT,
-        },
-        signal,
-      ),
-    ]);
+/** Everything about a window, read with one request; its buckets as lists for charts.
+ * @param {Window} window @param {string} [q] */
+export function useOverview(window, q = "") {
+  const span = { since: window.since, until: window.until },
+    step = stepFor(window.span, 45);
+  return useAnswer(`overview ${q} ${window.since} ${window.until} ${window.every}`, async (signal) => {
+    const widths = { every_ns: window.every * 1e6, latency_every_ns: step * 1e6 };
+    const seen = await ask("overview", { q, ...within(span), ...widths }, signal);
     return {
-      beats: /** @type {Event[]} */ (beats.records).reverse(),
-      marks: /** @type {Event[]} */ (marks.records).reverse(),
+      ...seen,
+      traffic: trafficOf(seen.traffic, span, window.every),
+      latency: { step, found: latencies(seen.latency, span, step) },
     };
   });
 }
+
+/** Requests by worker and class of status. @param {import("./api.js").Bucket[]} buckets @param {import("./api.js").Span} span @param {number} every @returns {Traffic} */
+function trafficOf(buckets, span, every) {
+  const found = /** @type {Traffic} */ (new Map());
+  for (const [node, its] of Map.groupBy(buckets, (bucket) => bucket.key))
+    found.set(
+      node,
+      series(
+        its.map((bucket) => ({ ...bucket, key: classOf(bucket.and_key) })),
+        span,
+        every,
+      ),
+    );
+  return found;
+}
+
+/** A request without a status was interrupted before there was one. @param {string} status */
+const classOf = (status) => (/^[345]/.test(status) ? status[0] : status ? "2" : "5");
 
 /** @param {Event} event @returns {charts.Mark} */
 export function markOf(event) {
@@ -94,7 +58,7 @@ export function markOf(event) {
     at: msOf(event["@timestamp"]),
     kind,
     words: `${words.workerName(event)} ${
-      { death: "died", start: "began", end: "ended" }[kind]
+      { death: "crashed", start: "started", end: "stopped" }[kind]
     }: ${words.short(event.message, 160)}`,
   };
 }
@@ -106,27 +70,28 @@ export function stacks(node, traffic, window) {
   return CLASSES.map(({ key }) => ({ key, values: its?.get(key) ?? none }));
 }
 
-/**
- * @param {{workers: any[], window: Window, traffic: Traffic | null, latency: {step: number, found: Latency}, lives:
- *   {beats: Event[], marks: Event[]} | null, alone?: boolean}} given
- */
-export function Lanes({ workers, window, traffic, latency, lives, alone = false }) {
+/** @param {{workers: any[], window: Window, overview: any, alone?: boolean}} given `overview`: of `useOverview`, or null */
+export function Lanes({ workers, window, overview, alone = false }) {
   const [said, setSaid] = useState("");
   const [asTable, setAsTable] = useState(false);
   const zone = zoneOf(usePlace().params);
-  const all = workers.map((one) => stacks(one.node, traffic, window));
+  const latency = /** @type {{step: number, found: Latency}} */ (overview?.latency ?? { step: 1, found: new Map() });
+  const all = workers.map((one) => stacks(one.node, overview?.traffic ?? null, window));
   const most = charts.ceiling(Math.max(1, ...all.map((one) => charts.tallest(one))));
   let slowest = 1;
   for (const one of latency.found.values())
     for (const ns of one.p99) slowest = Math.max(slowest, charts.magnitude(ns) ?? 0);
-  const busiest = Math.max(4, ...(lives?.beats ?? []).map((beat) => beat["logship.requests.in_flight"] ?? 0));
+  const busiest = Math.max(
+    4,
+    ...(overview?.heartbeats ?? []).map((/** @type {Event} */ beat) => beat["logship.requests.in_flight"] ?? 0),
+  );
   const size = alone
     ? { bars: 88, lines: 56, flight: 32, gap: 6 }
     : workers.length > 8
       ? { bars: 30, lines: 18, flight: 0, gap: 3 }
       : { bars: 44, lines: 28, flight: 16, gap: 5 };
   return html`<figure class=${`chart lanes ${alone ? "alone" : ""}`}>
-      <figcaption><h2>${alone ? "What it did" : "Workers"}</h2>
+      <figcaption><h2>${alone ? "Activity" : "Workers"}</h2>
         <${Legend} items=${CLASSES} line=${[
           { name: "p99", words: "p99" },
           { name: "p50", words: "p50" },
@@ -148,7 +113,7 @@ export function Lanes({ workers, window, traffic, latency, lives, alone = false 
             <div class="lane-list">${workers.map(
               (one, at) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most}
                   slowest=${slowest} busiest=${busiest}
-                  latency=${latency} lives=${lives} size=${size} setSaid=${setSaid} alone=${alone} />`,
+                  latency=${latency} overview=${overview} size=${size} setSaid=${setSaid} alone=${alone} />`,
             )}
               <div class="lane foot">
                 <div class="lane-name">
@@ -166,13 +131,13 @@ export function Lanes({ workers, window, traffic, latency, lives, alone = false 
 }
 
 /** @param {any} given */
-function Lane({ worker, window, stacked, most, slowest, busiest, latency, lives, size, setSaid, alone }) {
+function Lane({ worker, window, stacked, most, slowest, busiest, latency, overview, size, setSaid, alone }) {
   const zone = zoneOf(usePlace().params);
   const beats = /** @type {Event[]} */ (
-    (lives?.beats ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
+    (overview?.heartbeats ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
   );
   const events = /** @type {Event[]} */ (
-    (lives?.marks ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
+    (overview?.marks ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
   );
   const lines = /** @type {{p50: (number | null)[], p99: (number | null)[]} | undefined} */ (
     latency.found.get(worker.node)

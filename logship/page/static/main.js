@@ -1,4 +1,4 @@
-// The frame around every view: where we are, which time we look at, whether all arrived, and the keys.
+// The frame around every view: navigation, the time window, the delivery check, and the keys.
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { html } from "./html.js";
@@ -77,7 +77,7 @@ function Time() {
       const since = fromInput(String(given.get("since")), zone),
         until = fromInput(String(given.get("until")), zone);
       if (!(until > since)) {
-        event.target.querySelector("[role=alert]").textContent = "The end must be after the beginning.";
+        event.target.querySelector("[role=alert]").textContent = "The end must be after the start.";
         return;
       }
       patch(exactly({ since, until }));
@@ -89,14 +89,10 @@ function Time() {
     patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
   return html`<div class="time">
     <button type="button" class="icon" aria-label="Earlier" aria-keyshortcuts="[" onClick=${() => moved(-0.5)}>‹</button>
-    <details class="menu" ref=${box} open=${open} onToggle=${(
-      /** @type {any} */ event,
-    ) => {
+    <details class="menu" ref=${box} open=${open} onToggle=${(/** @type {any} */ event) => {
       setOpen(event.target.open);
       if (!event.target.open) setShut(shut + 1);
-    }} onKeyDown=${(
-      /** @type {any} */ event,
-    ) => {
+    }} onKeyDown=${(/** @type {any} */ event) => {
       if (event.key === "Escape" && open) {
         event.stopPropagation();
         close();
@@ -110,8 +106,8 @@ function Time() {
         <label>From <input type="datetime-local" name="since" step="1" value=${toInput(window.since, zone)} /></label>
         <label>To <input type="datetime-local" name="until" step="1" value=${toInput(window.until, zone)} /></label>
         <p class="bad" role="alert"></p>
-        <div class="row-of"><button type="submit" class="primary">Show this time</button>
-          <button type="button" onClick=${() => zoomed(2)} aria-keyshortcuts="Z">Twice as long</button></div>
+        <div class="row-of"><button type="submit" class="primary">Apply</button>
+          <button type="button" onClick=${() => zoomed(2)} aria-keyshortcuts="Z">Zoom out 2×</button></div>
       </form></details>
     <button type="button" class="icon" aria-label="Later" aria-keyshortcuts="]" onClick=${() => moved(0.5)}>›</button>
   </div>`;
@@ -128,7 +124,7 @@ function zoomed(factor) {
 function Live() {
   const window = useWindow();
   return html`<button type="button" class=${`live ${window.live ? "on" : ""}`} aria-pressed=${window.live} aria-keyshortcuts="Space" onClick=${() => toggleLive(window)}
-    title=${window.live ? "Hold still (Space)" : "Go on (Space)"}><span class="dot" aria-hidden="true"></span>${window.live ? "Live" : "Held"}</button>`;
+    title=${window.live ? "Pause (Space)" : "Resume (Space)"}><span class="dot" aria-hidden="true"></span>${window.live ? "Live" : "Paused"}</button>`;
 }
 
 function Zone() {
@@ -151,45 +147,34 @@ function Service() {
     <option value="">All services</option>${names.map((/** @type {string} */ one) => html`<option value=${one}>${words.short(one, 40)}</option>`)}</select>`;
 }
 
-/** Whether all arrived, in three words; the account is one click away. */
-function Trust() {
+/** The result of the delivery check in a few words, as a link to its page. */
+function Delivery() {
   const window = useWindow(30);
-  // The lives of a window are the same from one moment to the next: asked twice a minute, after what the view needs.
+  // The runs of a window hardly change from one moment to the next: queried twice a minute, after what the view needs.
   const span = within({
     since: window.since - (window.since % 30000),
     until: window.live ? Math.ceil(window.until / 30000) * 30000 : window.until,
   });
-  const { data, error } = useAnswer(`trust ${span.since_ns} ${span.until_ns}`, async (signal) => {
+  const { data, error } = useAnswer(`delivery ${span.since_ns} ${span.until_ns}`, async (signal) => {
     await idle();
-    const told = await ask("verify", span, signal);
-    if (told.finding !== "missing") return told;
-    // Numbers that are on their way look like missing ones for a moment: an alarm is raised when they stay away.
+    const first = await ask("verify", span, signal);
+    if (first.finding !== "missing") return first;
+    // Events that are on their way look like missing ones for a moment: the alarm is raised when they stay away.
     await new Promise((done) => {
       setTimeout(done, 3000);
     });
     return ask("verify", span, signal);
   });
-  const told = trust(data);
-  const [kind, sign, text] = error ? ["warn", "?", "not known"] : told;
-  return html`<a class=${`badge ${kind}`} href=${href("/account")} aria-label=${`Completeness: ${text}. Open the account per worker`}><span aria-hidden="true">${sign}</span> ${text}</a>`;
+  const [kind, sign, text] = error
+    ? ["warn", "?", "not known"]
+    : data
+      ? [...(LEVELS[data.delivery.level] ?? LEVELS.warning), data.delivery.label]
+      : ["soft", "…", "checking"];
+  return html`<a class=${`badge ${kind}`} href=${href("/account")} aria-label=${`Delivery check: ${text}. Open the verdict per worker`}><span aria-hidden="true">${sign}</span> ${words.visible(text)}</a>`;
 }
 
-/** @param {any} data the answer of verify @returns {[string, string, string]} kind, sign, words */
-export function trust(data) {
-  if (!data) return ["soft", "…", "checking"];
-  const sum = (/** @type {(one: any) => number} */ of) =>
-    data.verdicts.reduce((/** @type {number} */ all, /** @type {any} */ one) => all + of(one), 0);
-  const missing = sum(
-    (one) =>
-      one.missing + Object.values(one.dropped).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0),
-  );
-  if (!data.verdicts.length) return ["soft", "–", "no workers"];
-  if (data.finding === "conflict") return ["bad", "!", "conflicting events"];
-  if (missing) return ["bad", "!", `${words.count(missing)} missing`];
-  if (data.finding === "duplicated") return ["warn", "!", `${words.count(sum((one) => one.duplicates))} stored twice`];
-  if (data.finding === "unknown") return ["warn", "?", "tail unknown"];
-  return data.finding === "complete" ? ["good", "✓", "complete"] : ["warn", "!", String(data.finding)];
-}
+/** @type {Record<string, [string, string]>} */
+const LEVELS = { good: ["good", "✓"], warning: ["warn", "?"], critical: ["bad", "!"], none: ["soft", "–"] };
 
 /** The view that was asked for at first, by its name. @type {Record<string, any>} */
 const first = {};
@@ -207,9 +192,9 @@ function View() {
     );
   }, [name]);
   if (name === "nowhere")
-    return html`<${Notice}><p>There is nothing at <code>${words.short(path, 100)}</code>.</p><p><a href=${href("/")}>Overview</a></p></${Notice}>`;
+    return html`<${Notice}><p>Not found: <code>${words.short(path, 100)}</code></p><p><a href=${href("/")}>Overview</a></p></${Notice}>`;
   if (failed === name)
-    return html`<${Notice} kind="bad"><p>This view did not load: the collector was restarted with another version, or is gone.</p><p><a href=${location.href} target="_self" data-plain>Load the page again</a></p></${Notice}>`;
+    return html`<${Notice} kind="bad"><p>This view did not load: the collector was restarted with another version, or is unreachable.</p><p><a href=${location.href} target="_self" data-plain>Reload the page</a></p></${Notice}>`;
   return loaded[name]
     ? html`<${loaded[name]} id=${id} key=${name + id} />`
     : html`<div class="waiting" role="status">Loading…</div>`;
@@ -226,10 +211,10 @@ function Page() {
     return () => clearTimeout(timer);
   }, [toast]);
   const { name } = route(path);
-  return html`${patterns()}<a class="skip" href="#main" data-plain>To the content</a>
+  return html`${patterns()}<a class="skip" href="#main" data-plain>Skip to content</a>
     <header class="top"><a class="logo" href=${href("/")}><svg width="22" height="22" viewBox="0 0 24 24" aria-hidden="true"><path d="M3 15h18l-3 5H6z" /><path d="M11 3h2v10h-2z" /><path d="M14 4l6 8h-6zM10 7v5H5z" /></svg>logship</a>
       <nav aria-label="Views">${TABS.map(([to, text]) => html`<a href=${href(to)} aria-current=${route(to).name === name ? "page" : undefined}>${text}</a>`)}</nav>
-      <div class="tools"><${Service} /><${Time} />${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} /><${Trust} />
+      <div class="tools"><${Service} /><${Time} />${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} /><${Delivery} />
         <button type="button" class="icon" aria-label="Keys and help" aria-keyshortcuts="?" onClick=${() => setHelp(true)}>?</button></div></header>
     <main id="main" tabindex="-1"><${View} /></main>
     ${help && html`<${Keys} close=${() => setHelp(false)} />`}

@@ -1,94 +1,83 @@
-// How everybody is doing: what stands out in words, lanes per worker, shares, slow routes, newest failures.
+// The overview: what stands out, a lane for each worker, shares, slow routes and the newest failures.
 import { html } from "./html.js";
-import { useAsk, within } from "./api.js";
-import { Lanes, useLatency, useLives, useTraffic } from "./lanes.js";
+import { Findings } from "./findings.js";
+import { Lanes, useOverview } from "./lanes.js";
 import { Begin, Nothing, Numbers, Problem, requestAddress, Text, useTitle, When, workerAddress } from "./parts.js";
 import { exactly, href, usePlace, useWindow, zoneOf } from "./url.js";
 import { all, FAILURES, is, REQUESTS } from "./kql.js";
-import { balance, byService, Stands } from "./verdict.js";
 import * as words from "./words.js";
 
 export function View() {
   useTitle("Overview");
   const window = useWindow();
   const zone = zoneOf(usePlace().params);
-  // Who is alive is judged as of the end of the window: one that is in the future would make everybody late.
-  const table = useAsk("workers", within({ since: window.since, until: window.now }));
-  const traffic = useTraffic(window);
-  const lives = useLives(window);
-  const latency = useLatency(window);
-  const routes = useAsk("stats", { q: REQUESTS, field: "event.duration", by: "http.route", ...within(window) });
-  const failures = useAsk("search", { q: FAILURES, limit: 8, ...within(window) });
-  const failed = useAsk("tally", { q: FAILURES, by: "http.route", and_by: "error.type", ...within(window) });
-  const several = byService(table.data?.workers ?? []).size > 1;
-  const owners = useAsk(several ? "tally" : null, {
-    q: FAILURES,
-    by: "http.route",
-    and_by: "service.name",
-    ...within(window),
-  });
-  // The lanes need not wait for the table of workers: who answered requests is known before.
-  const workers = table.data?.workers ?? null,
-    seen = workers ?? nodes(traffic.data);
-  if (table.error && !workers) return html`<h1 class="away">Overview</h1><${Problem} error=${table.error} />`;
+  const { data, error, loading } = useOverview(window);
+  const workers = /** @type {any[] | null} */ (data?.workers ?? null);
+  if (error && !data) return html`<h1 class="away">Overview</h1><${Problem} error=${error} />`;
   if (workers && !workers.length)
-    return html`<h1 class="away">Overview</h1><${Nothing} what="No worker was heard of" window=${window}><${Begin} /></${Nothing}>`;
-  const sum = (/** @type {string} */ name) =>
-    (workers ?? []).reduce((/** @type {number} */ all, /** @type {any} */ one) => all + (one[name] ?? 0), 0);
-  const requests = sum("requests"),
-    errors = sum("errors");
-  const alive = (workers ?? []).filter((/** @type {any} */ one) => one.state === "alive");
-  const whole = (routes.data?.stats ?? []).filter((/** @type {any} */ one) => one.key);
-  return html`<h1 class="away">Overview</h1>${table.error && html`<${Problem} error=${table.error} />`}
-    <section class="totals" aria-label="Totals">
-      <${Total} name="requests" value=${workers && words.count(requests)} more=${workers && `${words.number(Number((requests / Math.max((table.data?.covered_ns ?? 0) / 1e9, 1)).toFixed(1)))} a second`} to=${href("/search", { q: REQUESTS, ...exactly(window) })} />
-      <${Total} name="failed" value=${workers && words.count(errors)} more=${workers && words.share(errors, requests)} kind=${errors ? "bad" : ""} to=${href("/search", { q: FAILURES, ...exactly(window) })} />
-      <${Total} name="median of workers" value=${workers && words.took(middle(workers, "p50_ms"))} more=${workers && `slowest p99 ${words.took(Math.max(0, ...workers.map((/** @type {any} */ one) => (one.p99_ms ?? 0) * 1e6)))}`} />
-      <${Total} name="workers" value=${workers && `${alive.length} alive`} more=${workers && (alive.length === workers.length ? "all that were seen" : `of ${workers.length} that were seen`)} />
-      <${Total} name="in flight" value=${workers && words.count(sum("in_flight"))} more="at the last heartbeats" />
-    </section>
-    <${Stands} workers=${workers} lives=${lives} failed=${failed} owners=${owners} routes=${routes} window=${window} zone=${zone} />
-    ${seen ? html`<${Lanes} workers=${seen} window=${window} traffic=${traffic.data} latency=${latency} lives=${lives.data} />` : html`<div class="lanes-wait" role="status"><span class="away">Loading</span></div>`}
+    return html`<h1 class="away">Overview</h1><${Nothing} what="No worker sent events" window=${window}><${Begin} /></${Nothing}>`;
+  const several = new Set((workers ?? []).map((worker) => worker.service)).size > 1;
+  return html`<h1 class="away">Overview</h1>${error && html`<${Problem} error=${error} />`}
+    <${Totals} data=${data} window=${window} />
+    <${Findings} standout=${data?.standout ?? null} error=${error} window=${window} zone=${zone} />
+    ${
+      workers
+        ? html`<${Lanes} workers=${workers} window=${window} overview=${data} />`
+        : html`<div class="lanes-wait" role="status"><span class="away">Loading</span></div>`
+    }
     <div class="columns">
-      <section class="card"><h2>Share per worker</h2>${workers && [...byService(workers)].map(([service, its]) => html`<p class="verdict">${several && html`<strong><bdi>${words.short(service || "no service", 40)}</bdi>:</strong> `}${balance(its).sentence}</p>
-        ${its.map(
-          (/** @type {any} */ one) => html`<div class="share"><a href=${workerAddress(one.node)}>${name(one)}</a>
-          <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${one.share * 100} height="10" /><path class="even" d=${`M${100 / its.length} 0V10`} /></svg>
-          <span class="n">${words.share(one.share, 1)}</span></div>`,
-        )}`)}</section>
-      <section class="card"><h2>Slowest routes</h2><${Routes} stats=${whole} window=${window} loading=${routes.loading && !routes.data} /></section>
-      <section class="card wide"><h2>Newest failures</h2>
-        ${
-          (failures.data?.records ?? []).length
-            ? html`<ul class="failures">${failures.data.records.map(
-                (
-                  /** @type {any} */ one,
-                ) => html`<li><${When} at=${one["@timestamp"]} zone=${zone} /><span class="tag">${words.workerName(one, several)}</span>
-            <a href=${one["http.request.id"] ? requestAddress(one["http.request.id"]) : href(`/e/${one["event.id"]}`)}><${Text} value=${one.message} most=${120} /></a>
-            <span class="soft">${one["error.type"] && html`<${Text} value=${`${one["error.type"].split(".").pop()}: ${one["error.message"] ?? ""}`} most=${160} />`}</span></li>`,
-              )}</ul>
-            <a class="more" href=${href("/search", { q: FAILURES, ...exactly(window) })}>All failures of this time</a>`
-            : failures.data
-              ? html`<p class="soft">None in this time.</p>`
-              : html`<p class="soft">…</p>`
-        }</section>
+      <section class="card"><h2>Share per worker</h2><${Shares} data=${data} several=${several} /></section>
+      <section class="card"><h2>Slowest routes</h2>
+        <${Routes} stats=${(data?.routes ?? []).filter((/** @type {any} */ stat) => stat.key)} window=${window} loading=${loading && !data} /></section>
+      <section class="card wide"><h2>Newest failures</h2><${Failures} data=${data} several=${several} window=${window} zone=${zone} /></section>
     </div>`;
 }
 
-/** Workers by their requests alone. @param {import("./lanes.js").Traffic | null} traffic */
-function nodes(traffic) {
-  if (!traffic || !traffic.size) return null;
-  return [...traffic.keys()].sort().map((node) => ({
-    node,
-    service: "",
-    slot: Number(/\/w(\d+)$/.exec(node)?.[1] ?? NaN) || 0,
-    state: "",
-    lives: 1,
-    requests: null,
-    p50_ms: null,
-    p99_ms: null,
-    errors: null,
-  }));
+/** @param {{data: any, window: import("./url.js").Window}} given */
+function Totals({ data, window }) {
+  const workers = /** @type {any[]} */ (data?.workers ?? []);
+  const sum = (/** @type {string} */ field) => workers.reduce((total, worker) => total + (worker[field] ?? 0), 0);
+  const requests = sum("requests"),
+    errors = sum("errors"),
+    alive = workers.filter((worker) => worker.state === "alive").length,
+    rate = requests / Math.max((data?.covered_ns ?? 0) / 1e9, 1),
+    slowest = Math.max(0, ...workers.map((worker) => (worker.p99_ms ?? 0) * 1e6));
+  return html`<section class="totals" aria-label="Totals">
+      <${Total} name="requests" value=${data && words.count(requests)} more=${data && `${words.number(Number(rate.toFixed(1)))} per second`} to=${href("/search", { q: REQUESTS, ...exactly(window) })} />
+      <${Total} name="failed" value=${data && words.count(errors)} more=${data && words.share(errors, requests)} kind=${errors ? "bad" : ""} to=${href("/search", { q: FAILURES, ...exactly(window) })} />
+      <${Total} name="median latency" value=${data && words.took(middle(workers, "p50_ms"))} more=${data && `slowest worker: p99 ${words.took(slowest)}`} />
+      <${Total} name="workers" value=${data && `${alive} of ${workers.length}`} more="alive" />
+      <${Total} name="in flight" value=${data && words.count(sum("in_flight"))} more="as of the last heartbeat" />
+    </section>`;
+}
+
+/** @param {{data: any, several: boolean}} given */
+function Shares({ data, several }) {
+  if (!data) return null;
+  const services = Map.groupBy(/** @type {any[]} */ (data.workers), (worker) => worker.service);
+  return [...services].map(([service, workers]) => {
+    const balance = data.standout.balances.find((/** @type {any} */ one) => one.service === service);
+    return html`<p class="verdict">${several && html`<strong><${Text} value=${service || "no service"} most=${40} />:</strong> `}<${Text} value=${balance?.sentence ?? ""} /></p>
+      ${workers.map(
+        (worker) => html`<div class="share"><a href=${workerAddress(worker.node)}>${name(worker)}</a>
+          <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${worker.share * 100} height="10" /><path class="even" d=${`M${100 / workers.length} 0V10`} /></svg>
+          <span class="n">${words.share(worker.share, 1)}</span></div>`,
+      )}`;
+  });
+}
+
+/** @param {{data: any, several: boolean, window: import("./url.js").Window, zone: import("./time.js").Zone}} given */
+function Failures({ data, several, window, zone }) {
+  if (!data) return html`<p class="soft">…</p>`;
+  if (!data.failures.length) return html`<p class="soft">No request failed in this window.</p>`;
+  return html`<ul class="failures">${data.failures.map(
+    (
+      /** @type {words.Event} */ event,
+    ) => html`<li><${When} at=${event["@timestamp"]} zone=${zone} /><span class="tag">${words.workerName(event, several)}</span>
+      <a href=${event["http.request.id"] ? requestAddress(event["http.request.id"]) : href(`/e/${event["event.id"]}`)}><${Text} value=${event.message} most=${120} /></a>
+      <span class="soft">${event["error.type"] && html`<${Text} value=${`${event["error.type"].split(".").pop()}: ${event["error.message"] ?? ""}`} most=${160} />`}</span></li>`,
+  )}</ul>
+    <a class="more" href=${href("/search", { q: FAILURES, ...exactly(window) })}>All failures in this window</a>`;
 }
 
 /** @param {any} one */
@@ -119,6 +108,6 @@ export function Routes({ stats, window, loading }) {
       words.took(one.p99),
     ]);
   if (!rows.length)
-    return html`<p class="soft">${loading ? "…" : "No route was recorded: the framework did not say which one matched."}</p>`;
+    return html`<p class="soft">${loading ? "…" : "No route was recorded: the framework does not report which one matched."}</p>`;
   return html`<${Numbers} caption="Slowest routes" heads=${["Route", "requests", "p50", "p95", "p99"]} rows=${rows} />`;
 }

@@ -1,8 +1,8 @@
-// One request: where its time went, what was logged meanwhile, how it failed, what else its worker was doing.
+// One request: where its time went, what was logged during it, how it failed, and other requests of its worker.
 import { html } from "./html.js";
 import { useRef } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { ask, useAnswer, useAsk } from "./api.js";
+import { ask, useAnswer } from "./api.js";
 import {
   Copy,
   Notice,
@@ -18,14 +18,13 @@ import {
 import { Details, List } from "./list.js";
 import { href, usePlace, zoneOf } from "./url.js";
 import { all, is, REQUESTS } from "./kql.js";
-import { asNs, msOf, nanoseconds, range, zoneWords } from "./time.js";
+import { asNs, msOf, nanoseconds, range, rfc, zoneWords } from "./time.js";
 import * as words from "./words.js";
 
 /** @typedef {import("./words.js").Event} Event */
 
 const NEIGHBOURS = 10;
 const REACH_MS = 60_000;
-const LAST_WORDS = 12;
 
 /** @param {string} id an id in a path; a dot of its own would be a step up */
 export const inPath = (id) => encodeURIComponent(id).replace(/\./g, "%2E");
@@ -34,69 +33,63 @@ export const inPath = (id) => encodeURIComponent(id).replace(/\./g, "%2E");
 export function View({ id }) {
   const { params } = usePlace();
   const zone = zoneOf(params);
-  const told = useAnswer(
-    `request ${id}`,
+  const { data, error } = useAnswer(
+    `story ${id}`,
     async (signal) => {
       try {
-        return {
-          records: /** @type {Event[]} */ ((await ask(`events/${inPath(id)}`, {}, signal)).records),
-          death: null,
-        };
-      } catch (/** @type {any} */ error) {
-        if (error.status !== 404) throw error;
-        const found = await ask("search", { q: is("logship.in_flight.ids", id), limit: 1 }, signal);
-        return { records: [], death: /** @type {Event | null} */ (found.records[0] ?? null) };
+        return await ask(`story/${inPath(id)}`, {}, signal);
+      } catch (/** @type {any} */ failure) {
+        if (failure.status !== 404) throw failure;
+        return { records: [], request: null, unfinished: [], crash: null, last_events: [] };
       }
     },
     false,
   );
-  const records = told.data?.records ?? [];
-  const main =
-    records.find(
-      (one) =>
-        one["event.dataset"] === "logship.request" &&
-        (one["http.request.id"] === id || one["event.action"] !== "ws-open"),
-    ) ?? records.find((one) => one["event.dataset"] === "logship.request");
+  const records = /** @type {Event[]} */ (data?.records ?? []),
+    main = /** @type {Event | undefined} */ (
+      records.find((record) => record["event.id"] === data.request?.["event.id"])
+    ),
+    crash = /** @type {Event | null} */ (data?.crash ?? null),
+    running = (data?.unfinished ?? []).find((/** @type {any} */ request) => request.state === "running");
   useTitle(main ? `${main.message ?? main["url.path"] ?? id}` : `Request ${id}`);
-  const cut = useAsk(told.data && !main && records.length ? "search" : null, {
-    q: is("logship.in_flight.ids", id),
-    limit: 1,
-  });
-  const end = told.data?.death ?? cut.data?.records?.[0] ?? null;
-  const last = useAsk(end ? "context" : null, { id: end?.["event.id"], before_events: LAST_WORDS, after_events: 0 });
-  if (told.error) return html`<h1>Request</h1><${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  const death = told.data.death ?? cut.data?.records?.[0] ?? null;
-  if (!main && !death && !records.length)
-    return html`<h1>Request</h1><${Notice}><p>No event, request or trace has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than what the store keeps, or was never recorded: probes are only counted, and a sample leaves some out.</p><p><a href=${href("/search")}>Search</a></p></${Notice}>`;
+  if (error) return html`<h1>Request</h1><${Problem} error=${error} />`;
+  if (!data) return html`<div class="waiting" role="status">Loading…</div>`;
+  const head = main ?? crash ?? records[0];
+  if (!head && running) return html`<h1>Request</h1><${Running} request=${running} zone=${zone} />`;
+  if (!head)
+    return html`<h1>Request</h1><${Notice}><p>No event, request or trace has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than the store, or was not recorded: health checks are only counted, and sampling leaves requests out.</p><p><a href=${href("/search")}>Search</a></p></${Notice}>`;
   const lines = records.filter((one) => one !== main);
-  const head = main ?? death ?? records[0];
   return html`<div class="request"><header class="head">
-      <h1>${main ? html`<span class="method">${words.short(main["http.request.method"] ?? main["event.action"] ?? "", 12)}</span> <bdi>${words.short(main["url.path"] ?? main.message ?? "", 200)}</bdi>` : "A request without an end"}</h1>
+      <h1>${main ? html`<span class="method">${words.short(main["http.request.method"] ?? main["event.action"] ?? "", 12)}</span> <bdi>${words.short(main["url.path"] ?? main.message ?? "", 200)}</bdi>` : "Unfinished request"}</h1>
       <p class="facts">${main && html`<${Status} event=${main} /> <strong>${words.took(main["event.duration"])}</strong>`} <a class="tag" href=${workerAddress(head["service.node.name"] ?? "")}>${words.workerName(head) || "no worker"}</a>
         ${main?.["http.route"] && html`<span>route <code><${Text} value=${main["http.route"]} most=${100} /></code></span>`}<${When} at=${main?.["event.start"] ?? head["@timestamp"]} zone=${zone} /> <span class="soft">${zoneWords(msOf(head["@timestamp"]), zone)}</span>
         ${main?.["event.reason"] && main["event.reason"] !== "complete" && html`<span class="bad">${words.short(main["event.reason"].replaceAll("_", " "), 40)}</span>`}</p>
       <p class="actions">${main && html`<${Copy} kind="button" text=${() => words.curl(main)}>Copy as cURL</${Copy}>`}<${Copy} kind="button" text=${() => location.origin + requestAddress(id)}>Copy link</${Copy}><a class="button" href=${href("/search", { q: is("http.request.id", id), last: "7d", since: null, until: null })}>In search</a></p></header>
-    ${death && html`<${Notice} kind="bad"><p><strong>This request was cut off.</strong> <a href=${workerAddress(death["service.node.name"] ?? "")}>${words.workerName(death)}</a> died at <${When} at=${death["@timestamp"]} zone=${zone} /> while it was being answered: <code><${Text} value=${described(death, id)} /></code></p></${Notice}>`}
-    ${death && last.data && html`<section class="over-list"><h2>The last that ${words.workerName(death) || "the worker"} said</h2><${List} events=${[...last.data.records].reverse()} label="The last events of the worker" /></section>`}
+    ${running && html`<${Running} request=${running} zone=${zone} />`}
+    ${crash && html`<${Notice} kind="bad"><p><strong>This request was interrupted:</strong> <a href=${workerAddress(crash["service.node.name"] ?? "")}>${words.workerName(crash)}</a> crashed at <${When} at=${crash["@timestamp"]} zone=${zone} /> while handling <code><${Text} value=${described(crash, id)} /></code></p></${Notice}>`}
+    ${data.last_events.length > 0 && html`<section class="over-list"><h2>Last events from ${crash ? words.workerName(crash) || "the worker" : "the worker"}</h2><${List} events=${[...data.last_events].reverse()} label="The last events of the worker" /></section>`}
     ${main ? html`<${Waterfall} main=${main} lines=${lines} zone=${zone} />` : lines.length > 0 && html`<${Lines} lines=${lines} origin=${null} zone=${zone} />`}
     ${
       main?.["error.stack_trace"] &&
-      html`<section class="card"><h2>How it failed</h2><p><strong class="bad"><${Text} value=${main["error.type"] ?? "error"} most=${160} /></strong> <${Text} value=${main["error.message"] ?? ""} most=${600} /></p>
+      html`<section class="card"><h2>Exception</h2><p><strong class="bad"><${Text} value=${main["error.type"] ?? "error"} most=${160} /></strong> <${Text} value=${main["error.message"] ?? ""} most=${600} /></p>
       <details class="trace"><summary>Stack trace</summary><pre tabindex="0"><bdi>${words.visible(main["error.stack_trace"], true)}</bdi></pre></details>
-      ${main["error.id"] && html`<p><a href=${href("/search", { q: is("error.id", main["error.id"]) })}>All with the same fingerprint</a></p>`}</section>`
+      ${main["error.id"] && html`<p><a href=${href("/search", { q: is("error.id", main["error.id"]) })}>All occurrences of this error</a></p>`}</section>`
     }
     ${
       main &&
-      html`<section class="card"><h2>Again, by hand</h2><pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section><${Neighbours} main=${main} zone=${zone} />
+      html`<section class="card"><h2>Reproduce with curl</h2><pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section><${Neighbours} main=${main} zone=${zone} />
     <section class="card"><h2>All fields</h2><${Details} event=${main} /></section>`
     }</div>`;
 }
 
-/** @param {Event} death @param {string} id */
-function described(death, id) {
-  const at = /** @type {string[]} */ (death["logship.in_flight.ids"] ?? []).indexOf(id);
-  return death["logship.in_flight.requests"]?.[at] ?? id;
+/** @param {{request: any, zone: import("./time.js").Zone}} given */
+const Running = ({ request, zone }) =>
+  html`<${Notice}><p><strong>This request is still running:</strong> <code><${Text} value=${request.what} /></code>, started <${When} at=${rfc(request.began_ns / 1e6)} zone=${zone} /> on <a href=${workerAddress(request.node)}><${Text} value=${request.node} /></a>, ${words.took(request.age_ns)} ago.</p></${Notice}>`;
+
+/** @param {Event} crash @param {string} id */
+function described(crash, id) {
+  const at = /** @type {string[]} */ (crash["logship.in_flight.ids"] ?? []).indexOf(id);
+  return crash["logship.in_flight.requests"]?.[at] ?? id;
 }
 
 /** @param {Event} main nanoseconds from its beginning */
@@ -107,7 +100,9 @@ function partsOf(main) {
   return [
     { name: "wait", from: 0, to: first, words: "until the first byte" },
     { name: "send", from: first, to: whole, words: "sending" },
-    ...(after > 0 ? [{ name: "after", from: whole, to: whole + after, words: "work after the answer" }] : []),
+    ...(after > 0
+      ? [{ name: "after", from: whole, to: whole + after, words: "background work after the response" }]
+      : []),
   ].filter((one) => one.to > one.from);
 }
 
@@ -141,7 +136,7 @@ function Lines({ lines, origin, zone, whole = 1 }) {
   })}</ol>`;
 }
 
-/** What the worker answered before, meanwhile and after, on one axis. @param {{main: Event, zone: import("./time.js").Zone}} given */
+/** Requests of the worker before, during and after, on one axis. @param {{main: Event, zone: import("./time.js").Zone}} given */
 function Neighbours({ main, zone }) {
   const node = main["service.node.name"];
   const end = msOf(main["@timestamp"]),
@@ -164,14 +159,14 @@ function Neighbours({ main, zone }) {
     until = Math.max(end, ...records.map((one) => msOf(one["@timestamp"])));
   const x = (/** @type {number} */ ms) =>
     Math.max(0, Math.min(100, (100 * (ms - since)) / Math.max(until - since, 0.001)));
-  return html`<section class="card"><h2>Its neighbours on ${words.workerName(main)}</h2><p class="soft">${range(since, until, zone)} ${zoneWords(since, zone)}: what the worker answered at about the same time.</p>
+  return html`<section class="card"><h2>Other requests on ${words.workerName(main)}</h2><p class="soft">${range(since, until, zone)} ${zoneWords(since, zone)}: requests of the same worker at about the same time.</p>
     <ol class="neighbours">${records.map(
       (
         /** @type {Event} */ one,
       ) => html`<li class=${one["event.id"] === main["event.id"] ? "this" : ""}><a href=${requestAddress(one["http.request.id"] ?? "")} aria-current=${one["event.id"] === main["event.id"] ? "true" : undefined}><span class="what"><${Status} event=${one} /> <${Text} value=${`${one["http.request.method"] ?? ""} ${one["url.path"] ?? one.message ?? ""}`} most=${70} /></span>
       <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class=${one["event.id"] === main["event.id"] ? "part-send" : `fill-${words.statusClass(one)}`} x=${x(begin(one))} width=${Math.max(0.4, x(msOf(one["@timestamp"])) - x(begin(one)))} height="10" /></svg><span class="n">${words.took(one["event.duration"])}</span></a></li>`,
     )}</ol>
-    <p><a href=${href("/search", { q: is("service.node.name", node), since: new Date(since).toISOString(), until: new Date(until).toISOString(), last: null })}>Everything this worker said then</a></p></section>`;
+    <p><a href=${href("/search", { q: is("service.node.name", node), since: new Date(since).toISOString(), until: new Date(until).toISOString(), last: null })}>All events of this worker at that time</a></p></section>`;
 }
 
 /** @param {Event} one */
