@@ -50,6 +50,7 @@ from logship.forensics.story import begin_ns, length_ns, story
 from logship.search import views
 from logship.search.query import Bucket, Query, Record, Rows, Share, Source, Stat
 from logship.search.units import duration
+from logship.search.view_results import result_of
 from logship.settings import load
 
 NOTHING = 1
@@ -253,7 +254,7 @@ def view(
     every = every_ns(until_ns - since_ns, max(width() - 40, 20))
     if views.BEATS in one.where:
         every = max(every, BEAT_NS)
-    found = views.answer(asked, one, query, every, limit, id)
+    found = result_of(asked, one, query, every, limit, id)
     rows = found.records if isinstance(found, Rows) else found
     hint(asked, query)
     if not rows:

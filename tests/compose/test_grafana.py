@@ -19,7 +19,8 @@ from logship.event.entry import TAG
 from logship.page.api import metrics
 from logship.search import kql
 from logship.search.query import Bucket, Query, Share, Stat
-from logship.search.views import NODE, VIEWS, View, answer
+from logship.search.view_results import result_of
+from logship.search.views import NODE, VIEWS, View
 from tests.kibana import demo
 from tests.kibana.stores import Both
 from tests.pipelines import agent
@@ -131,7 +132,7 @@ def test_a_panel_says_what_the_embedded_store_says(panel: dict[str, Any], worker
         slowest = {row["event.id"]: row["event.duration"] for row in rows.records}
         assert {key[0]: leaf["greatest"]["value"] for key, leaf in shown.items()} == slowest
         return
-    found = answer(both.reader, view, within, demo.MINUTE, limit=1000)
+    found = result_of(both.reader, view, within, demo.MINUTE, limit=1000)
     assert isinstance(found, list)
     hides = any("missing" not in bucket["settings"] for bucket in target["bucketAggs"] if bucket["type"] == "terms")
     expected = {keys_of(view, one): one for one in found if not hides or "" not in keys_of(view, one)}

@@ -14,7 +14,8 @@ from kibana.lens import Panel
 from logship.search import kql
 from logship.search.query import Bucket, Page, Query, Share, Stat
 from logship.search.times import rfc3339
-from logship.search.views import BY_NAME, NODE, View, answer, question
+from logship.search.view_results import query_of, result_of
+from logship.search.views import BY_NAME, NODE, View
 from tests.kibana import demo, panels
 from tests.kibana.checker import field_types
 from tests.kibana.questions import as_query
@@ -44,7 +45,7 @@ def test_a_panel_says_what_the_embedded_store_says(panel: Panel, narrowed: str, 
     layer = state["datasourceStates"]["formBased"]["layers"]["events"]
     told = both.ask(panels.request(layer, [state["query"]["query"], narrowed], TYPES, SINCE, UNTIL, "60s"))
     view = panel.view
-    found = answer(both.reader, view, within(narrowed), demo.MINUTE, limit=1000)
+    found = result_of(both.reader, view, within(narrowed), demo.MINUTE, limit=1000)
     assert isinstance(found, list)
     assert bool(found) == (told["hits"]["total"]["value"] > 0)
     if not found and narrowed and view.name.startswith("dropped-"):
@@ -129,7 +130,7 @@ def test_what_is_missing_is_said_of_its_life_whatever_the_span(since: str, both:
 
 
 def test_there_are_buckets_on_both_sides_of_what_the_digest_holds(both: Both) -> None:
-    routes = answer(both.reader, BY_NAME["slowest-routes"], within(""), demo.MINUTE)
+    routes = result_of(both.reader, BY_NAME["slowest-routes"], within(""), demo.MINUTE)
     assert isinstance(routes, list)
     counts = [stat.count for stat in routes if isinstance(stat, Stat)]
     assert max(counts) > EXACT_VALUES > min(counts)
@@ -143,7 +144,7 @@ def test_a_search_finds_what_the_embedded_store_finds(view: View, narrowed: str,
     told = both.ask(discover([source["query"]["query"], narrowed], attributes))
     asked = Query(kql.every(kql.parse(source["query"]["query"]), kql.parse(narrowed)), demo.BEGIN, demo.END)
     if not view.needs_id:
-        assert asked == question(view, within(narrowed))
+        assert asked == query_of(view, within(narrowed))
     assert told["hits"]["total"]["value"] == both.reader.count(asked)
     page = Page(PAGE, not view.needs_id, None, (), view.greatest)
     assert [hit["_id"] for hit in told["hits"]["hits"]] == [
@@ -184,7 +185,7 @@ def test_a_click_on_a_value_finds_its_events(field: str, both: Both) -> None:
     assert told["hits"]["total"]["value"] == both.reader.count(within(asked)) > 0
     if field == "http.request.id":
         assert (
-            both.reader.count(question(BY_NAME["story"], within(""), demo.STORY)) == told["hits"]["total"]["value"] > 1
+            both.reader.count(query_of(BY_NAME["story"], within(""), demo.STORY)) == told["hits"]["total"]["value"] > 1
         )
 
 

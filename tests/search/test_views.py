@@ -14,7 +14,8 @@ from logship.search.names import unknown_names
 from logship.search.query import Bucket, Query, Rows, Share, Stat
 from logship.search.targets import KIND_OF
 from logship.search.times import rfc3339
-from logship.search.views import VIEWS, View, answer, question
+from logship.search.view_results import query_of, result_of
+from logship.search.views import VIEWS, View
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, event
@@ -62,7 +63,7 @@ def test_a_view_names_only_fields_there_are(view: View) -> None:
     for name in (view.split, view.and_split, view.number or None, view.greatest or None, *view.columns):
         assert name is None or name in FIELD
     assert view.number == "" or KIND_OF[view.number] in ("integer", "number")
-    where = question(view, Query(), "an id").where
+    where = query_of(view, Query(), "an id").where
     assert list(unknown_names(where)) == []
     assert dsl(where, 0)
 
@@ -82,7 +83,7 @@ def test_a_view_says_for_people_what_it_shows(view: View) -> None:
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_a_store_answers_every_view(view: View, source: Reader) -> None:
-    found = answer(source, view, Query(None, BEGIN_NS, BEGIN_NS + MINUTE), MINUTE, id="req-5")
+    found = result_of(source, view, Query(None, BEGIN_NS, BEGIN_NS + MINUTE), MINUTE, id="req-5")
     rows = found.records if isinstance(found, Rows) else found
     empty = view.name.startswith("dropped-") and view.name != "dropped-journal-full"
     assert bool(rows) != empty
@@ -94,7 +95,7 @@ def test_names_are_unlike() -> None:
 
 def test_what_a_view_answers(source: Reader) -> None:
     def ask(name: str) -> Any:
-        return answer(source, views.BY_NAME[name], Query(), MINUTE, limit=3, id="req-5")
+        return result_of(source, views.BY_NAME[name], Query(), MINUTE, limit=3, id="req-5")
 
     assert ask("requests") == [Bucket(BEGIN_NS, "h/shop/w0", 15), Bucket(BEGIN_NS, "h/shop/w1", 5)]
     assert ask("shares") == [Share("h/shop/w0", 15, 0.75), Share("h/shop/w1", 5, 0.25)]
@@ -123,11 +124,11 @@ def test_what_a_view_answers(source: Reader) -> None:
 
 def test_a_view_may_be_narrowed(source: Reader) -> None:
     within = Query(parse("logship.worker.slot: 9 or http.route: /a"), BEGIN_NS + 18 * 10**9, None)
-    assert answer(source, views.BY_NAME["requests"], within, MINUTE) == [Bucket(BEGIN_NS, "h/shop/w0", 1)]
+    assert result_of(source, views.BY_NAME["requests"], within, MINUTE) == [Bucket(BEGIN_NS, "h/shop/w0", 1)]
 
 
 def test_a_hostile_id_stays_an_id(source: Reader) -> None:
     hostile = 'x" or *: * or a: "{}\\'
-    found = answer(source, views.BY_NAME["story"], Query(), MINUTE, id=hostile)
+    found = result_of(source, views.BY_NAME["story"], Query(), MINUTE, id=hostile)
     assert isinstance(found, Rows)
     assert found.records == []
