@@ -1,11 +1,10 @@
-"""The applications that are measured, and the ways to log their requests. `uvicorn apps:app` reads BENCH_APP and BENCH_LOG.
+"""The measured applications, and the ways to log their requests. `uvicorn apps:app` reads BENCH_APP and BENCH_LOG.
 
 BENCH_APP   bare     plain ASGI, one route        fastapi   the same route
-BENCH_LOG   none     nothing                      access    nothing of ours: uvicorn writes its own line
-            recipe   structlog + QueueHandler + JSON, as most guides have it
+BENCH_LOG   none     no logging                   access    uvicorn's access log
+            recipe   structlog + QueueHandler + JSON, as most guides recommend
             fluent   fluent-logger (synchronous) in a middleware, to BENCH_SINK
-            logship  `import logship.auto`, uvicorn's access line left on, to be muted by the first acknowledgement
-"""
+            logship  `import logship.auto`; uvicorn's access log is on until the first acknowledgement silences it"""
 
 import logging
 import os
@@ -58,7 +57,7 @@ def fastapi() -> Application:
 
 
 def around(application: Application, begin: Callable[[Message], None], log: Callable[..., None]) -> Application:
-    """A pure ASGI middleware that calls `begin` with the scope and `log` with what most people log of a request."""
+    """A pure ASGI middleware that calls `begin` with the scope, and `log` with the usual fields of a request."""
 
     async def wrapped(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,14 +1,14 @@
-"""From the wire to the store, and from the end of a request until it can be found.
+"""Measure the collector: throughput from the wire to the store, and the delay until a request can be found.
 
     python benchmarks/bench_collector.py [--records 200000] [--seconds 10]
 
-Full speed: eight connections send frames of 500 records, made beforehand, to `logship up`, each with at most eight frames
-unacknowledged. CPU is all that the collector's process used, by the kernel's count: decoding, types, ids, writing and
-syncing until the last acknowledgement, and then with sealing and merging until nothing is left to do.
+Throughput: eight connections send prepared frames of 500 records to `logship up`, each with at most eight unacknowledged
+frames. CPU is the time that the kernel counts for the collector's process: decoding, types, ids, writing and syncing until the
+last acknowledgement, and then including all sealing and merging.
 
-Searchable: worker processes answer 2,000 requests a second in all, without a server around them, and ship them to
-`logship up`; a reader in a process of its own follows the store's directory with `tail`. What counts is the time from a
-request's end, as its event says, until the reader has the event in its hands."""
+Delay: worker processes handle 2,000 requests per second in total, without a server, and ship them to `logship up`. A reader in
+another process follows the store's directory with `tail`. The delay is from the end of a request, as in its event, until the
+reader has the event."""
 
 import argparse
 import contextlib
@@ -45,7 +45,7 @@ LENGTH = struct.Struct("<I")
 
 
 def frame(entries: list[Entry], life: str) -> bytes:
-    """One PackedForward frame of these events as those of another life."""
+    """Return one PackedForward frame of these events, as those of another run."""
     packed = []
     for time_ns, record in entries:
         record["service.ephemeral_id"] = life
@@ -55,10 +55,10 @@ def frame(entries: list[Entry], life: str) -> bytes:
 
 
 def write_frames(folder: Path, records: int) -> tuple[int, int]:
-    """A file of frames for each sender; how many records and bytes they are in all."""
+    """Write a file of frames for each sender; return the total number of records and bytes."""
     each, size = records // SENDERS, 0
     for sender in range(SENDERS):
-        # Each worker of the shop becomes a life of its own in each file.
+        # Each worker of the shop is a separate run in each file.
         lives = {life: secrets.token_hex(12) for life in {one["service.ephemeral_id"] for one in Shop().who}}
         with (folder / f"{sender}.frames").open("wb") as file:
             for batch in Shop(seed=sender).batches(each, FRAME_RECORDS * 6):
@@ -109,7 +109,7 @@ def collector(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 def used_seconds(pid: int) -> float:
-    """CPU of a process, ended threads included."""
+    """Return the CPU seconds of a process, including its ended threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -120,7 +120,7 @@ def peak_mb(pid: int) -> float:
 
 
 def decoding_us(path: Path) -> float:
-    """What decoding alone takes for a record."""
+    """Return the time to decode a record, without storing it."""
     decoder, records, began = Decoder(), 0, time.thread_time()
     for data in read_frames(path):
         records += sum(len(batch.entries) for batch in decoder.feed(data))
@@ -154,13 +154,13 @@ def full_speed(folder: Path, records: int) -> dict[str, float]:
 
 
 def settle(store: Path) -> None:
-    """Return when nothing is left to merge and hardly anything to seal."""
+    """Return when nothing is left to merge and almost nothing to seal."""
     while len((found := read_listing(store)).logs) > 1 or mergeable(found.segments):
         time.sleep(0.1)
 
 
 def work(seconds: float, per_second: float) -> None:
-    """A worker: so many requests a second through the middleware, without a server."""
+    """Run a worker: this many requests per second through the middleware, without a server."""
     import apps
     from tight import drive
 
@@ -180,7 +180,7 @@ def work(seconds: float, per_second: float) -> None:
 
 
 def watch(store: Path, seconds: float) -> None:
-    """Follow the store and say how old events were, in ns, when they were found; without those of the first seconds."""
+    """Follow the store and print the age of events in ns when they were found, without those of the first seconds."""
     reader = Reader(store)
     key = reader.tail(Query(), None).next
     ages: list[int] = []
@@ -221,7 +221,7 @@ def searchable(folder: Path, seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="From the wire to the store, and from a request's end until it is found.")
+    parser = argparse.ArgumentParser(description="Measure the collector's throughput and its delay until a request is found.")
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--work", type=float, help=argparse.SUPPRESS)
@@ -231,25 +231,25 @@ def main() -> None:
         return work(given.seconds, given.work)
     if given.watch:
         return watch(given.watch, given.seconds)
-    scratch = os.environ.get("TMPDIR", "/var/tmp")  # a disk, where syncing means something
+    scratch = os.environ.get("TMPDIR", "/var/tmp")  # a disk, because syncing has no cost in memory
     with tempfile.TemporaryDirectory(prefix="logship-bench-", dir=scratch) as folder:
         fast = full_speed(Path(folder), given.records)
     table(
         f"{given.records:,} records of {fast['bytes']:.0f} bytes over {SENDERS} connections at full speed",
-        ["records/s", "CPU us", "decoding", "records/s a core", "with all sealing", "ack p50 ms", "p99", "longest", "MB"],
+        ["records/s", "CPU us", "decoding", "records/s per core", "including sealing", "ack p50 ms", "p99", "longest", "MB"],
         [[f"{fast['rate']:,.0f}", *(f"{fast[key]:.1f}" for key in ("us", "decode_us")), f"{fast['a_core']:,.0f}",
           *(f"{fast[key]:.0f}" for key in ("whole_us", "p50", "p99", "longest", "mb"))]],
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="logship-bench-", dir=scratch) as folder:
         found = searchable(Path(folder), given.seconds)
     table(
-        f"{REQUESTS_PER_SECOND:,} requests a second from {WORKERS} workers: from a request's end until it is found",
+        f"{REQUESTS_PER_SECOND:,} requests per second from {WORKERS} workers: delay from a request's end until it is found",
         ["requests/s found", "events", "p50 ms", "p99", "longest", "collector cores"],
         [[*(f"{found[key]:,.0f}" for key in ("per_second", "events", "p50", "p99", "longest")), f"{found['cores']:.2f}"]],
     )
     print("\nVerdicts")
     met = "met   " if found["p99"] <= SEARCHABLE_TARGET_MS else "MISSED"
-    print(f"         {fast['a_core']:,.0f} records/s a core through decoding, types and store, no target")
+    print(f"         {fast['a_core']:,.0f} records/s per core through decoding, types and store, no target")
     print(f"  {met} p99 {found['p99']:.0f} ms until found, target {SEARCHABLE_TARGET_MS:,}")
     return None
 

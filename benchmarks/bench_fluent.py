@@ -1,9 +1,9 @@
-"""An agent that hangs, seen from fluent-logger's senders and from ours: how long calls take, and what arrives in the end.
+"""Compare fluent-logger's senders with logship's when the agent hangs: duration of calls, and events lost.
 
 python benchmarks/bench_fluent.py [--events N]
 
-The agent takes the connection and reads nothing for some seconds, then closes it and answers properly. Each variant runs
-in a process of its own, which emits events of 1 KB, closes its sender, and ends."""
+The agent accepts the connection, reads nothing for some seconds, closes it, and then works normally. Each variant is a separate
+process that emits events of 1 KB, closes its sender and ends."""
 
 import argparse
 import io
@@ -22,7 +22,7 @@ HUNG_SECONDS = 8.0
 EMIT = """
 import os, sys, time
 variant, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-if variant == "ours":
+if variant == "logship":
     import logship
     logship.configure(service="bench", agent=f"127.0.0.1:{port}", console="off", ack_timeout_seconds=1.0)
     from logship.fluent import sender
@@ -41,19 +41,19 @@ for number in range(count):
     longest, total = max(longest, took), total + took
 print(longest, total, flush=True)
 one.close()
-if variant == "ours":
+if variant == "logship":
     logship.flush(30)
 """
 VARIANTS = {
     "sync": "fluent.sender",
     "async": "fluent.asyncsender",
     "circular": "fluent.asyncsender, queue_circular",
-    "ours": "logship.fluent",
+    "logship": "logship.fluent",
 }
 
 
 class Agent:
-    """Hangs first; then stores what comes and acknowledges it where it is asked to."""
+    """Hang first; then store all events, and acknowledge those that request it."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -94,7 +94,7 @@ class Agent:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A hung agent, seen from fluent-logger's senders and from ours.")
+    parser = argparse.ArgumentParser(description="Compare fluent-logger's senders with logship's when the agent hangs.")
     parser.add_argument("--events", type=int, default=20_000)
     count = parser.parse_args().events
     rows = []
@@ -116,7 +116,7 @@ def main() -> None:
         "lost",
         "share",
     ]
-    table("fluent-logger's interface over a hung agent", columns, rows)
+    table("fluent-logger's API with an agent that hangs", columns, rows)
 
 
 if __name__ == "__main__":

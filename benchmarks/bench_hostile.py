@@ -1,10 +1,10 @@
-"""The worst that one request or one log call can cost its worker, by the size of what the client or the application sends.
+"""Measure the highest cost of one request or log call, by the size of the data that a client or application sends.
 
 python benchmarks/bench_hostile.py
 
-For each kind of text: microseconds of CPU a request above the same request without any log, the text as the redactor
-likes it least, and never the same twice. Beside it what redacting the whole text costs: what a program pays that cuts
-afterwards. The columns are sizes of the text; flat is what to look for."""
+For each kind of text: microseconds of CPU per request, compared with the same request without logging. The text is the most
+expensive one for the redactor and differs each time. The last row is the cost of redacting the whole text before cutting it. The
+columns are text sizes: the cost must not grow with the size."""
 
 import contextlib
 import logging
@@ -26,7 +26,7 @@ Scope = dict[str, Any]
 
 
 def texts(size: int) -> Iterator[str]:
-    """Texts of `size` characters, each another."""
+    """Yield different texts of `size` characters."""
     number = 0
     while True:
         number += 1
@@ -95,7 +95,7 @@ async def nothing(*_: Any) -> Any:
 
 
 def cost_us(call: Callable[[Any], object], made: list[Any]) -> float:
-    """The median of the CPU microseconds that `call` takes for each of `made`."""
+    """Return the median CPU time in microseconds that `call` takes for each of `made`."""
     took = []
     for one in made:
         began = time.thread_time_ns()
@@ -135,11 +135,11 @@ def measure(folder: Path) -> None:
         "exception with the text": (lambda text: scope_of(fails=text), logged),
         **{name: (make, lambda extra: log.info("seen", extra=extra)) for name, make in VALUES.items()},
         "log message": (str, log.info),
-        "beside: redacting it whole": (str, redactor.text),
+        "for comparison: redact the whole text": (str, redactor.text),
     }
     rows += [[name, *(f"{cost:,.0f}" for cost in cost_by_size(*call))] for name, call in calls.items()]
     table(
-        "The worst cost of one request or log call",
+        "Highest cost of one request or log call",
         ["us of CPU, by size of the text", *(f"{size:,}" for size in SIZES)],
         rows,
     )

@@ -1,9 +1,9 @@
-"""What `import logship.auto` costs a process: CPU at start, and memory of a worker that serves.
+"""Measure the cost of `import logship.auto`: CPU time at start, and memory of a worker.
 
     python benchmarks/bench_import.py [--quick]
 
-CPU is user and system time of whole processes, beside a process that imports structlog and orjson alone. Memory is PSS
-and USS of a uvicorn worker after some thousand requests, so the journal's prefaulted segments are in it."""
+CPU is user and system time of whole processes, compared with a process that imports only structlog and orjson. Memory is PSS
+and USS of a uvicorn worker after some thousand requests, including the journal's prefaulted segments."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ def cpu_milliseconds(code: str, env: dict[str, str]) -> float:
 
 
 def imports(rounds: int) -> float:
-    """Print what each import costs; return what `logship.auto` adds to BASE, in milliseconds of CPU."""
+    """Print the cost of each import; return the CPU milliseconds that `logship.auto` adds to BASE."""
     codes = {
         "nothing": "pass",
         BASE: BASE,
@@ -39,18 +39,18 @@ def imports(rounds: int) -> float:
     with scratch() as folder:
         env = environment(folder, 1)
         for code in codes.values():
-            cpu_milliseconds(code, env)  # the compiled files are there from now on
+            cpu_milliseconds(code, env)  # compiles the modules
         for _ in range(rounds):
             for name, code in codes.items():
                 taken[name].append(cpu_milliseconds(code, env))
     above = {name: differences(values, taken[BASE]) for name, values in taken.items()}
     rows = [[name, f"{median(taken[name]):.1f}", f"{min(taken[name]):.1f}", f"{above[name]:+.1f}"] for name in codes]
-    table("Imports, ms of CPU a process", ["", "median", "least", "above the base"], rows)
+    table("Imports, ms of CPU per process", ["", "median", "least", "above the base"], rows)
     return above["the same, import logship.auto"]
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
-    """(PSS, USS) of a process."""
+    """Return (PSS, USS) of a process."""
     kib: dict[str, int] = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, _, value = line.partition(":")
@@ -59,7 +59,7 @@ def memory_mb(pid: int) -> tuple[float, float]:
 
 
 def workers(rounds: int, requests: int) -> float:
-    """Print the memory of a worker with and without; return the PSS that logship adds, in MB."""
+    """Print the memory of a worker with and without logship; return the PSS that logship adds, in MB."""
     logs = {"none": "nothing", "recipe": "structlog + QueueHandler + JSON", "logship": "logship"}
     pss: dict[str, list[float]] = {log: [] for log in logs}
     uss: dict[str, list[float]] = {log: [] for log in logs}
@@ -89,7 +89,7 @@ def workers(rounds: int, requests: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="CPU and memory that importing logship costs.")
+    parser = argparse.ArgumentParser(description="Measure the CPU time and memory of importing logship.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     quick = parser.parse_args().quick
     use_load_core()

@@ -1,9 +1,9 @@
-"""Bytes of an event on disk in Elasticsearch, for our mapping and what it could be instead, in one run.
+"""Measure bytes per event on disk in Elasticsearch, for logship's mapping and alternatives, in one run.
 
     python benchmarks/bench_index_size.py [--records 50000]
 
-The same events (events.py) are created under their ids in one index for each variant, which is then merged into one segment.
-`columns for ids` is our mapping with the columns (doc_values) that `mapping.LOOKED_UP` leaves out."""
+The same events (events.py) are created under their ids in one index per variant, which is then merged into one segment.
+`columns for ids` is logship's mapping plus the columns (doc_values) that `mapping.LOOKED_UP` omits."""
 
 import argparse
 import copy
@@ -20,11 +20,11 @@ from logship.search.times import rfc3339
 from tests.elastic.node import Server
 
 BATCH = 2_000
-CACHED_SECONDS = 11  # so long Elasticsearch gives an old answer of its size
+CACHED_SECONDS = 11  # Elasticsearch caches the size for this long
 
 
 def variants() -> dict[str, dict[str, Any]]:
-    """The body that makes each index."""
+    """Return the body that creates each index."""
     ours = {"settings": mapping.settings(), "mappings": mapping.mappings()}
     columns = copy.deepcopy(ours)
     for group in columns["mappings"]["properties"].values():
@@ -33,11 +33,11 @@ def variants() -> dict[str, dict[str, Any]]:
     logsdb = copy.deepcopy(ours)
     logsdb["settings"]["index"]["mode"] = "logsdb"
     logsdb["settings"]["index"]["mapping"]["source"] = {"mode": "stored"}
-    return {"ours": ours, "columns for ids": columns, "ours as logsdb": logsdb}
+    return {"ours": ours, "columns for ids": columns, "logship's, as logsdb": logsdb}
 
 
 def fill(elastic: Server, index: str, records: int) -> int:
-    """Create the events; how many there are."""
+    """Create the events and return their number."""
     for batch in Shop().batches(records, BATCH):
         lines = []
         for ns, event in batch:
@@ -48,7 +48,7 @@ def fill(elastic: Server, index: str, records: int) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Bytes of an event on disk in Elasticsearch.")
+    parser = argparse.ArgumentParser(description="Measure bytes per event on disk in Elasticsearch.")
     parser.add_argument("--records", type=int, default=50_000)
     records = parser.parse_args().records
     with elasticsearch() as elastic:

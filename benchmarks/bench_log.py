@@ -1,4 +1,4 @@
-"""What one log call of an application costs its caller, and the threads behind it.
+"""Measure the cost of one log call for its caller and for the threads behind it.
 
 python benchmarks/bench_log.py [--quick]"""
 
@@ -12,7 +12,7 @@ CALLS = 2000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What one log call of an application costs.")
+    parser = argparse.ArgumentParser(description="Measure the cost of one log call.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     rounds = 5 if parser.parse_args().quick else 21
     use_load_core()
@@ -33,7 +33,7 @@ def main() -> None:
         caller, threads = median(looper.column(0)), median(looper.column(1))
         least = min(looper.column(0))
         rows.append([VARIANTS[looper.name][0], *(f"{one:.2f}" for one in (caller, least, threads, caller / base))])
-    columns = ["us of CPU a call, with two fields", "caller", "least", "threads", "caller, of FileHandler"]
+    columns = ["us of CPU per call, with two fields", "caller", "least", "threads", "caller, of FileHandler"]
     table("One log call of an application, outside of a request", columns, rows)
 
 

@@ -1,8 +1,8 @@
-"""How long the page takes in Chromium on a large store, beside the questions it asks alone.
+"""Measure how long views of the page take in Chromium on a large store, compared with their queries alone.
 
-python benchmarks/bench_page.py [--events 1000000] [--dir KEPT]. The store is on disk, sealed; the page is served over
-loopback by a process of its own; each view is loaded anew in a fresh profile. Times are from the navigation to the moment
-when what is named is in the document. The first row is the floor: a page of one word, which asks nothing."""
+python benchmarks/bench_page.py [--events 1000000] [--dir KEPT]. The store is sealed and on disk. Another process serves the page
+over loopback, and each view is loaded in a new profile. Times are from the navigation until the listed elements are in the
+document. The first row is the minimum: a page with one word and no query."""
 
 import argparse
 import asyncio
@@ -26,7 +26,7 @@ from tests.page import browsing
 from tests.page.story import story
 
 ROUNDS = 5
-# What has to be there, by selector; all of them.
+# Selectors of the elements that must all be in the document.
 VIEWS = {
     "one word": ("/healthz", ["pre"]),
     "first list": ("/search?{day}", [".row[data-event]"]),
@@ -44,7 +44,7 @@ window.watch(%s);
 
 
 def serve(directory: str, listener: socket.socket) -> None:
-    """Serve the page in a process of its own, as `logship up` does."""
+    """Serve the page in another process, as `logship up` does."""
     import uvicorn
 
     from logship.page.app import app
@@ -55,7 +55,7 @@ def serve(directory: str, listener: socket.socket) -> None:
 
 
 def fill(directory: Path, events: int) -> int:
-    """Store about so many events of a day, the last quarter of an hour as busy as any; how many it became."""
+    """Store about this many events of a day, with normal traffic in the last 15 minutes; return their number."""
     end_ns, stored = time.time_ns(), 0
     with Store(directory) as store:
         parts = max(1, events // 100_000)
@@ -68,12 +68,12 @@ def fill(directory: Path, events: int) -> int:
 
 
 def of_part(part: int, record: dict[str, Any]) -> dict[str, Any]:
-    """The same event of another life: each part tells the story with ids of its own."""
+    """Return the same event as one of another run: each part has different ids."""
     return record | {name: f"{part:02x}{record[name][2:]}" for name in ("event.id", "service.ephemeral_id")}
 
 
 def place(url: str, view: str) -> str:
-    """The address of a view whose window ends at the newest event: the store may be an old one."""
+    """Return the address of a view whose window ends at the newest event, because the store may be old."""
     newest = httpx.get(f"{url}/api/search", params={"limit": 1}, timeout=60).json()["records"][0]["@timestamp"]
     end = datetime.fromisoformat(newest[:19]).replace(tzinfo=UTC) + timedelta(seconds=1)
     windows = {"day": timedelta(hours=24), "quarter": timedelta(minutes=15)}
@@ -83,7 +83,7 @@ def place(url: str, view: str) -> str:
 
 
 def questions(url: str, view: str) -> list[str]:
-    """The questions that a view asks first, as its page sent them."""
+    """Return the first queries of a view, as its page sends them."""
     selectors = VIEWS[view][1]
     with browsing.chromium() as browser:
         visit = browsing.Visit(browser, url)
@@ -94,7 +94,7 @@ def questions(url: str, view: str) -> list[str]:
 
 
 def page_ms(url: str, view: str) -> list[float]:
-    """Milliseconds to what the view shows first, each time in a profile that has nothing in its cache."""
+    """Return the milliseconds until the first content of the view, each time with an empty browser cache."""
     import json
 
     there, selectors = place(url, view), VIEWS[view][1]
@@ -111,7 +111,7 @@ def page_ms(url: str, view: str) -> list[float]:
 
 
 def alone_ms(url: str, asked: list[str]) -> tuple[float, float]:
-    """Milliseconds that the questions take with nobody looking: one after the other, and all at once."""
+    """Return the milliseconds of the queries without a browser: one after the other, and all at once."""
 
     async def both() -> tuple[float, float]:
         async with httpx.AsyncClient(timeout=60) as client:

@@ -1,4 +1,4 @@
-"""What redaction costs: the cheap test and the redactor for each kind of text, and how the cost of hostile texts grows.
+"""Measure redaction: the quick check and the redactor for each kind of text, and the growth of cost for hostile texts.
 
 python benchmarks/bench_redact.py [--quick]"""
 
@@ -26,7 +26,7 @@ TEXTS = {
     "SQL parameters": "[SQL: INSERT INTO u (name, pw) VALUES (?, ?)] [parameters: ('bob', 'hunter2xyz')]",
 }
 PATHS = {"usual path": b"/orders/123/items", "long path": b"/api/v1/organisations/acme-corporation/members/8123412"}
-# Each is repeated up to the size: what makes a careless pattern try again at each place.
+# Each is repeated up to the size. A careless pattern would backtrack at each position.
 HOSTILE = (
     *(
         "a",
@@ -182,7 +182,7 @@ HOSTILE = (
 
 
 def cost_ns(call: Callable[[], object], calls: int, rounds: int) -> float:
-    """The least CPU time of a call: what other processes take is left out, and the rest of the noise is never negative."""
+    """Return the minimum CPU time of a call: noise only adds to it."""
     best = 1 << 62
     for _ in range(rounds):
         began = thread_time_ns()
@@ -193,7 +193,7 @@ def cost_ns(call: Callable[[], object], calls: int, rounds: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What redaction costs.")
+    parser = argparse.ArgumentParser(description="Measure the cost of redaction.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     rounds = 3 if parser.parse_args().quick else 9
     redactor = Redactor()
@@ -211,7 +211,7 @@ def main() -> None:
         rows.append(
             [name, str(len(path)), f"{cheap / 1e3:.2f}", f"{whole / 1e3:.2f}", "yes" if suspicious(path) else "no"]
         )
-    table("Redaction, by kind of text", ["text", "characters", "cheap test, us", "redactor, us", "redactor runs"], rows)
+    table("Redaction, by kind of text", ["text", "characters", "check, us", "redactor, us", "redactor runs"], rows)
 
     grown = []
     for piece in HOSTILE:
@@ -223,7 +223,7 @@ def main() -> None:
     slowest = sorted(grown, key=lambda one: -one[1])
     shown = [[repr(piece), f"{ms:.1f}", f"{ratio:.2f}"] for ratio, ms, piece in dict.fromkeys(grown[:8] + slowest[:12])]
     table(
-        f"64 KiB of a hostile piece, the worst of {len(HOSTILE)}",
+        f"64 KiB of a hostile text, the slowest of {len(HOSTILE)}",
         ["piece", "redactor, ms", "of the time for 32 KiB"],
         shown,
     )

@@ -1,10 +1,10 @@
-"""What moving events into Elasticsearch costs: `logship replay` beside `elasticsearch.helpers.streaming_bulk` alone.
+"""Compare `logship replay` with `elasticsearch.helpers.streaming_bulk`: moving events into Elasticsearch.
 
     python benchmarks/bench_replay.py [--records 100000] [--rounds 3]
 
-The same records (events.py) lie in an NDJSON export and in a store. Each way is a process of its own with one thread, into a
-stream of its own on the same real Elasticsearch (1 GB heap, one shard, two cores with everything else), in turns. Rates are
-events a second of wall time; CPU is the client's, per event; memory its peak."""
+The same records (events.py) are in an NDJSON export and in a store. Each method is a separate process with one thread and writes
+into its own stream of the same real Elasticsearch (1 GB heap, one shard, two cores shared with all else), in turns. Rates
+are events per second of wall time. CPU is that of the client, per event; memory is its peak."""
 
 import argparse
 import json
@@ -36,7 +36,7 @@ BATCH = 5_000
 
 
 def write(records: int, folder: Path) -> None:
-    """The records as an export and as a store."""
+    """Write the records as an export and as a store."""
     store = Store(folder / "store")
     with (folder / "export.ndjson").open("wb") as file:
         for batch in Shop().batches(records, BATCH):
@@ -49,7 +49,7 @@ def write(records: int, folder: Path) -> None:
 
 
 def by_helper(settings: Settings, records: Iterator[Record]) -> int:
-    """What people write without logship: no ids looked at, no answer kept, no waiting."""
+    """Copy without logship: no ids checked, no response stored, no waiting."""
     actions = ({"_op_type": "create", "_id": one["event.id"], "_source": one} for one in records)
     with connect(settings) as client:
         client.transport.serializers.serializers["application/json"] = OrjsonSerializer()
@@ -76,7 +76,7 @@ WAYS: dict[str, Callable[[Settings, Path], int]] = {
 
 
 def one(way: str, folder: Path, url: str, namespace: str) -> None:
-    """One way, in this process."""
+    """Run one method in this process."""
     settings = load({"elastic_url": url, "elastic_namespace": namespace})
     began, cpu = time.perf_counter(), time.process_time()
     created = WAYS[way](settings, folder)
@@ -86,7 +86,7 @@ def one(way: str, folder: Path, url: str, namespace: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What moving events into Elasticsearch costs.")
+    parser = argparse.ArgumentParser(description="Compare ways to move events into Elasticsearch.")
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     for hidden in ("--way", "--folder", "--url", "--namespace"):

@@ -1,11 +1,11 @@
-"""What an account of every request costs: the same applications and servers with nothing, and with four ways to log.
+"""Measure the cost of logging each request: the same applications and servers without logging, and with four ways to log.
 
     python benchmarks/bench_request.py [--quick] [--profile]
 
-CPU is what the kernel counts for the server's threads; `loop` is the thread of the event loop, `threads` whatever else
-works for the log (a queue's listener, our shipping thread), and shares are of both together unless said otherwise.
-Throughput is requests a second of the server's CPU with every connection busy, `by the clock` what wrk saw: the same on
-a quiet machine, and on a busy one only the first means anything."""
+CPU is the time that the kernel counts for the server's threads. `loop` is the thread of the event loop, `threads` are all
+other threads that log (a queue's listener, logship's shipping thread); shares are of both together unless noted. Throughput is
+requests per second of the server's CPU with all connections busy, `by the clock` as wrk measured it. Both are equal on a quiet
+machine; on a busy one, only the first is meaningful."""
 
 import argparse
 import time
@@ -16,7 +16,7 @@ from machine import Looper, differences, median, ratios, scratch, settle, sink, 
 from served import Server, use_load_core
 
 LOGS = {
-    "none": "nothing",
+    "none": "no logging",
     "access": "uvicorn's access line",
     "recipe": "structlog + QueueHandler + JSON",
     "fluent": "fluent-logger, synchronous",
@@ -31,7 +31,7 @@ THROUGHPUT_TARGET = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured."""
+    """The amount of work to measure."""
 
     rounds: int
     burst: int
@@ -46,7 +46,7 @@ QUICK = Size(rounds=3, burst=480, saturations=1, visits=0, loop_rounds=5)
 
 @dataclass
 class Verdicts:
-    """Each target beside what was measured."""
+    """Each target with the measured value."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -61,7 +61,7 @@ class Verdicts:
 
 
 def tight_loop(size: Size, verdicts: Verdicts) -> None:
-    """No server: the middleware alone around a bare application."""
+    """Measure the middleware alone around a bare application, without a server."""
     with scratch() as folder, sink() as port:
         loopers = [Looper(log, ["tight.py", log], folder, port) for log in LOGS if log != "none"]
         try:
@@ -83,9 +83,9 @@ def tight_loop(size: Size, verdicts: Verdicts) -> None:
         rows.append([LOGS[looper.name], f"{costs:.2f}", f"{least:.2f}", f"{threads:.2f}", f"{costs / access:.2f}"])
         if looper.name == "logship":
             beside = f" (aim {LOOP_AIM_US:g}; the shipping thread takes {threads:.2f} us more)"
-            verdicts.at_most("tight loop, us a request", costs, LOOP_TARGET_US, beside)
-    columns = ["tight loop, no server: us a request", "caller", "least", "threads", "caller, of the access line"]
-    table("The middleware alone, above the same application without it", columns, rows)
+            verdicts.at_most("tight loop, us per request", costs, LOOP_TARGET_US, beside)
+    columns = ["tight loop, no server: us per request", "caller", "least", "threads", "caller, of the access line"]
+    table("The middleware alone, above the same application without logging", columns, rows)
 
 
 def one_server(application: str, name: str, size: Size, verdicts: Verdicts) -> None:
@@ -140,16 +140,16 @@ def report(application: str, name: str, servers: list[Server], verdicts: Verdict
             verdicts.at_most(f"share of the access line, {what}", share, SHARE_TARGETS[name], beside)
             if application == "fastapi":
                 beside = f" ({clock_rate:.2f} by the clock)"
-                verdicts.at_least(f"throughput of no log, {what}", rate, THROUGHPUT_TARGET, beside)
+                verdicts.at_least(f"throughput without logging, {what}", rate, THROUGHPUT_TARGET, beside)
     title = f"{APPLICATIONS[application]}, uvicorn with {name} ({median(none.cpu_rates):,.0f} requests/s without log)"
-    cost = ["us a request above nothing", "loop", "threads", "wall"]
+    cost = ["us per request above no logging", "loop", "threads", "wall"]
     table(title, [*cost, "of access line", "loop alone", "throughput", "by the clock", "p50", "p99"], rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What an account of every request costs.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, under 40 s; rough numbers")
-    parser.add_argument("--profile", action="store_true", help="only where our own time goes, in the tight loop")
+    parser = argparse.ArgumentParser(description="Measure the cost of logging each request.")
+    parser.add_argument("--quick", action="store_true", help="Fewer rounds, under 40 s, rough numbers")
+    parser.add_argument("--profile", action="store_true", help="Only profile logship's share of the tight loop")
     given = parser.parse_args()
     if given.profile:
         import profile_request

@@ -1,15 +1,14 @@
-"""How long a caller stands still: logship and fluent-logger beside agents that hang, crawl, refuse, restart or hang up.
+"""Measure how long a caller is blocked: logship and fluent-logger with agents that hang, crawl, refuse or restart.
 
     python benchmarks/bench_stall.py            all rows, under two minutes
     python benchmarks/bench_stall.py --quick    fewer and shorter rows, under twenty seconds
-    python benchmarks/bench_stall.py --check    no times: what was logged during each fault is stored or counted, exactly once
+    python benchmarks/bench_stall.py --check    no times: every event logged during a fault is stored or counted, exactly once
 
-Each row is a process of its own: an event loop handles 500 requests a second (or one in two), each of which logs once, so
-1,000 events a second (or one). "call" is the log call, "request" the whole request, "late" how late the loop came to it,
-which is what any thread that keeps the interpreter costs. Beside each row another process does the same and logs nothing:
-"calm" is how late that one was at worst, the noise of this machine in the same seconds. "flood" is the longest of 60,000
-calls in a tight loop (without an event loop) before a hung row: what the kernel takes for a hung agent is full after them.
-"""
+Each row is a process whose event loop handles 500 requests per second (or one in two seconds). Each request logs once, so
+there are 1,000 events per second (or one). "call" is the log call, "request" the whole request, "late" the delay until the loop
+starts it, which includes other threads that hold the interpreter lock. A second process per row does the same without logging:
+"calm" is its highest delay, the noise of the machine in the same seconds. "flood" is the longest of 60,000 calls in a tight
+loop (without an event loop) before a row with a hung agent: they fill the kernel's buffers for that agent."""
 
 import argparse
 import asyncio
@@ -37,7 +36,7 @@ Call = Callable[[int], object]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: who logs, to what kind of agent, beside what."""
+    """One row of the table: the logger, the kind of agent, and the load on the machine."""
 
     name: str
     logs: str = "logship"  # nothing | logship | fluent | fluent-async | fluent-circular
@@ -46,8 +45,8 @@ class Row:
     events_per_second: float = 1000.0
     state: str = "tmpfs"  # or disk; in the worker: the directory
     port: int = 0
-    flood: int = 0  # events logged before the clock runs
-    fill: bool = False  # fill the journal before the clock runs; then a good agent comes
+    flood: int = 0  # events logged before the measurement starts
+    fill: bool = False  # fill the journal first; then start a good agent
     check: bool = False  # wait for the last acknowledgement at the end
     limit_bytes: int = 64 * MIB
 
@@ -60,11 +59,11 @@ async def nothing_more() -> dict[str, Any]:
 
 
 async def into_nothing(message: Any) -> None:
-    """The client takes whatever is sent."""
+    """Accept everything that is sent."""
 
 
 def pipeline(row: Row) -> tuple[Call, Callable[[Any], Any], Callable[[], dict[str, int]]]:
-    """(log call, what wraps the application, counters at the end)."""
+    """Return (log call, wrapper of the application, counters at the end)."""
     if row.logs == "nothing":
         return (lambda number: None), (lambda app: app), dict
     if row.logs == "logship":
@@ -129,7 +128,7 @@ def worker(row: Row) -> None:
         flood = max(flood, time.perf_counter_ns() - began)
         if flood > 1e9:
             break
-    # What fits into a journal that an agent empties meanwhile has no end.
+    # The agent empties the journal meanwhile, so filling it needs a bound.
     while row.fill and not counters()["dropped"] and counters()["emitted"] < MOST_EVENTS:
         call(0)
     print("ready", flush=True)
@@ -161,7 +160,7 @@ def worker(row: Row) -> None:
             began = time.perf_counter_ns()
             await served(scope, nothing_more, into_nothing)
             requests.append(time.perf_counter_ns() - began)
-            due = max(due + step, time.perf_counter() - 1.0)  # after a stall of seconds no storm to catch up
+            due = max(due + step, time.perf_counter() - 1.0)  # no burst of catching up after a stall of seconds
 
     asyncio.run(serve())
     if row.check:
@@ -201,7 +200,7 @@ def result(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def run(rows: list[Row], folder: Path) -> list[dict[str, Any]]:
-    """The results of `rows`, which run in the same seconds."""
+    """Return the results of `rows`, which run at the same time."""
     with contextlib.ExitStack() as stack:
         processes = []
         for row in rows:
@@ -220,7 +219,7 @@ def run(rows: list[Row], folder: Path) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def busy_disk(folder: Path) -> Iterator[None]:
-    """Two `dd` that wait for the disk with each megabyte, and a `sync` every second that writes everybody's pages back."""
+    """Run two `dd` that sync each megabyte to disk, and a `sync` every second that writes all pages back."""
     loop = "while :; do dd if=/dev/zero of={0} bs=1M count=200 oflag=dsync conv=fdatasync 2>/dev/null; done"
     commands = [loop.format(folder / f"busy{number}") for number in range(2)] + ["while :; do sync; sleep 1; done"]
     writers = [subprocess.Popen(["sh", "-c", one], start_new_session=True) for one in commands]
@@ -274,7 +273,7 @@ def table(quick: bool) -> None:
         for row in rows:
             flooded = replace(row, flood=60_000 if row.agent == "hung" else 0)
             show(flooded, *run([flooded, nothing], folder))
-        print("beside a disk saturated by two dd with dsync, and a sync every second:")
+        print("with a disk saturated by two dd with dsync, and a sync every second:")
         seconds = 1.5 if quick else 10.0
         nothing = replace(nothing, seconds=seconds)
         with busy_disk(folder):
@@ -286,17 +285,17 @@ def table(quick: bool) -> None:
                 *found, calm = run([*beside, nothing], folder)
                 for row, times in zip(beside, found, strict=True):
                     show(row, times, calm)
-    print("ratio: the longest lateness or request, to that of the process beside it that logs nothing")
-    print("fluent-circular: queue_circular=True; it throws the oldest events away and does not say how many")
+    print("ratio: the longest delay or request, relative to the process that logs nothing")
+    print("fluent-circular: queue_circular=True; it drops the oldest events without counting them")
 
 
-# Nothing lost up to the journal's limit, and drops counted beyond it.
+# No loss up to the journal's limit, and counted drops beyond it.
 
 FAULTS = ("refusing", "hung", "slow", "restarting", "mid-frame")
 
 
 def check() -> int:
-    """Log beyond a small journal during each fault, let a good agent take its place, compare. The number of mistakes."""
+    """Log more than a small journal holds during each fault, then start a good agent and compare. Return the number of errors."""
     mistakes = 0
     for mode in FAULTS:
         with tempfile.TemporaryDirectory(dir=TMPFS, prefix="logship-bench-") as state:
@@ -310,7 +309,7 @@ def check() -> int:
 
 
 def through(row: Row) -> tuple[dict[str, Any], int]:
-    """(what the worker says, how many of its events arrived) of a worker whose agent has the fault, and then has not."""
+    """Return (the worker's counters, number of its stored events) for a worker whose agent first has the fault, then works."""
     with agent(row.name, keeps=True) as (port, far), ids_of(far) as first:
         process = start(replace(row, port=port))
         assert said(process) == "ready\n"
@@ -322,8 +321,8 @@ def through(row: Row) -> tuple[dict[str, Any], int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rows")
-    parser.add_argument("--check", action="store_true", help="no times, only that nothing is lost uncounted")
+    parser.add_argument("--quick", action="store_true", help="Fewer and shorter rows")
+    parser.add_argument("--check", action="store_true", help="No times; check that every lost event is counted")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.row:

@@ -1,12 +1,12 @@
-"""What the store takes and answers: ingest, acknowledgements under load, bytes, questions, memory.
+"""Measure the store: ingest, acknowledgements under load, bytes, queries, memory.
 
     python benchmarks/bench_store.py [--records 200000] [--keep DIR] [--alone]
 
-The same seeded records (events.py) go through `Store.append` - types made right, event ids stored once, durable on
-return - and into SQLite with FTS5 and one DuckDB file, in the same run (`--alone`: without those). Every part is a process of
-its own. Rates are records per second of wall time; CPU is what the kernel counts, per record, and is what to compare on a
-machine with neighbours; "on a core" is without the time for which the appending thread was ready and had none. Questions:
-first in a new process, then the median of five."""
+The same seeded records (events.py) go through `Store.append` (types normalised, event ids stored once, durable on return) and
+into SQLite with FTS5 and a DuckDB file, in the same run (`--alone`: without those). Every part is a separate process. Rates
+are records per second of wall time. CPU is counted by the kernel, per record, and is the number to compare on a busy
+machine; "on a core" excludes the time in which the appending thread was ready and had no core. Queries: first in a new process,
+then the median of five."""
 
 import argparse
 import itertools
@@ -39,7 +39,7 @@ LENGTH = struct.Struct("<I")
 
 
 def write_events(path: Path, records: int, own_request_ids: float) -> None:
-    """The records once, packed, so that making them is not measured."""
+    """Write the records once, packed, so that generating them is not measured."""
     with path.open("wb") as file:
         for batch in Shop(own_request_ids=own_request_ids).batches(records, BATCH):
             packed = ormsgpack.packb(batch)
@@ -69,7 +69,7 @@ class Clock:
 
 
 def ingest(name: str, events: Path, directory: Path, batch: int = BATCH) -> dict[str, float]:
-    """Everything at full speed, and then as much sealing and merging as there is."""
+    """Append everything at full speed, then do all sealing and merging."""
     store, clock, records = others.OPEN[name](directory), Clock(), 0
     began, cpu = time.perf_counter(), time.process_time()
     decoding = Clock()
@@ -96,7 +96,7 @@ def ingest(name: str, events: Path, directory: Path, batch: int = BATCH) -> dict
 
 
 def calm(events: Path, directory: Path) -> dict[str, float]:
-    """5,000 records a second on top of what is there, while another process asks without a pause."""
+    """Append 5,000 records per second to the existing store, while another process queries without a pause."""
     store, turns, alone = Store(directory), list[float](), list[float]()
     asking = subprocess.Popen(
         [sys.executable, __file__, "--part", "client", "--keep", str(directory)], stdout=subprocess.PIPE, text=True
@@ -133,7 +133,7 @@ def calm(events: Path, directory: Path) -> dict[str, float]:
 
 
 def never_ending(events: Path) -> Iterator[Entry]:
-    """The records again and again, each time of other lives."""
+    """Yield the records repeatedly, each time as those of other runs."""
     for digit in itertools.cycle("0123456789"):
         for batch in read_events(events):
             for time_ns, record in batch:
@@ -143,7 +143,7 @@ def never_ending(events: Path) -> Iterator[Entry]:
 
 
 def client(directory: Path) -> None:
-    """Ask without a pause until terminated, and say how many questions had an answer."""
+    """Query without a pause until terminated, and print the number of results."""
     import signal
 
     source, answered = others.Asked(directory), 0
@@ -158,7 +158,7 @@ def client(directory: Path) -> None:
 
 
 def questions(name: str, directory: Path) -> dict[str, Any]:
-    """Milliseconds of each question: (first, warm, rows), and of CPU, both threads together, of a warm one."""
+    """Return per query the milliseconds (first, warm), the rows, and the CPU milliseconds of a warm one, all threads."""
     source = others.READ[name](directory)
     found, used = {}, {}
     for number in QUESTIONS:
@@ -173,7 +173,7 @@ def questions(name: str, directory: Path) -> dict[str, Any]:
 
 
 def waited_seconds() -> float:
-    """How long this thread has been ready to run and had no core."""
+    """Return how long this thread was ready to run without a core."""
     return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
@@ -182,7 +182,7 @@ def rss_mb() -> float:
 
 
 def part(*words: object) -> Any:
-    """Run a part as a process of its own and return what it prints."""
+    """Run a part in a separate process and return its output."""
     command = [sys.executable, __file__, *map(str, words)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -200,7 +200,7 @@ def report(records: int, folder: Path, alone: bool) -> None:
     keys = ("rate", "sustained", "settled", "append_us", "all_us", "p50", "longest", "bytes", "rss")
     forms = ("{:,.0f}",) * 3 + ("{:.1f}",) * 2 + ("{:.0f}",) * 2 + ("{:.1f}", "{:.0f}")
     rows = [[name, *(form.format(taken[name][key]) for key, form in zip(keys, forms, strict=True))] for name in names]
-    table(f"Ingest, batches of {BATCH:,}, durable on return: records a second, and microseconds a record", columns, rows)
+    table(f"Ingest, batches of {BATCH:,}, durable on return: records per second, and microseconds per record", columns, rows)
     answers = {name: part("--part", "questions", "--name", name, "--keep", folder / name) for name in names}
     rows = []
     for number, question in QUESTIONS.items():
@@ -208,11 +208,11 @@ def report(records: int, folder: Path, alone: bool) -> None:
         cells = [f"{first:.0f} / {warm:.0f}" if held is not None else "-" for first, warm, held in times]
         rows.append([f"{number} {question.sentence}", *cells, f"{answers['logship']['cpu'][number]:.0f}", f"{times[0][2]:,}"])
     rows.append(["peak MB", *(f"{answers[name]['rss']:.0f}" for name in names), "", ""])
-    table("Questions, milliseconds: first / warm, and CPU of ours", ["question", *names, "CPU", "rows"], rows)
+    table("Queries, milliseconds: first / warm, and CPU of logship's store", ["question", *names, "CPU", "rows"], rows)
     own = part("--part", "calm", "--events", events, "--keep", folder / "logship")
     table(
-        f"{CALM_PER_SECOND:,} records a second in batches of {CALM_BATCH}, a client asking all the time",
-        ["ack p50 ms", "p99", "p99 on a core", "longest", "questions a second", "cores", "MB"],
+        f"{CALM_PER_SECOND:,} records per second in batches of {CALM_BATCH}, with a client that queries continuously",
+        ["ack p50 ms", "p99", "p99 on a core", "longest", "queries per second", "cores", "MB"],
         [[f"{own[key]:.1f}" for key in ("p50", "p99", "own_p99", "longest", "questions", "core", "rss")]],
     )
     worst = max(warm for _, warm, _ in answers["logship"]["questions"].values()) / 1000
@@ -222,21 +222,21 @@ def report(records: int, folder: Path, alone: bool) -> None:
     a_core = 1e6 / mine["append_us"]
     print("\nVerdicts")
     for met, what in (
-        (a_core >= RATE_TARGET, f"{a_core:,.0f} records/s a core through append, target {RATE_TARGET:,}, aim {RATE_AIM:,}"),
-        (mine["bytes"] <= BYTES_TARGET, f"{mine['bytes']:.1f} bytes a record, target {BYTES_TARGET}"),
+        (a_core >= RATE_TARGET, f"{a_core:,.0f} records/s per core through append, target {RATE_TARGET:,}, aim {RATE_AIM:,}"),
+        (mine["bytes"] <= BYTES_TARGET, f"{mine['bytes']:.1f} bytes per record, target {BYTES_TARGET}"),
         (own["p99"] <= ACK_TARGET_MS, f"ack p99 {own['p99']:.1f} ms at {CALM_PER_SECOND:,}/s, target {ACK_TARGET_MS}"),
         (own["own_p99"] <= ACK_TARGET_MS, f"the same on a core {own['own_p99']:.1f} ms"),
-        (worst <= WORST_TARGET_S, f"worst warm question {worst:.2f} s, {busy:.2f} of CPU, target {WORST_TARGET_S} at 5,000,000"),
+        (worst <= WORST_TARGET_S, f"slowest warm query {worst:.2f} s, {busy:.2f} of CPU, target {WORST_TARGET_S} at 5,000,000"),
         (memory <= MEMORY_TARGET_MB, f"{memory:.0f} MB, target {MEMORY_TARGET_MB} (ingest at full speed: {mine['rss']:.0f})"),
     ):
         print(f"  {'met   ' if met else 'MISSED'} {what}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the store takes and answers.")
+    parser = argparse.ArgumentParser(description="Measure the store.")
     parser.add_argument("--records", type=int, default=200_000)
-    parser.add_argument("--keep", type=Path, help="a directory for the stores, which stay there")
-    parser.add_argument("--alone", action="store_true", help="without SQLite and DuckDB")
+    parser.add_argument("--keep", type=Path, help="Directory for the stores, which are kept")
+    parser.add_argument("--alone", action="store_true", help="Without SQLite and DuckDB")
     for hidden in ("--part", "--name", "--events"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -1,11 +1,11 @@
-"""The embedded store beside Elasticsearch: the same events in both, in one run.
+"""Compare the embedded store with Elasticsearch: the same events in both, in one run.
 
     python benchmarks/bench_stores.py [--records 200000]
 
-The records (events.py) go into the store by `Store.append`, durable on return, and from it by `logship replay` into a real
-Elasticsearch (1 GB heap, one shard, our templates) on the same cores. Then both are asked the fourteen questions of
-questions.py through `Source`, which is what the command line and the page do; both must find as many rows.
-Bytes: of the directory, and of the index before and after it is merged into one segment."""
+The records (events.py) go into the store with `Store.append`, durable on return, and from it with `logship replay` into a real
+Elasticsearch (1 GB heap, one shard, logship's templates) on the same cores. Then the fourteen queries of questions.py run on
+both through `Source`, as the command line and the page do; both must return the same number of rows. Bytes are those of the
+directory, and of the index before and after it is merged into one segment."""
 
 import argparse
 import json
@@ -34,11 +34,11 @@ from tests.elastic.node import Server
 BATCH = 5_000
 NAMESPACE = "bench"
 WARM = 5
-CACHED_SECONDS = 11  # so long Elasticsearch gives an old answer of its size
+CACHED_SECONDS = 11  # Elasticsearch caches the size for this long
 
 
 def fill_store(folder: Path, records: int) -> dict[str, float]:
-    """Events a second while appending, and until everything is sealed and merged."""
+    """Return events per second while appending, and until everything is sealed and merged."""
     store, wall, cpu = Ours(folder / "store"), 0.0, 0.0
     for batch in Shop().batches(records, BATCH):
         began, used = time.perf_counter(), time.process_time()
@@ -59,7 +59,7 @@ def fill_store(folder: Path, records: int) -> dict[str, float]:
 
 
 def fill_elastic(folder: Path, url: str) -> dict[str, float]:
-    """The same by replay."""
+    """Return the same for replay."""
     settings = load({"elastic_url": url, "elastic_namespace": NAMESPACE})
     reader = Reader(folder / "store")
     began, cpu = time.perf_counter(), time.process_time()
@@ -70,7 +70,7 @@ def fill_elastic(folder: Path, url: str) -> dict[str, float]:
 
 
 def ask(source: Source) -> dict[str, tuple[float, float, int]]:
-    """Milliseconds of each question: first, median of the warm ones; and its rows."""
+    """Return per query the milliseconds (first, median of the warm ones) and the rows."""
     known, found = about(source), {}
     for number, question in QUESTIONS.items():
         turns = []
@@ -87,14 +87,14 @@ def rss() -> float:
 
 
 def index_bytes(elastic: Server) -> float:
-    """Bytes of the index on disk."""
+    """Return the bytes of the index on disk."""
     time.sleep(CACHED_SECONDS)
     told = elastic.must("GET", f"/{stream(NAMESPACE)}/_stats/store")
     return float(told["_all"]["primaries"]["store"]["size_in_bytes"])
 
 
 def part(*words: object) -> Any:
-    """A part as a process of its own, and what it prints."""
+    """Run a part in a separate process and return its output."""
     done = subprocess.run([sys.executable, __file__, *map(str, words)], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -137,11 +137,11 @@ def report(records: int, folder: Path, elastic: Server) -> None:
                 same,
             ]
         )
-    table("Questions, milliseconds: first / warm", ["question", "store", "Elasticsearch", "store:ES", "rows"], lines)
+    table("Queries, milliseconds: first / warm", ["question", "store", "Elasticsearch", "store:ES", "rows"], lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The embedded store beside Elasticsearch.")
+    parser = argparse.ArgumentParser(description="Compare the embedded store with Elasticsearch.")
     parser.add_argument("--records", type=int, default=200_000)
     for hidden in ("--part", "--folder", "--url"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)

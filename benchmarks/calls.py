@@ -1,7 +1,7 @@
-"""One way of logging from an application, in a tight loop: `python calls.py VARIANT`, turns asked for on stdin.
+"""One way to log from an application, in a tight loop: `python calls.py VARIANT`, driven by stdin.
 
-Each line of stdin is a number of calls; the answer is two numbers: microseconds of CPU a call takes of its caller, and
-of other threads, everything being written or shipped by then."""
+Each line of stdin is a number of calls. The output is two numbers: CPU microseconds per call of the caller, and of other
+threads, measured when everything is written or shipped."""
 
 import logging
 import os
@@ -106,7 +106,7 @@ def loguru() -> Call:
 VARIANTS: dict[str, tuple[str, Callable[[], Call]]] = {
     "get_logger": ("logship.get_logger", through_get_logger),
     "structlog": ("structlog, configured by logship", through_structlog),
-    "stdlib": ("stdlib logging, logship's handler", through_stdlib),
+    "stdlib": ("stdlib logging, captured by logship", through_stdlib),
     "file": ("stdlib FileHandler, text", lambda: stdlib(file_handler())),
     "queue": ("stdlib QueueHandler, listener writes text", lambda: stdlib(queue_handler())),
     "json": ("structlog, orjson lines to a file", structlog_json),

@@ -1,4 +1,4 @@
-"""An Elasticsearch to measure with: the one that LOGSHIP_TEST_ES_URL names, else a real one of our own, as the tests have it."""
+"""An Elasticsearch for benchmarks: the one in LOGSHIP_TEST_ES_URL, otherwise a real one that is started as in the tests."""
 
 import signal
 import sys
@@ -19,13 +19,13 @@ HEAP = "1g"
 
 @contextmanager
 def elasticsearch() -> Iterator[Server]:
-    """It, with our templates; the end, with a sentence, where there can be none."""
+    """Yield it with logship's templates installed. Exit with a message if none can be started."""
     named = server.named()
     if named is not None:
         server.put_templates(named)
         yield named
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else the node would outlive us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # otherwise the node would outlive this process
     try:
         node = Node(heap=HEAP, quick_start=False)
     except NotHere as why:
@@ -37,14 +37,14 @@ def elasticsearch() -> Iterator[Server]:
 
 
 def settings_of(elastic: Server, namespace: str) -> Settings:
-    """Settings with which `logship` asks it."""
+    """Return the settings with which `logship` connects to it."""
     who = {"elastic_user": elastic.user, "elastic_password": elastic.password, "elastic_ca_file": elastic.ca_file}
     given = {"elastic_url": elastic.url, "elastic_namespace": namespace, **who}
     return load({name: value for name, value in given.items() if value})
 
 
 def cpu_seconds(elastic: Server) -> float:
-    """CPU that the server has used; 0 when it does not tell."""
+    """Return the CPU seconds of the server; 0 if it does not report them."""
     status, told = elastic.ask("GET", "/_nodes/stats/process?filter_path=nodes.*.process.cpu.total_in_millis")
     nodes: dict[str, Any] = told.get("nodes", {}) if status == 200 else {}
     return sum(float(one["process"]["cpu"]["total_in_millis"]) for one in nodes.values()) / 1000

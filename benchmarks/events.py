@@ -1,9 +1,9 @@
-"""A day of a shop's requests, seeded: the same records in the same order each time, as our own encoder writes them.
+"""A seeded day of requests of a shop: the same records in the same order each time, encoded as logship does.
 
-Six workers of one service, of which worker 3 takes a quarter of the requests and is a quarter slower; 40 routes and 20,000
-clients by Zipf; ids in paths by Pareto; one request in a hundred fails with a stack trace, and a burst of failures on
-worker 3 after 60 % of the records. Records arrive up to 0.8 s late, as batches of several workers do. Every tenth request
-has an id of its own from a gateway; the others have their trace's, as logship gives them."""
+Six workers of one service; worker 3 handles a quarter of the requests and is a quarter slower. 40 routes and 20,000 clients
+follow a Zipf distribution, ids in paths a Pareto distribution. One request in a hundred fails with a stack trace, with a burst
+of failures on worker 3 after 60 % of the records. Records arrive up to 0.8 s late, like batches of several workers. Every tenth
+request has an id of its gateway; the others have their trace's id, as logship generates them."""
 
 import random
 import time
@@ -38,7 +38,7 @@ Entry = tuple[int, dict[str, Any]]
 
 
 def zipf(count: int, power: float) -> list[float]:
-    """Cumulative weights, for random.choices."""
+    """Return cumulative weights for random.choices."""
     total, out = 0.0, []
     for rank in range(1, count + 1):
         total += rank**-power
@@ -47,7 +47,7 @@ def zipf(count: int, power: float) -> list[float]:
 
 
 class Shop:
-    """Makes the records; `batches` may be called once."""
+    """Generates the records. `batches` may be called once."""
 
     def __init__(self, seed: int = 7, own_request_ids: float = 0.1) -> None:
         self.random = random.Random(seed)
@@ -94,7 +94,7 @@ class Shop:
         )[number % 4]
 
     def batches(self, records: int, size: int) -> Iterator[list[Entry]]:
-        """Batches of `size` in order of arrival, `records` in all, heartbeats among them."""
+        """Yield batches of `size` in order of arrival, `records` in total, including heartbeats."""
         made, at_ns = 0, BEGIN_NS
         while made < records:
             count = min(size, records - made)
@@ -211,7 +211,7 @@ AGENT_WEIGHTS, CLIENT_WEIGHTS, TENANT_WEIGHTS = zipf(300, 1.0), zipf(20_000, 0.9
 
 
 def arrival_ns(entry: Entry) -> int:
-    """A worker ships what it has every 0.8 s, in order; each at its own moment."""
+    """Return arrival times: each worker ships its records in order every 0.8 s, at different moments."""
     offset = entry[1]["logship.worker.slot"] * LATE_NS // WORKERS
     return (entry[0] - offset) // LATE_NS * LATE_NS + offset
 

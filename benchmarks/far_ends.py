@@ -1,7 +1,7 @@
-"""Agents as they go wrong: each a process of its own, `python far_ends.py MODE PORT KEEPS`, that is killed at the end.
+"""Faulty agents for benchmarks: each is a process, `python far_ends.py MODE PORT KEEPS`, that is killed at the end.
 
-good, refusing (nobody listens), hung (accepts and never reads), slow (16 KB each 50 ms), restarting (hangs up on everybody
-each 0.7 s), mid-frame (hangs up after 20 KB, three times of four)."""
+Modes: good, refusing (nothing listens), hung (accepts and never reads), slow (16 KB every 50 ms), restarting (closes all
+connections every 0.7 s), mid-frame (closes after 20 KB, three times of four)."""
 
 import contextlib
 import io
@@ -61,7 +61,7 @@ def serve(connection: socket.socket, mode: str, number: int, keeps: bool) -> Non
 
 
 def keep(entries: bytes) -> None:
-    """Print the ids that come for the first time."""
+    """Print each id when it arrives for the first time."""
     fresh = {fields["event.id"] for _, fields in msgpack.Unpacker(io.BytesIO(entries))} - stored
     stored.update(fresh)
     sys.stdout.write("".join(f"{one}\n" for one in fresh))
@@ -70,7 +70,7 @@ def keep(entries: bytes) -> None:
 
 @contextlib.contextmanager
 def agent(mode: str, port: int = 0, keeps: bool = False) -> Iterator[tuple[int, "subprocess.Popen[str] | None"]]:
-    """(port, process) of a far end; mode "refusing": a port where nobody listens."""
+    """Return (port, process) of an agent; mode "refusing": a port without a listener."""
     if mode == "refusing":
         with socket.socket() as held:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that listens may come
@@ -90,7 +90,7 @@ def agent(mode: str, port: int = 0, keeps: bool = False) -> Iterator[tuple[int, 
 
 @contextlib.contextmanager
 def ids_of(far: "subprocess.Popen[str] | None") -> Iterator[set[str]]:
-    """The ids that a far end kept before it acknowledged them; complete at the end, which is also its end."""
+    """Stop the agent and return the ids that it stored before acknowledging them."""
     ids: set[str] = set()
     if far is None:
         yield ids

@@ -1,7 +1,7 @@
-"""What benchmarks share: processes on their cores, CPU time as the kernel counts it, and tables.
+"""Shared by benchmarks: processes pinned to cores, CPU time as the kernel counts it, and tables.
 
-The machine is shared and noisy. So everything that is compared lives at once, short turns go round it, and what is
-printed are medians of differences within one round."""
+The machine is shared and noisy. Therefore all compared variants run at the same time and take short turns, and the printed
+numbers are medians of differences within one round."""
 
 import contextlib
 import os
@@ -25,17 +25,17 @@ def median(values: Sequence[float]) -> float:
 
 
 def differences(values: Sequence[float], base: Sequence[float]) -> float:
-    """Median of the paired differences: what a variant costs above `base`."""
+    """Return the median of the paired differences: the cost of a variant above `base`."""
     return median([value - under for value, under in zip(values, base, strict=True)])
 
 
 def ratios(values: Sequence[float], base: Sequence[float]) -> float:
-    """Median of the paired ratios."""
+    """Return the median of the paired ratios."""
     return median([value / under for value, under in zip(values, base, strict=True)])
 
 
 def cpu_us(pid: int) -> tuple[float, float]:
-    """Microseconds of CPU that process `pid` has used: (its main thread, all others that live)."""
+    """Return CPU microseconds of process `pid`: (main thread, all other running threads)."""
     main = others = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A directory in memory, as a quiet disk: what is compared is code."""
+    """Yield a directory in memory, so that the disk does not affect results."""
     where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="logship-bench-", dir=where))
     try:
@@ -63,7 +63,7 @@ def scratch() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def sink() -> Iterator[int]:
-    """The port of a Forward sink that acknowledges."""
+    """Yield the port of a Forward sink that acknowledges."""
     process = subprocess.Popen([sys.executable, str(HERE / "sink.py")], stdout=subprocess.PIPE, text=True)
     os.sched_setaffinity(process.pid, {LOAD_CORE})
     assert process.stdout is not None
@@ -76,7 +76,7 @@ def sink() -> Iterator[int]:
 
 
 class Looper:
-    """A child that measures one variant in turns: `turn` runs one and returns the numbers that the child prints."""
+    """A child process that measures one variant: `turn` runs one turn and returns the numbers that the child prints."""
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, port: int) -> None:
         self.name = name
@@ -114,7 +114,7 @@ class Looper:
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:
-    """The environment of one variant: its own folder and state, the sink at `port`."""
+    """Return the environment of one variant: a separate folder and state, and the sink at `port`."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOGSHIP_", "BENCH_"))}
     return {
@@ -142,5 +142,5 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def settle(seconds: float = 0.3) -> None:
-    """Give the threads that ship or write the time to finish their share."""
+    """Wait until threads that ship or write have finished."""
     time.sleep(seconds)

@@ -1,6 +1,6 @@
-"""What the store is measured beside: SQLite with six indexes and FTS5, and one DuckDB file, fed with the same records.
+"""Stores for comparison: SQLite with six indexes and FTS5, and one DuckDB file, with the same records.
 
-Both get the same lines as the store's log, so that they spare the cost of the door."""
+Both get the normalised lines of the store's log, so their numbers do not include normalising."""
 
 import sqlite3
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Sink(Protocol):
 
 class Ours(Store):
     def settle(self) -> None:
-        """Return when nothing is left to seal or to merge."""
+        """Return when nothing is left to seal or merge."""
         import time
 
         from logship.store.files import read_listing
@@ -149,7 +149,7 @@ DUCK = SQL | {
 
 
 class Asked:
-    """A source with what its questions are about."""
+    """A source with the values that its queries use."""
 
     def __init__(self, directory: Path) -> None:
         self.reader = Reader(directory)
@@ -157,7 +157,7 @@ class Asked:
 
 
 class Other:
-    """A connection, and the same facts as the questions to ours are about."""
+    """A connection, with the same values as the queries of logship's store."""
 
     def __init__(self, connection: Any, directory: Path, statements: dict[str, str], divide: str) -> None:
         self.connection, self.statements = connection, statements

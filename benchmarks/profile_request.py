@@ -1,7 +1,7 @@
-"""Where our own time goes in the tight loop (`bench_request.py --profile`): each piece alone, as a request calls it.
+"""Profile logship's share of the tight loop (`bench_request.py --profile`): the cost of each part of a request.
 
-One request is driven with its pieces watched, and each is then timed with the arguments that it was given. What the
-pieces leave over is the code between them: two wrappers, the headers, the keys of what is cached."""
+One request runs with its parts recorded, and each part is then timed with the recorded arguments. The remaining time is the code
+between the parts: two wrappers, headers, cache keys."""
 
 import os
 import time
@@ -26,7 +26,7 @@ def thread_us(work: Callable[[], object]) -> float:
 
 
 def pieces() -> dict[str, tuple[Any, str]]:
-    """What a request calls, and where it finds it."""
+    """Return the functions that a request calls, and where they are looked up."""
     from logship.state import inflight, journal
     from logship.worker.asgi import requestlog as request
 
@@ -42,7 +42,7 @@ def pieces() -> dict[str, tuple[Any, str]]:
 
 
 def watched(application: apps.Application) -> dict[str, Callable[[], object]]:
-    """Each piece, ready to be called once more as one request called it."""
+    """Return each part, ready to be called as the request called it."""
     calls: dict[str, Callable[[], object]] = {}
 
     def note(name: str, piece: Callable[..., object]) -> Callable[..., object]:
@@ -79,9 +79,9 @@ def main() -> None:
             nothing.append(thread_us(partial(int)))
             for name, call in calls.items():
                 alone[name].append(thread_us(call))
-                time.sleep(0.01)  # the shipping thread makes new segments
+                time.sleep(0.01)  # the shipping thread creates new segments
     added = differences(driven["logship"], driven["bare"])
-    rows = [["a middleware that only passes on", f"{differences(driven['passing'], driven['bare']):.2f}", ""]]
+    rows = [["a middleware that only forwards", f"{differences(driven['passing'], driven['bare']):.2f}", ""]]
     rows.append(["logship, whole", f"{added:.2f}", "1.00"])
     for name, values in alone.items():
         cost = differences(values, nothing)

@@ -1,6 +1,6 @@
-"""The fourteen questions of somebody who looks for something: one sentence each, asked of any `Source`.
+"""Fourteen typical queries, each with a description, for any `Source`.
 
-Each function gives the number of rows, so that answers of different stores can be compared."""
+Each function returns the number of rows, so that the results of different stores can be compared."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is in this store: one request's id, and the last event's time."""
+    """Values of this store that queries use: the id of one request, and the time of the last event."""
 
     request_id: str
     newest_ns: int

@@ -1,4 +1,4 @@
-"""A uvicorn server on its own core with one way of logging, and the load for it from another core."""
+"""A uvicorn server pinned to a core with one way of logging, and its load from another core."""
 
 import os
 import re
@@ -25,7 +25,7 @@ WRK_HEADERS = (
 
 
 class Server:
-    """One server. Lists hold one number a turn: `main`, `wall`, `others` and the latencies in microseconds a request."""
+    """One server. Lists have one number per turn; `main`, `wall`, `others` and latencies are in microseconds per request."""
 
     def __init__(self, application: str, log: str, http: str, loop: str, folder: Path, sink: int) -> None:
         self.log = log
@@ -55,7 +55,7 @@ class Server:
         return self._process.pid
 
     def warm(self, requests: int) -> None:
-        """Wait until the server answers; then let it answer, on connections that are closed again."""
+        """Wait until the server responds; then send requests on connections that are closed afterwards."""
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -70,7 +70,7 @@ class Server:
         self._disconnect()
 
     def connect(self) -> None:
-        """Open the connections that are measured. By now an acknowledgement has muted the access line of logship's."""
+        """Open the measured connections. By now an acknowledgement has silenced the access log of the logship variant."""
         self._connect()
         self._round(64)
 
@@ -85,7 +85,7 @@ class Server:
         quiet machine the same: it has one core and uses all of it), and what the threads beside the loop took for each."""
         before = cpu_us(self.pid)
         done, took = self._wrk(seconds) if shutil.which("wrk") else self._own_load(seconds)
-        settle()  # what was logged last is still on its way
+        settle()  # the last events are still on their way
         self.rates.append(done / took)
         main, others = (now - then for now, then in zip(cpu_us(self.pid), before, strict=True))
         self.others.append(others / done)
@@ -108,7 +108,7 @@ class Server:
         return done, time.perf_counter() - began
 
     def visit(self, seconds: float, each_second: int) -> None:
-        """Latency from the moment a request was due, at a steady rate: a late answer makes the next ones late as well."""
+        """Measure latency from the time a request was due, at a steady rate: a late response delays the next ones."""
         step = 1 / each_second
         taken = []
         due = time.perf_counter()
@@ -159,5 +159,5 @@ class Server:
 
 
 def use_load_core() -> None:
-    """This process makes the load: keep it off the servers' core."""
+    """Pin this process, which generates the load, to another core than the server's."""
     os.sched_setaffinity(0, {LOAD_CORE})

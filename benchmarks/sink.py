@@ -1,6 +1,6 @@
-"""A Forward sink that takes everything and acknowledges every chunk, as an agent does; nothing is kept.
+"""A Forward sink that acknowledges every chunk like an agent, and stores nothing.
 
-Run as a process: it prints its port and lives until it is killed."""
+It prints its port and runs until it is killed."""
 
 import asyncio
 import sys

@@ -1,7 +1,7 @@
-"""One way of logging requests in a tight loop without a server: `python tight.py VARIANT`, turns asked for on stdin.
+"""One way to log requests in a tight loop without a server: `python tight.py VARIANT`, driven by stdin.
 
-Each line of stdin is a number of requests; the answer is three numbers: microseconds of CPU a request without any log,
-with it (this thread), and of the other threads, everything that was logged being shipped or written by then."""
+Each line of stdin is a number of requests. The output is three numbers: CPU microseconds per request without logging, with
+it (this thread), and of other threads, measured when everything is shipped or written."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ async def send(message: Message) -> None:
 def drive(application: Application) -> None:
     scope: dict[str, Any] = {
         "type": "http",
-        # A server makes new bytes for each request, so their hashes are not cached.
+        # A server creates new bytes objects for each request, so their hashes are not cached.
         "headers": [(bytes(bytearray(name)), bytes(bytearray(value))) for name, value in HEADERS],
         "path": "/orders/7",
         "raw_path": b"/orders/7",
@@ -57,7 +57,7 @@ def drive(application: Application) -> None:
 
 
 def access(application: Application) -> Application:
-    """uvicorn's access line as its HTTP protocols write it."""
+    """Log uvicorn's access line as its HTTP protocols do."""
     from uvicorn.logging import AccessFormatter
     from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
@@ -82,7 +82,7 @@ def access(application: Application) -> Application:
 
 
 def shipped(variant: str) -> Callable[[], object]:
-    """What waits until everything logged so far has left."""
+    """Return a function that waits until everything logged so far is delivered."""
     if variant == "logship":
         import logship
 
