@@ -1,7 +1,7 @@
-"""Every server and start mode, really started: one event per request, the right slots, and goodbyes that are told.
+"""Every server and start mode with real processes: one event per request, the right slots, and a reported end of each run.
 
-All modes run a few at a time in the background; each test waits for its own and looks at what it left. What was measured
-is compared with the table of docs/servers.md."""
+All modes run in the background, a few at a time; each test waits for its mode and checks its events. The results are
+compared with the table of docs/servers.md."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from tests.worker.serving import ROOT, Event, Server, until
 
 DOC = ROOT / "docs" / "servers.md"
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
-HEAD = """| server | start | one event per request | slots | generations | end of a life | notes |
+HEAD = """| server | start | one event per request | slots | generations | end of a run | notes |
 |---|---|---|---|---|---|---|"""
 AT_ONCE = 3
 REQUESTS = 500 if PROVE else 12
@@ -172,7 +172,7 @@ MODES = [
     Mode("uvicorn", "one process", UVICORN, ONE, workers=1),
     Mode("uvicorn", "`--workers 2`", f"{UVICORN} --workers 2"),
     Mode("uvicorn", "`--workers 2`, SIGHUP", f"{UVICORN} --workers 2", TWO_AND_AGAIN, hang_up,
-         note="the next worker bears the slot of the one that it replaces while both live"),
+         note="the replacement has the slot of the old worker while both run"),
     Mode("uvicorn", "`--workers 2`, SIGTTIN, SIGTTOU", f"{UVICORN} --workers 2", THREE, one_more_one_less),
     Mode("uvicorn", "`--workers 2`, Ctrl-C", f"{UVICORN} --workers 2", TWO, press_ctrl_c),
     Mode("uvicorn", "`--workers 2`, Ctrl-C twice", f"{UVICORN} --workers 2", TWO, press_ctrl_c_twice),
@@ -188,7 +188,7 @@ MODES = [
     Mode("uvicorn", "`--limit-max-requests 10`", f"{UVICORN} --workers 2 --limit-max-requests 10", (), wear_out),
     Mode("uvicorn", "`configure()` and `RequestLog`", "uvicorn explicit:app --port {port} --workers 2"),
     Mode("uvicorn", "`logship.auto` and `RequestLog`", "uvicorn both:app --port {port} --workers 2",
-         note="the inner one steps aside"),
+         note="requests are recorded once"),
     Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`", UVICORN_WORKER),
     Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker --preload`", f"{UVICORN_WORKER} --preload"),
     Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`, SIGHUP", UVICORN_WORKER, TWO_AND_AGAIN, hang_up),
@@ -218,7 +218,7 @@ KILLED = [
     Mode("granian", "`--workers 2 --respawn-failed-workers`, kill -9 of one",
          f"{GRANIAN} --workers 2 --respawn-failed-workers shop:app", (), kill_one),
     Mode("hypercorn", "`-w 2`, kill -9 of one and a new start", f"{HYPERCORN} -w 2 shop:app", (), kill_one,
-         note="hypercorn ends with a killed worker; the next start reports it"),
+         note="hypercorn ends when a worker is killed; the next start reports it"),
 ]  # fmt: skip
 
 FRAMEWORKS = [
@@ -338,11 +338,11 @@ def row(mode: Mode, run: Run) -> str:
     """One line of the table in docs/servers.md."""
     generations = sorted({generation for _, generation in run.server.lives()})
     lost = run.server.actions("worker-lost")
-    goodbye = "reported as lost, with its request" if lost else "told" if run.closed() else "not told"
+    end = "crashed, reported with its request" if lost else "stopped" if run.closed() else "not reported"
     once = "yes" if run.once() else "no"
     # How often a worker that is worn out is replaced depends on the server's choice of workers.
     lives = "1, 2, ..." if mode.play is wear_out else shown(generations)
-    return f"| {mode.server} | {mode.start} | {once} | {shown(run.slots())} | {lives} | {goodbye} | {mode.note} |"
+    return f"| {mode.server} | {mode.start} | {once} | {shown(run.slots())} | {lives} | {end} | {mode.note} |"
 
 
 def shown(numbers: list[int]) -> str:
