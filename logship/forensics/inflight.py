@@ -1,7 +1,7 @@
-"""Requests without an end: running now, from the tables of living workers, and lost, from the reports of dead ones.
+"""Unfinished requests: running ones, from the tables of alive workers, and interrupted ones, from crash reports.
 
-A table can be read on the worker's own machine alone. Whoever asks elsewhere gets the workers that may be running
-requests and cannot be seen, so that an empty answer is never taken for "nothing is running"."""
+A table can only be read on the machine of its worker. From elsewhere the result names the workers whose running requests
+are not visible, so that an empty result is never read as "nothing is running"."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,18 +17,18 @@ from logship.search.shorthand import field_of
 from logship.search.times import from_rfc3339, rfc3339
 from logship.state.living import Living
 
-# Deaths in one answer; each names at most some tens of requests.
+# Crashes in one result; each names some tens of requests at most.
 DEATHS_LIMIT = 1_000
-# A worker that was not heard of for longer is not expected to be running requests.
+# A worker that was silent for longer is not expected to run requests.
 SILENT_NS = 15 * 60 * 10**9
-# Names in a sentence; the answer has all of them.
+# Names in a sentence; the result has all of them.
 NAMED = 3
 _REQUEST = re.compile(r"(\S+) (.*) (\d+)ms", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """One request without an end. `state`: running, or lost with its worker; `age_ns`: until now, or until the death.
+    """One unfinished request. `state`: "running", or "lost" (interrupted by a crash); `age_ns`: until now, or until the crash.
 
     `began_ns`: when it began, for a lost one by the clock of the dead worker. A row without an id stands for requests
     that were counted and not named, `what` says how many."""
@@ -48,7 +48,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A worker that may be running requests, which cannot be seen from here. `in_flight`: as of its newest heartbeat."""
+    """A worker whose running requests are not visible from here. `in_flight`: as of its newest heartbeat."""
 
     service: str
     node: str
@@ -72,15 +72,15 @@ class Report:
 
 @runtime_checkable
 class Watcher(Protocol):
-    """A source that sees requests run itself: a collector on the workers' machine, asked over HTTP."""
+    """A source that sees running requests itself: a collector on the machine of the workers, queried over HTTP."""
 
     def inflight(self, query: Query, worker: str) -> Report: ...
 
 
 def report(source: Source, query: Query, here: Sequence[Living], now_ns: int, worker: str = "") -> Report:
-    """Return what runs and what was lost in `query`, with the workers whose running requests nobody could see.
+    """Return running and interrupted requests in `query`, and the workers whose running requests are not visible.
 
-    `here`: the living workers of this machine; [] when its state is none of `source`'s business."""
+    `here`: the alive workers of this machine; [] when `source` is about another machine."""
     live = [cell for one in here for cell in one.cells()]
     seen = {one.incarnation for one in here}
     if isinstance(source, Watcher):
@@ -97,11 +97,11 @@ def report(source: Source, query: Query, here: Sequence[Living], now_ns: int, wo
 
 def not_visible(source: Source, query: Query, seen: Collection[str], now_ns: int, worker: str = "") -> list[Unseen]:
     """Return the workers that are alive, or silent for a short time, by `source`, and not among the incarnations `seen`."""
-    lives = source.incarnations(Query(None, now_ns - SILENT_NS, None))
-    found = [_unseen(life, now_ns) for life in lives if life.node and life.id not in seen]
+    runs = source.incarnations(Query(None, now_ns - SILENT_NS, None))
+    found = [_unseen(run, now_ns) for run in runs if run.node and run.id not in seen]
     found = [one for one in found if one.state in ("alive", "silent") and (not worker or is_worker(one, worker))]
     if not set(_names(query.where)) <= _WORKER_FIELDS:
-        return found  # what they are serving is not known
+        return found  # their requests are unknown
     return [one for one in found if matches(query.where, _worker_record(one), now_ns)]
 
 
@@ -119,10 +119,10 @@ def _names(node: Node | None) -> list[str]:
     return [] if node is None else [""]
 
 
-def _unseen(life: Incarnation, now_ns: int) -> Unseen:
+def _unseen(run: Incarnation, now_ns: int) -> Unseen:
     return Unseen(
-        life.service, life.node, life.slot, life.generation, life.pid, life.id, state(life, now_ns), life.last_ns,
-        number(life.last_beat, "logship.requests.in_flight"),
+        run.service, run.node, run.slot, run.generation, run.pid, run.id, state(run, now_ns), run.last_ns,
+        number(run.last_beat, "logship.requests.in_flight"),
     )  # fmt: skip
 
 
@@ -133,17 +133,17 @@ def _worker_record(one: "Unseen | Unfinished") -> Record:
 
 
 def _sentence(rows: Sequence[Unfinished], unseen: Sequence[Unseen], now_ns: int, worker: str) -> str:
-    """What the rows do not say: that there are none, or that there may be more."""
+    """What the rows do not show: that there are none, or that there may be more."""
     of = f" of worker {worker}" if worker else ""
     if not unseen:
-        return "" if rows else f"nothing{of} is in flight, and no request was lost with its worker"
+        return "" if rows else f"no request{of} is running, and none was interrupted by a crash"
     named = ", ".join(_told(one, now_ns) for one in unseen[:NAMED])
     more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
-    lead = "" if rows else f"no request{of} is known to be in flight or lost; "
+    lead = "" if rows else f"no running or interrupted request{of} is known; "
     workers = "1 worker" if len(unseen) == 1 else f"{len(unseen)} workers"
     return (
         f"{lead}running requests of {workers} are not visible from here ({named}{more}); "
-        "ask on the machine of the workers, or its collector"
+        "query on the machine of the workers, or its collector"
     )
 
 
@@ -156,21 +156,21 @@ def _told(one: Unseen, now_ns: int) -> str:
 def inflight(
     source: Source, query: Query, live: Iterable[Mapping[str, Any]] = (), now_ns: int = 0, worker: str = ""
 ) -> list[Unfinished]:
-    """Return what is running (`live`, as of `now_ns`), oldest first, then what died with workers in `query`, newest
-    death first.
+    """Return running requests (`live`, as of `now_ns`), oldest first, then those interrupted by crashes in `query`, newest
+    crash first.
 
     `live`: maps with started_ns, request_id, method and path of the cell, and service, node, slot, generation, pid and
     incarnation of the worker where known. `worker`: only this one, by slot, node, pid or incarnation."""
     found = kql.parse("event.action: (worker-lost or worker-ended) and logship.in_flight.count > 0")
-    deaths = source.search(
+    crashs = source.search(
         Query(kql.every(found, query.where), query.since_ns, query.until_ns), Page(DEATHS_LIMIT)
     ).records
-    lost = [one for death in deaths for one in _lost(death)]
+    lost = [one for crash in crashs for one in _lost(crash)]
     return running(live, query, now_ns, worker) + [one for one in lost if not worker or is_worker(one, worker)]
 
 
 def running(live: Iterable[Mapping[str, Any]], query: Query, now_ns: int, worker: str = "") -> list[Unfinished]:
-    """Return the requests of `live` that `query` and `worker` mean, oldest first; its times are those of deaths."""
+    """Return the requests of `live` that match the condition of `query` and `worker`, oldest first; times do not count."""
     rows = [one for one in (_running(cell, now_ns) for cell in live) if not worker or is_worker(one, worker)]
     if query.where is not None:
         rows = [one for one in rows if matches(query.where, _as_record(one), now_ns)]
@@ -206,17 +206,17 @@ def _running(cell: Mapping[str, Any], now_ns: int) -> Unfinished:
     )
 
 
-def _lost(death: Record) -> list[Unfinished]:
-    ids, texts = death.get("logship.in_flight.ids") or [], death.get("logship.in_flight.requests") or []
-    count = death.get("logship.in_flight.count") or 0
-    rows = [_row(death, id_, text) for id_, text in zip(ids, texts, strict=False)]
+def _lost(crash: Record) -> list[Unfinished]:
+    ids, texts = crash.get("logship.in_flight.ids") or [], crash.get("logship.in_flight.requests") or []
+    count = crash.get("logship.in_flight.count") or 0
+    rows = [_row(crash, id_, text) for id_, text in zip(ids, texts, strict=False)]
     if count > len(rows):
-        rows.append(_row(death, "", f"and {count - len(rows)} more" if rows else f"{count} requests"))
+        rows.append(_row(crash, "", f"and {count - len(rows)} more" if rows else f"{count} requests"))
     return rows
 
 
-def _row(death: Record, request: str, text: str) -> Unfinished:
-    died_ns = from_rfc3339(death["@timestamp"])
+def _row(crash: Record, request: str, text: str) -> Unfinished:
+    died_ns = from_rfc3339(crash["@timestamp"])
     parts = _REQUEST.fullmatch(text)
     age_ns = int(parts[3]) * 10**6 if parts else 0
     return Unfinished(
@@ -225,10 +225,10 @@ def _row(death: Record, request: str, text: str) -> Unfinished:
         what=f"{parts[1]} {parts[2]}" if parts else text,
         began_ns=died_ns - age_ns,
         age_ns=age_ns,
-        service=death.get("service.name", ""),
-        node=death.get("service.node.name", ""),
-        slot=death.get("logship.worker.slot"),
-        generation=death.get("logship.worker.generation"),
-        pid=death.get("process.pid"),
-        incarnation=death.get("service.ephemeral_id", ""),
+        service=crash.get("service.name", ""),
+        node=crash.get("service.node.name", ""),
+        slot=crash.get("logship.worker.slot"),
+        generation=crash.get("logship.worker.generation"),
+        pid=crash.get("process.pid"),
+        incarnation=crash.get("service.ephemeral_id", ""),
     )

@@ -77,7 +77,7 @@ def observe(source: Source, query: Query, now_ns: int) -> Observed:
 def judge(source: Source, observed: Observed) -> Standout:
     """Apply all rules to what was observed; some of them query the source for reasons."""
     query, rows = observed.query, observed.workers
-    names = Names(rows)
+    names = WorkerNames(rows)
     shared = balances(rows)
     failed = _within(query, kql.parse(f"{SERVED} and {FAILED}"))
     findings = [
@@ -94,7 +94,7 @@ def judge(source: Source, observed: Observed) -> Standout:
     return Standout(findings, shared, not_judged, _sentence(findings, rows, shared))
 
 
-class Names:
+class WorkerNames:
     """How workers are called in sentences: with their service where the window has several."""
 
     def __init__(self, rows: Iterable[WorkerRow]) -> None:
@@ -120,7 +120,7 @@ class Names:
         return f" of {service}" if self.several and service else ""
 
 
-def crashes(marks: Sequence[Record], names: Names) -> list[Finding]:
+def crashes(marks: Sequence[Record], names: WorkerNames) -> list[Finding]:
     """Return the newest crashes one by one, and one finding for all before them. `marks`: newest first."""
     crashed = [mark for mark in marks if mark.get("event.action") == "worker-lost"]
     findings = [_crash(mark, marks, names) for mark in crashed[:CRASHES_NAMED]]
@@ -136,7 +136,7 @@ def crashes(marks: Sequence[Record], names: Names) -> list[Finding]:
     return findings
 
 
-def _crash(mark: Record, marks: Sequence[Record], names: Names) -> Finding:
+def _crash(mark: Record, marks: Sequence[Record], names: WorkerNames) -> Finding:
     at_ns, node = _ns(mark), str(mark.get(NODE, ""))
     replacement_ns = min(
         (
@@ -223,7 +223,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
-def slow(source: Source, observed: Observed, names: Names) -> list[Finding]:
+def slow(source: Source, observed: Observed, names: WorkerNames) -> list[Finding]:
     """Return the worker whose p99 is furthest above that of the others of its service, with the reason where one is seen."""
     candidates = [found for service in names.services for found in _slow_of(observed.workers, service)]
     if not candidates:
@@ -298,7 +298,7 @@ def _blocked(source: Source, query: Query, row: WorkerRow) -> float | None:
     return own[0].max if own[0].sum / own[0].count > max(LEAST_LAG_NS, SLOWER * usual_ns) else None
 
 
-def unbalanced(shared: Sequence[Balance], names: Names) -> list[Finding]:
+def unbalanced(shared: Sequence[Balance], names: WorkerNames) -> list[Finding]:
     """Return a finding for each service whose traffic is unbalanced."""
     return [
         Finding(
@@ -312,7 +312,7 @@ def unbalanced(shared: Sequence[Balance], names: Names) -> list[Finding]:
     ]  # fmt: skip
 
 
-def dropped(rows: Sequence[WorkerRow], names: Names) -> list[Finding]:
+def dropped(rows: Sequence[WorkerRow], names: WorkerNames) -> list[Finding]:
     """Return one finding for all workers that dropped events."""
     dropping = [row for row in rows if row.dropped]
     if not dropping:
@@ -323,7 +323,7 @@ def dropped(rows: Sequence[WorkerRow], names: Names) -> list[Finding]:
     return [_of_all(Finding("events-dropped", "critical", sentence, where, evidence={"events": events}), dropping)]
 
 
-def silent(rows: Sequence[WorkerRow], names: Names) -> list[Finding]:
+def silent(rows: Sequence[WorkerRow], names: WorkerNames) -> list[Finding]:
     """Return one finding for all workers that send no heartbeats and whose end was not recorded."""
     quiet = [row for row in rows if row.state == "silent"]
     if not quiet:
@@ -352,7 +352,7 @@ def _of_all(finding: Finding, rows: Sequence[WorkerRow]) -> Finding:
     return replace(finding, service=service, worker=next(iter(nodes)) if len(nodes) == 1 else "")
 
 
-def _services_of(source: Source, failed: Query, names: Names) -> dict[str, list[str]]:
+def _services_of(source: Source, failed: Query, names: WorkerNames) -> dict[str, list[str]]:
     if not names.several:
         return {}
     services: defaultdict[str, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Did everything arrive? Subtraction, per life of a worker: numbered, minus dropped, minus stored.
+"""The delivery check: for each run of a worker, which emitted events are neither stored nor counted as dropped.
 
 Every event has a sequence from 1 without gaps, dropped ones too. A heartbeat or end record with sequence n says how
 many of 1..n were dropped, so what is neither stored nor dropped is missing. What lies before the store's oldest event, or
@@ -19,29 +19,29 @@ from logship.search.query import Damageable, Incarnation, Page, Query, SetAside,
 from logship.search.ranges import Ranges, holes, size, union, within
 from logship.search.times import SECOND_NS, from_rfc3339, rfc3339
 
-Finding: TypeAlias = Literal["complete", "missing", "conflict", "duplicated", "unknown"]
-# The gravest first: where events contradict each other, numbers that are missing may be made up.
-GRAVE: tuple[Finding, ...] = ("conflict", "missing", "duplicated", "unknown")
-# No worker of ours is older. Events of before come from clocks that were not set, and say nothing about the store's age.
+VerdictKind: TypeAlias = Literal["complete", "missing", "conflict", "duplicated", "unknown"]
+# Most severe first: where events contradict each other, missing numbers may be forged.
+BY_SEVERITY: tuple[VerdictKind, ...] = ("conflict", "missing", "duplicated", "unknown")
+# No worker of ours is older. Earlier times come from clocks that were not set; they say nothing about the age of the store.
 PLAUSIBLE_NS = from_rfc3339("2020-01-01T00:00:00Z")
-# An event may get its number a moment before or after its time.
+# An event may get its number shortly before or after its time.
 JITTER_NS = SECOND_NS
-QUIET = "; a supervisor has no heartbeat, and is heard of when it has something to say"
+QUIET = "; supervisors send no heartbeats"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One life. `missing`: numbered, and neither stored nor known as dropped; `dropped`: by reason, as the worker said.
+    """The verdict on one run. `missing`: emitted, and neither stored nor counted as dropped; `dropped`: by reason.
 
-    `finding` is "missing" for either; "unknown" when nothing is missing that we know of, but the end is not known, or part of
-    the journal could not be read. "conflict": `conflicts` events came under a number that had another content, or the
-    counters contradict the events (`contradiction` says how); `where` is the KQL that finds them.
+    `finding` is "missing" for either; "unknown" when no event is known to be missing, but the end of the run is unknown or a part
+    of its journal was unreadable; "conflict" when `conflicts` events arrived under a number that had other content, or the
+    counters contradict the events (`contradiction` says how): `where` is the KQL that finds them.
     `gaps`: sequences not stored; with the time of the event before the first gap and of the one after the last, None
     when those are not stored either. `judged_to`: the last sequence that could be judged; `not_judged`: how many may be
     older than the store. `after_acknowledgement`: so many of the missing ones, at least, the agent had acknowledged: they
-    were lost by the agent or in the store. Of the others it is not known whether they were delivered."""
+    were lost by the agent or in the store. Whether the others were delivered is unknown."""
 
-    finding: Finding
+    finding: VerdictKind
     sentence: str
     incarnation: str
     service: str
@@ -69,24 +69,24 @@ class Verdict:
 
 
 def verify(source: Source, query: Query, now_ns: int) -> list[Verdict]:
-    """Return a verdict on each life with an event in `query`, oldest first; each is judged as a whole."""
+    """Return a verdict on each run with an event in `query`, oldest first. Each run is judged as a whole."""
     oldest_ns = _oldest_ns(source)
-    return [_judge(source, life, oldest_ns, now_ns) for life in source.incarnations(query)]
+    return [_judge(source, run, oldest_ns, now_ns) for run in source.incarnations(query)]
 
 
 def set_aside(source: Source, query: Query) -> list[SetAside]:
-    """Return the damaged files of the source that may have held events of `query`: lives in them may not be judged."""
+    """Return the damaged files of the source that may have held events of `query`; their runs cannot be fully judged."""
     return [one for one in source.set_aside() if one.overlaps(query)] if isinstance(source, Damageable) else []
 
 
-def overall(verdicts: list[Verdict], damaged: Sequence[SetAside] = ()) -> Finding:
-    """Return the gravest finding; "complete" for no lives at all, unless files are damaged."""
+def overall(verdicts: list[Verdict], damaged: Sequence[SetAside] = ()) -> VerdictKind:
+    """Return the most severe kind of all verdicts; "complete" without verdicts, unless files are damaged."""
     found = {verdict.finding for verdict in verdicts} | ({"unknown"} if damaged else set())
-    return next((finding for finding in GRAVE if finding in found), "complete")
+    return next((kind for kind in BY_SEVERITY if kind in found), "complete")
 
 
 def _oldest_ns(source: Source) -> int:
-    """Since when the store has events, those left out whose clock was not set."""
+    """The time of the oldest event, without events whose clock was not set."""
     oldest_ns = source.oldest_ns() or 0
     if oldest_ns >= PLAUSIBLE_NS:
         return oldest_ns
@@ -94,61 +94,61 @@ def _oldest_ns(source: Source) -> int:
     return from_rfc3339(records[0]["@timestamp"]) if records else 0
 
 
-def _judge(source: Source, life: Incarnation, oldest_ns: int, now_ns: int) -> Verdict:
-    known = union(life.stored, life.damaged)
+def _judge(source: Source, run: Incarnation, oldest_ns: int, now_ns: int) -> Verdict:
+    known = union(run.stored, run.damaged)
     first, last = (known[0][0], known[-1][1]) if known else (1, 0)
-    # A worker is heard of every ten seconds. If it had no event in the store's first moments, its first numbers are
-    # newer than the store and must be there; otherwise they may be older than the store's oldest event.
-    begins = 1 if life.first_ns - max(oldest_ns, life.cut_ns) > ALIVE_NS else first
-    counted_to = number(life.last_beat, "event.sequence") or 0
-    how = state(life, now_ns)
-    if how == "silent" and not life.node and _supervises(source, life):
+    # Workers send a heartbeat every ten seconds. Without an event in the first moments of the store, the run began after
+    # the store did, and its first numbers must be there; otherwise they may be older than the oldest event.
+    begins = 1 if run.first_ns - max(oldest_ns, run.cut_ns) > ALIVE_NS else first
+    counted_to = number(run.last_beat, "event.sequence") or 0
+    how = state(run, now_ns)
+    if how == "silent" and not run.node and _supervises(source, run):
         how = "quiet"
-    lost = dropped(life.last_beat)
-    unreadable = number(life.last_beat, "logship.journal.unreadable_bytes") or 0
-    # Numbers after the newest counters may be dropped ones that the next heartbeat of a living worker tells of.
+    lost = dropped(run.last_beat)
+    unreadable = number(run.last_beat, "logship.journal.unreadable_bytes") or 0
+    # Numbers above the newest counters may be dropped events, which the next heartbeat of an alive worker will count.
     judged_to = max(counted_to, begins - 1) if how == "alive" else max(counted_to, last)
-    gaps = holes(life.stored, begins, judged_to)
+    gaps = holes(run.stored, begins, judged_to)
     counted_gaps = size(within(gaps, 1, counted_to))
     missing = size(gaps) - min(counted_gaps, sum(lost.values()))
-    open_gaps = bool(holes(life.stored, judged_to + 1, last))
-    contradiction = _contradiction(source, life, bool(gaps), now_ns)
-    finding: Finding = (
-        "conflict" if life.conflicts or contradiction
+    open_gaps = bool(holes(run.stored, judged_to + 1, last))
+    contradiction = _contradiction(source, run, bool(gaps), now_ns)
+    finding: VerdictKind = (
+        "conflict" if run.conflicts or contradiction
         else "missing" if missing or (lost and gaps)
-        else "duplicated" if life.duplicates > 0
-        else "unknown" if how == "silent" or open_gaps or unreadable or life.duplicates < 0 or life.damaged_files
+        else "duplicated" if run.duplicates > 0
+        else "unknown" if how == "silent" or open_gaps or unreadable or run.duplicates < 0 or run.damaged_files
         else "complete"
     )  # fmt: skip
-    after, before = _around(source, life, gaps)
+    after, before = _around(source, run, gaps)
     blamed = begins == 1 and finding != "conflict"
     verdict = Verdict(
-        finding=finding, sentence="", incarnation=life.id, service=life.service, node=life.node, slot=life.slot,
-        generation=life.generation, pid=life.pid, state=how, judged_to=judged_to, stored=size(life.stored),
-        missing=missing, dropped=lost, duplicates=life.duplicates, gaps=gaps, gap_after=after, gap_before=before,
-        not_judged=size(holes(life.stored, 1, begins - 1)),
-        after_acknowledgement=min(missing, _taken(life, lost, counted_to, gaps)) if blamed else 0,
-        conflicts=life.conflicts, contradiction=contradiction, where=_where(life, contradiction),
-        unreadable_events=number(life.last_beat, "logship.journal.unreadable_events") or 0, unreadable_bytes=unreadable,
-        damaged=size(life.damaged) - size(_common(life.damaged, life.stored)),
+        finding=finding, sentence="", incarnation=run.id, service=run.service, node=run.node, slot=run.slot,
+        generation=run.generation, pid=run.pid, state=how, judged_to=judged_to, stored=size(run.stored),
+        missing=missing, dropped=lost, duplicates=run.duplicates, gaps=gaps, gap_after=after, gap_before=before,
+        not_judged=size(holes(run.stored, 1, begins - 1)),
+        after_acknowledgement=min(missing, _taken(run, lost, counted_to, gaps)) if blamed else 0,
+        conflicts=run.conflicts, contradiction=contradiction, where=_where(run, contradiction),
+        unreadable_events=number(run.last_beat, "logship.journal.unreadable_events") or 0, unreadable_bytes=unreadable,
+        damaged=size(run.damaged) - size(_common(run.damaged, run.stored)),
     )  # fmt: skip
-    return replace(verdict, sentence=_sentence(verdict, life, open_gaps, now_ns))
+    return replace(verdict, sentence=_sentence(verdict, run, open_gaps, now_ns))
 
 
 def _common(some: Ranges, others: Ranges) -> Ranges:
     return tuple(part for low, high in others for part in within(some, low, high))
 
 
-def _contradiction(source: Source, life: Incarnation, gaps: bool, now_ns: int) -> str:
-    """Why the newest counters cannot be what the worker said, as a clause; "" when they can be.
+def _contradiction(source: Source, run: Incarnation, gaps: bool, now_ns: int) -> str:
+    """Why the newest counters cannot come from the worker, as a clause; "" when they can.
 
-    Counters are written with their own number, so they count exactly as many events. Looking at other events is for those
-    that say that something is missing."""
-    beat = life.last_beat
+    Counters are written with their own number, so they count exactly as many events. Other events are
+    read only when events are missing."""
+    beat = run.last_beat
     counted_to = number(beat, "event.sequence")
     if beat is None or counted_to is None:
         return ""
-    if beat.get("event.id") != event_id(life.id, counted_to):
+    if beat.get("event.id") != event_id(run.id, counted_to):
         return f"the event {beat.get('event.id')} counts events of this worker and is not one of them"
     emitted, taken = number(beat, "logship.emitted"), number(beat, "logship.acknowledged") or 0
     if emitted is not None and emitted != counted_to:
@@ -159,8 +159,8 @@ def _contradiction(source: Source, life: Incarnation, gaps: bool, now_ns: int) -
     if not gaps:
         return ""
     if beat_ns - now_ns > AHEAD_NS:
-        return f"the counters of event {counted_to} are of {rfc3339(beat_ns)}, which is still to come"
-    own = kql.equal("service.ephemeral_id", life.id)
+        return f"the counters of event {counted_to} are of {rfc3339(beat_ns)}, which is in the future"
+    own = kql.equal("service.ephemeral_id", run.id)
     before = kql.parse(f"event.sequence < {counted_to}")
     ends = kql.parse("event.action: (worker-lost or worker-ended)")
     if source.count(Query(kql.every(own, before, ends))):
@@ -170,36 +170,36 @@ def _contradiction(source: Source, life: Incarnation, gaps: bool, now_ns: int) -
     return ""
 
 
-def _where(life: Incarnation, contradiction: str) -> str:
-    if life.conflicts:
-        return f"event.id: {life.id}-* and logship.conflict: *"
-    return f"service.ephemeral_id: {life.id} and event.action: worker-*" if contradiction else ""
+def _where(run: Incarnation, contradiction: str) -> str:
+    if run.conflicts:
+        return f"event.id: {run.id}-* and logship.conflict: *"
+    return f"service.ephemeral_id: {run.id} and event.action: worker-*" if contradiction else ""
 
 
-def _supervises(source: Source, life: Incarnation) -> bool:
-    own = (kql.equal("service.ephemeral_id", life.id), kql.equal("logship.worker.role", "supervisor"))
+def _supervises(source: Source, run: Incarnation) -> bool:
+    own = (kql.equal("service.ephemeral_id", run.id), kql.equal("logship.worker.role", "supervisor"))
     return source.count(Query(kql.every(*own))) > 0
 
 
-def _taken(life: Incarnation, lost: dict[str, int], counted_to: int, gaps: Ranges) -> int:
-    """How many events, at least, the agent had acknowledged by the newest counters, and are not stored now."""
-    taken = number(life.last_beat, "logship.acknowledged") or 0
-    # A refused event counts as acknowledged: the agent has had its say. The record of the counters itself was not yet.
-    in_all = taken - lost.get("refused", 0) - size(within(life.stored, 1, counted_to - 1))
-    # Events are acknowledged in order, so whatever is among the first `taken` numbers was, unless it was dropped.
+def _taken(run: Incarnation, lost: dict[str, int], counted_to: int, gaps: Ranges) -> int:
+    """The least number of events that the agent had acknowledged by the newest counters and that are not stored."""
+    taken = number(run.last_beat, "logship.acknowledged") or 0
+    # A refused event counts as acknowledged. The record with the counters was not acknowledged yet.
+    in_all = taken - lost.get("refused", 0) - size(within(run.stored, 1, counted_to - 1))
+    # Events are acknowledged in order: the first `taken` numbers were, unless they were dropped.
     among_the_first = size(within(gaps, 1, taken)) - sum(lost.values())
     return max(0, in_all, among_the_first)
 
 
-def _around(source: Source, life: Incarnation, gaps: Ranges) -> tuple[str | None, str | None]:
-    """When the event before the first gap and the one after the last happened."""
+def _around(source: Source, run: Incarnation, gaps: Ranges) -> tuple[str | None, str | None]:
+    """The times of the event before the first gap and of the event after the last."""
     if not gaps:
         return None, None
-    return _time(source, life.id, gaps[0][0] - 1), _time(source, life.id, gaps[-1][1] + 1)
+    return _time(source, run.id, gaps[0][0] - 1), _time(source, run.id, gaps[-1][1] + 1)
 
 
 def _time(source: Source, incarnation: str, sequence: int) -> str | None:
-    # The width is that of event.id; asked by field, so that no request id that looks alike is found.
+    # The width is that of event.id. A query by field: a request id may look the same.
     where = kql.equal("event.id", f"{incarnation}-{sequence:012d}")
     records = source.search(Query(where), Page(1)).records
     return rfc3339(from_rfc3339(records[0]["@timestamp"])) if records else None
@@ -222,15 +222,15 @@ def _conflict(verdict: Verdict) -> list[str]:
     return [*parts, f"find them with: {verdict.where}"] if parts else []
 
 
-def _sentence(verdict: Verdict, life: Incarnation, open_gaps: bool, now_ns: int) -> str:
+def _sentence(verdict: Verdict, run: Incarnation, open_gaps: bool, now_ns: int) -> str:
     parts = _conflict(verdict)
     if verdict.missing:
         span = f"between {verdict.gap_after or 'the beginning'} and {verdict.gap_before or 'the end'}"
         parts.append(f"{verdict.missing} missing {span}" + _blame(verdict))
     if verdict.damaged:
         parts.append(f"{verdict.damaged} are in damaged files that the store has set aside")
-    if life.damaged_files:
-        parts.append(f"{life.damaged_files} files of its time are damaged, and what they held is not known")
+    if run.damaged_files:
+        parts.append(f"{run.damaged_files} files of its time are damaged, and their content is unknown")
     if verdict.dropped:
         reasons = ", ".join(f"{events} {reason}" for reason, events in verdict.dropped.items())
         parts.append(f"dropped by the worker: {reasons}")
@@ -242,10 +242,10 @@ def _sentence(verdict: Verdict, life: Incarnation, open_gaps: bool, now_ns: int)
         events = f", {verdict.unreadable_events} events," * bool(verdict.unreadable_events)
         parts.append(f"{verdict.unreadable_bytes} bytes{events} of its journal could not be read")
     if open_gaps:
-        parts.append("the newest numbers have gaps, which the next heartbeat will explain")
+        parts.append("the newest numbers have gaps that the next heartbeat will explain")
     if verdict.state == "silent":
-        ahead = ", which is still to come" * (life.last_ns - now_ns > AHEAD_NS)
-        parts.append(f"what came after {rfc3339(life.last_ns)}{ahead} is not known, no end was recorded")
+        ahead = " (in the future)" * (run.last_ns - now_ns > AHEAD_NS)
+        parts.append(f"events after {rfc3339(run.last_ns)}{ahead} are unknown: no end was recorded")
     if not parts:
         parts.append(f"all {verdict.stored} events are stored" + QUIET * (verdict.state == "quiet"))
     if verdict.not_judged:

@@ -1,4 +1,4 @@
-"""The table of workers: who they are, how they do, and what they have lost."""
+"""The table of workers: identity, state, load, latency, errors, loop lag and dropped events."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ NODES_LIMIT = 10_000
 class WorkerRow:
     """One worker, which is one slot of a service; pid, generation and state are those of its newest run.
 
-    Requests, errors, durations and loop lag are those of the time asked for: `loop_lag_max_ns` is the worst of all its
+    Requests, errors, durations and loop lag are those of the window: `loop_lag_max_ns` is the worst of all its
     heartbeats, None without one. `share` is the part of its service's requests, 0 to 1. `present`: the times in which
     the worker was there, in nanoseconds; `requests_per_second` is over these. `in_flight` is as of the newest
     heartbeat, None for a worker that is no more. `dropped` counts over its runs in that time."""
@@ -49,7 +49,7 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What was counted in the time asked for, by node."""
+    """Numbers of the window by node."""
 
     times: Mapping[str, Stat]
     errors: Mapping[str, int]
@@ -60,19 +60,19 @@ class _Measured:
 def workers(source: Source, since_ns: int, until_ns: int, where: Node | None = None) -> list[WorkerRow]:
     """Return the workers with an event in `where` from `since_ns` to `until_ns`, by service, node and slot.
 
-    `until_ns` is taken for now when it is said who is alive. Runs that never claimed a slot serve nothing and are left
-    out: supervisors and scripts."""
+    The state of a worker is as of `until_ns`. Runs that never claimed a slot serve no requests and are left out:
+    supervisors and scripts."""
     span = Query(where, since_ns, until_ns)
     found: defaultdict[tuple[str, str], list[Incarnation]] = defaultdict(list)
-    for life in source.incarnations(span):
-        if life.node:
-            found[life.service, life.node].append(life)
+    for run in source.incarnations(span):
+        if run.node:
+            found[run.service, run.node].append(run)
     services = {service for service, _ in found}
     if len({node for _, node in found}) == len(found):
         measured = dict.fromkeys(services, _measure(source, span))
-    else:  # two services have a node of the same name
+    else:  # nodes of two services have the same name
         measured = {one: _measure(source, _within(span, kql.equal("service.name", one))) for one in services}
-    rows = [_row(node, lives, measured[service], span) for (service, node), lives in found.items()]
+    rows = [_row(node, runs, measured[service], span) for (service, node), runs in found.items()]
     totals: defaultdict[str, int] = defaultdict(int)
     for row in rows:
         totals[row.service] += row.requests
@@ -81,7 +81,7 @@ def workers(source: Source, since_ns: int, until_ns: int, where: Node | None = N
 
 
 def covered_ns(rows: Iterable[WorkerRow]) -> int:
-    """Return for how long at least one of the workers was there: what a rate of all of them divides by."""
+    """Return for how long at least one worker was there, in nanoseconds: the divisor of a rate over all of them."""
     return sum(high - low for low, high in union(*(row.present for row in rows)))
 
 
@@ -98,25 +98,25 @@ def _measure(source: Source, span: Query) -> _Measured:
     )  # fmt: skip
 
 
-def _row(node: str, lives: list[Incarnation], measured: _Measured, span: Query) -> WorkerRow:
+def _row(node: str, runs: list[Incarnation], measured: _Measured, span: Query) -> WorkerRow:
     since_ns, until_ns = span.since_ns or 0, span.until_ns or 0
-    newest = max(lives, key=lambda life: (life.generation or 0, life.first_ns))
+    newest = max(runs, key=lambda run: (run.generation or 0, run.first_ns))
     now = state(newest, until_ns)
     beat = newest.last_beat if now == "alive" else None
     stat, mean, worst = (some.get(node) for some in (measured.times, measured.lag_mean, measured.lag_max))
     requests = stat.count if stat else 0
-    ends = {life.id: until_ns if life is newest and now == "alive" else min(life.last_ns, until_ns) for life in lives}
-    present = union((max(since_ns, life.first_ns), max(since_ns, life.first_ns, ends[life.id])) for life in lives)
+    ends = {run.id: until_ns if run is newest and now == "alive" else min(run.last_ns, until_ns) for run in runs}
+    present = union((max(since_ns, run.first_ns), max(since_ns, run.first_ns, ends[run.id])) for run in runs)
     there_ns = sum(high - low for low, high in present)
     return WorkerRow(
         node=node, service=newest.service, slot=newest.slot, generation=newest.generation, pid=newest.pid,
         incarnation=newest.id, state=now, up_since_ns=newest.first_ns, last_seen_ns=newest.last_ns,
-        lives=len(lives), requests=requests, requests_per_second=requests / max(there_ns / 1e9, 1.0),
+        lives=len(runs), requests=requests, requests_per_second=requests / max(there_ns / 1e9, 1.0),
         p50_ms=stat.p50 / 1e6 if stat else None, p99_ms=stat.p99 / 1e6 if stat else None,
         errors=measured.errors.get(node, 0), share=0.0, in_flight=number(beat, "logship.requests.in_flight"),
         loop_lag_mean_ns=round(mean.sum / mean.count) if mean else None,
         loop_lag_max_ns=round(worst.max) if worst else None,
-        dropped=sum(sum(dropped(life.last_beat).values()) for life in lives), present=present,
+        dropped=sum(sum(dropped(run.last_beat).values()) for run in runs), present=present,
     )  # fmt: skip
 
 

@@ -86,15 +86,15 @@ def test_nothing_is_said_only_when_all_living_workers_could_be_seen(alive: None,
         ("h/shop/w0", "alive", None),
         ("h/shop/w1", "alive", 3),
     ]
-    assert told.sentence.startswith("no request is known to be in flight or lost; running requests of 2 workers are not visible")
+    assert told.sentence.startswith("no running or interrupted request is known; running requests of 2 workers are not visible")
     assert "h/shop/w1: 3 in flight at its last heartbeat, seen 7 s ago" in told.sentence
     other = Living(OTHER, "shop", "h/shop/w1", 1, 1, 100)
     told = report(source, Query(), [HERE, other], now_ns)
     assert ([one.id for one in told.requests], told.not_visible, told.sentence) == (["req-9"], [], "")
     told = report(source, Query(), [other], now_ns, "1")
-    assert told.sentence == "nothing of worker 1 is in flight, and no request was lost with its worker"
+    assert told.sentence == "no request of worker 1 is running, and none was interrupted by a crash"
     later = report(source, Query(), [], now_ns + 3600 * SECOND)
-    assert later.sentence == "nothing is in flight, and no request was lost with its worker"
+    assert later.sentence == "no request is running, and none was interrupted by a crash"
 
 
 def test_the_query_narrows_what_runs_and_who_is_not_visible(alive: None, source: Reader) -> None:

@@ -126,7 +126,7 @@ def test_a_supervisor_that_has_nothing_to_say_is_complete(store: Store, source: 
     store.append([nameless(3)])
     (verdict,) = verify(source, Query(), LATER)
     assert (verdict.finding, verdict.state) == ("complete", "quiet")
-    assert verdict.sentence.startswith("all 3 events are stored; a supervisor has no heartbeat")
+    assert verdict.sentence.startswith("all 3 events are stored; supervisors send no heartbeats")
     store.append([nameless(5)])
     (verdict,) = verify(source, Query(), LATER)
     assert (verdict.finding, verdict.missing) == ("missing", 1)
@@ -135,7 +135,7 @@ def test_a_supervisor_that_has_nothing_to_say_is_complete(store: Store, source: 
 def test_without_any_beat_gaps_are_missing_and_the_tail_is_unknown(store: Store, source: Reader) -> None:
     verdict = judge(store, source, requests([1, 2, 5]))
     assert (verdict.finding, verdict.missing, verdict.judged_to) == ("missing", 2, 5)
-    assert "is not known" in verdict.sentence
+    assert "are unknown" in verdict.sentence
     assert verify(source, Query(), START_NS)[0].finding == "unknown"
 
 
@@ -330,7 +330,7 @@ def test_what_retention_removed_is_not_judged_whatever_the_clock_of_others(
 def test_a_worker_of_the_future_is_not_alive(store: Store, source: Reader) -> None:
     verdict = judge(store, source, [*requests(range(1, 10)), beat(10)], START_NS - 3600 * SECOND)
     assert (verdict.finding, verdict.state) == ("unknown", "silent")
-    assert "still to come" in verdict.sentence
+    assert "in the future" in verdict.sentence
 
 
 def test_a_journal_that_could_not_be_read_is_never_complete(store: Store, source: Reader) -> None:

@@ -196,7 +196,7 @@ def test_a_worker_has_lanes_lives_slow_requests_and_an_account(visit: Visit) -> 
     wait(page, ".plot .line-p99 path")
     wait(page, ".slow li", "GET /orders/")
     # The story's workers fall silent when it is over.
-    wait(page, "td", re.compile(r"all \d+ events are stored|is not known"))
+    wait(page, "td", re.compile(r"all \d+ events are stored|are unknown"))
     page.click(".actions a:has-text('Failures')")
     address(page, r"/search\?q=service.node.name")
 
