@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 __all__ = ["PLANTED", "assert_no_secrets", "plant"]
 
-# kind of docs/privacy.md -> a secret of that kind. None of them is real.
+# Kind of secret in docs/privacy.md -> a secret of that kind. None is real.
 PLANTED: Final[Mapping[str, str]] = {
     "authorization": "dGhlLXVzZXI6dGhlLXBhc3N3b3Jk",
     "password": "correct-horse-7",
@@ -50,24 +50,24 @@ _PLACES: Final[Mapping[str, str]] = {
 
 
 def plant(kind: str) -> str:
-    """Return a text that holds `PLANTED[kind]` where such secrets are found in life; KeyError for an unknown kind.
+    """Return a realistic text that contains `PLANTED[kind]`; KeyError for an unknown kind.
 
-    The kind "named" is a field `customer_name`: it is redacted only if `redact_names` lists it."""
+    The kind "named" is a field `customer_name`, which is redacted only if `redact_names` lists it."""
     return _PLACES[kind].format(PLANTED[kind])
 
 
 def assert_no_secrets(data: object, planted: Iterable[str]) -> None:
-    """Raise AssertionError if a text of `planted` is anywhere in `data`: as it is, percent-encoded, in JSON or base64.
+    """Raise AssertionError if a text of `planted` is anywhere in `data`: plain, percent-encoded, in JSON or base64.
 
-    `data`: bytes, text, a map or anything iterable, nested as you like; keys are looked at too. The error says where
-    the secret is and how it begins, and does not repeat it, since the output of tests is kept. ValueError for an empty
-    text in `planted`."""
+    `data`: bytes, text, a mapping or any iterable, nested to any depth; keys are checked too. The error names the place and
+    the first four characters of the secret, not all of it, because test output is kept. ValueError for an empty text in
+    `planted`."""
     forms = [(secret, _forms(secret)) for secret in planted]
     if not all(secret for secret, _ in forms):
-        raise ValueError("an empty text cannot be looked for: leave it out of planted")
+        raise ValueError("planted contains an empty text: remove it")
     for place, text in _texts(data, ""):
-        for secret, written in forms:
-            if any(form in text for form in written):
+        for secret, encoded in forms:
+            if any(form in text for form in encoded):
                 raise AssertionError(f"the secret {secret[:4]}... is in {place or 'the data'}")
 
 

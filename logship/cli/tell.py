@@ -22,7 +22,7 @@ from logship.settings import Settings, host_and_port, load, table
 from logship.wire.address import has_address
 
 if TYPE_CHECKING:
-    from logship.demo.run import Outcome
+    from logship.demo.outcome import Outcome
     from logship.search.query import Source
 
 NOTHING = 1

@@ -1,1 +1,1 @@
-"""A shop under several workers, traffic, an incident, and the account of it: what `logship demo` shows."""
+"""A demo service under several workers, its traffic, an incident, and a delivery check: what `logship demo` shows."""

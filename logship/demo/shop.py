@@ -1,4 +1,4 @@
-"""The demo's shop: a small Starlette application. Nothing in it knows logship but two lines at its end."""
+"""The demo's shop: a small Starlette application. Only its last two lines use logship."""
 
 import asyncio
 import logging
@@ -17,34 +17,34 @@ from starlette.websockets import WebSocket
 import logship
 
 log = logging.getLogger("shop.orders")
-chance = random.Random(os.getpid())  # noqa: S311 - how long things take
+chance = random.Random(os.getpid())  # noqa: S311 - for durations
 
 
-# The bank does not answer for these orders of every so many.
+# The bank is unreachable for these of every 2400 orders.
 OUTAGE, OUTAGE_EVERY = range(220, 290), 2400
 
 
 class PaymentDeclined(Exception):
-    """The bank said no."""
+    """The bank declined the payment."""
 
 
 class BankUnreachable(Exception):
-    """The bank said nothing."""
+    """The bank did not answer."""
 
 
 class Prices:
-    """The prices that a worker keeps in memory. One that forgot them reads them from disk, and nothing else meanwhile."""
+    """The price cache of one worker. While it is cold, prices are read from disk, which blocks the event loop."""
 
     def __init__(self) -> None:
-        self._forgotten_until = 0.0
+        self._cold_until = 0.0
 
     def forget(self, seconds: float) -> None:
-        """Be slow for so long."""
-        self._forgotten_until = time.monotonic() + seconds
+        """Have a cold cache for so many seconds."""
+        self._cold_until = time.monotonic() + seconds
 
     def look_up(self) -> None:
-        """Block the event loop for as long as a slow disk takes: what the demo's incident is about."""
-        if time.monotonic() < self._forgotten_until and chance.random() < 0.3:
+        """Block the event loop sometimes, as a slow disk does, while the cache is cold: part of the demo's incident."""
+        if time.monotonic() < self._cold_until and chance.random() < 0.3:
             blocked = chance.uniform(0.12, 0.38)
             time.sleep(blocked)
             log.warning("the prices were read from disk", extra={"blocked_ms": round(blocked * 1000)})
@@ -99,7 +99,7 @@ async def export(request: Request) -> Response:
 
 
 async def report(request: Request) -> Response:
-    """Part of the demo's incident: it takes as long as the query says."""
+    """Take as many seconds as the query says: part of the demo's incident."""
     seconds = float(request.query_params.get("seconds", "8"))
     log.warning("a report over the whole year is made", extra={"seconds": seconds})
     await asyncio.sleep(seconds)
@@ -107,7 +107,7 @@ async def report(request: Request) -> Response:
 
 
 async def forget(request: Request) -> Response:
-    """Part of the demo's incident: the worker that answers forgets its prices, if its pid is the one asked for."""
+    """Clear the price cache of this worker, or of the worker with the `pid` of the query: part of the demo's incident."""
     if request.query_params.get("pid") in {None, str(os.getpid())}:
         prices.forget(float(request.query_params.get("seconds", "45")))
         log.warning("the prices were forgotten: the cache is cold")

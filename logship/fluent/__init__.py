@@ -1,7 +1,7 @@
-"""fluent-logger's interface over the journal: `from logship.fluent import sender` in place of `from fluent import sender`.
+"""fluent-logger's interface over the journal: replace `from fluent import sender` by `from logship.fluent import sender`.
 
-The modules and names are fluent-logger's, and so are the arguments; what concerns its connection is taken and not used,
-because the journal and the shipping thread stand in its place. No call waits for an agent."""
+Modules, names and arguments are those of fluent-logger. Arguments for its connection are accepted and ignored: the journal
+and the shipping thread replace it. No call waits for an agent."""
 
 from logship.fluent.event import Event
 from logship.fluent.handler import FluentHandler

@@ -1,4 +1,4 @@
-"""`fluent.asynchandler` over the journal: no handler of ours waits, so that this one is the same."""
+"""`fluent.asynchandler` over the journal. No handler of logship waits, so it is the same as `handler`."""
 
 from logship.fluent.handler import FluentHandler
 

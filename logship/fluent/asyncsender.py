@@ -1,4 +1,4 @@
-"""`fluent.asyncsender` over the journal: no sender of ours waits, so that this one is the same."""
+"""`fluent.asyncsender` over the journal. No sender of logship waits, so it is the same as `sender`."""
 
 from logship.fluent.sender import EventTime, FluentSender, close, get_global_sender, setup
 

@@ -1,4 +1,4 @@
-"""`fluent.handler` over the journal. FluentRecordFormatter is fluent-logger's own, where that is installed."""
+"""`fluent.handler` over the journal. FluentRecordFormatter is fluent-logger's own and needs that package."""
 
 import logging
 from typing import TYPE_CHECKING, Any, Self
@@ -13,10 +13,10 @@ __all__ = ["FluentHandler", "FluentRecordFormatter"]
 
 
 class FluentHandler(logging.Handler):
-    """Journals records under a tag. A record that logship has journalled already, as it does by itself, is not repeated."""
+    """Records log records under a tag. A record that logship captures itself is not recorded a second time."""
 
     def __init__(self, tag: str | None, host: str = "localhost", port: int = 24224, **kwargs: Any) -> None:
-        """`kwargs`: what FluentSender takes."""
+        """`kwargs`: arguments of FluentSender."""
         super().__init__()
         self.tag = tag
         self._sender: sender.FluentSender | None = self.getSenderInstance(tag=tag, host=host, port=port, **kwargs)
@@ -32,18 +32,18 @@ class FluentHandler(logging.Handler):
 
     @property
     def sender(self) -> sender.FluentSender:
-        """The sender, made again after `close`."""
+        """The sender; a new one after `close`."""
         if self._sender is None:
             self._sender = self.getSenderInstance(**self._make)
         return self._sender
 
     def emit(self, record: logging.LogRecord) -> bool:  # type: ignore[override]
-        """Journal one record, formatted. False if it was refused."""
+        """Record one formatted log record. False if the journal refused it."""
         if stdlib.is_journalled(record):
             return True
         try:
             return self.sender.emit_with_time(None, record.created, self.format(record))
-        except Exception:  # noqa: BLE001 - a formatter's: logging has a place for that
+        except Exception:  # noqa: BLE001 - from a formatter: logging reports it
             self.handleError(record)
             return False
 
@@ -66,6 +66,6 @@ def __getattr__(name: str) -> Any:
         try:
             from fluent import handler
         except ImportError:
-            raise ImportError("FluentRecordFormatter is fluent-logger's: pip install 'logship[fluent]'") from None
+            raise ImportError("FluentRecordFormatter needs fluent-logger: pip install 'logship[fluent]'") from None
         return handler.FluentRecordFormatter
     raise AttributeError(name)

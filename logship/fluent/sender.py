@@ -15,7 +15,7 @@ _global_sender: "FluentSender | None" = None
 
 
 class EventTime:
-    """A time with nanoseconds, as fluent-logger's: `data` holds seconds and nanoseconds, big-endian. ValueError beyond 2106."""
+    """A time with nanoseconds. `data`: seconds and nanoseconds, each 4 bytes, big-endian. ValueError after the year 2106."""
 
     code = 0
 
@@ -25,19 +25,19 @@ class EventTime:
         try:
             self.data = EVENT_TIME.pack(seconds, rest)
         except struct.error as error:
-            raise ValueError(f"{timestamp!r} is not a time that EventTime can hold: {error}") from None
+            raise ValueError(f"invalid timestamp {timestamp!r}: EventTime holds seconds from 1970 to 2106 ({error})") from None
 
     @classmethod
     def from_unix_nano(cls, unix_nano: int) -> "EventTime":
-        """Return the time of nanoseconds since 1970."""
+        """Return the EventTime of a time in nanoseconds since 1970."""
         return cls(*divmod(unix_nano, 10**9))
 
 
 class FluentSender:
-    """Journals events under a tag. `host` and `port` name the agent if nothing else does (`LOGSHIP_AGENT`, `configure`).
+    """Records events under a tag. `host` and `port` are the agent, unless `LOGSHIP_AGENT` or `configure` names one.
 
     `bufmax`, `timeout`, `buffer_overflow_handler`, `msgpack_kwargs`, `queue_maxsize`, `queue_circular` and
-    `queue_overflow_handler` are taken and not used: the journal's limits are settings."""
+    `queue_overflow_handler` are accepted and ignored: the limits of the journal are settings."""
 
     def __init__(
         self,
@@ -63,23 +63,23 @@ class FluentSender:
             _configure(host, port)
 
     def emit(self, label: str | None, data: object) -> bool:
-        """Journal `data` under the tag and `label`, as of now. False: refused by a full journal, or closed; never waits."""
+        """Record `data` under the tag and `label`, now. False if the journal refused it, or after `close`. Never waits."""
         return self.emit_with_time(label, None, data)
 
     def emit_with_time(self, label: str | None, timestamp: object, data: object) -> bool:
-        """Journal `data` as of `timestamp`: seconds as a number, an EventTime (fluent-logger's too), or None for now."""
+        """Record `data` at `timestamp`: seconds as a number, an EventTime (also fluent-logger's), or None for now."""
         if self.verbose:
             print((f"{self.tag}.{label}" if label else self.tag, timestamp, data))  # noqa: T201 - as fluent-logger does
         if self._closed:
             return False
         kept = fluent.emit(self.tag, label, timestamp, data)
         if not kept:
-            self.last_error = OSError(errno.ENOBUFS, "the journal is full or cannot be written: the event is counted as dropped")
+            self.last_error = OSError(errno.ENOBUFS, "the journal is full or not writable; the event is counted as dropped")
         return kept
 
     @property
     def last_error(self) -> Exception | None:
-        """Why the last refused event of this thread was refused."""
+        """The reason why the last refused event of this thread was refused, or None."""
         return getattr(self._last_error_threadlocal, "exception", None)
 
     @last_error.setter
@@ -87,11 +87,11 @@ class FluentSender:
         self._last_error_threadlocal.exception = error
 
     def clear_last_error(self, _thread_id: int | None = None) -> None:
-        """Forget it."""
+        """Clear `last_error` of this thread."""
         self._last_error_threadlocal.__dict__.pop("exception", None)
 
     def close(self) -> None:
-        """Take no more events. What was journalled is shipped all the same, by this process or the next."""
+        """Accept no more events. Those in the journal are still shipped, by this process or the next."""
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -102,7 +102,7 @@ class FluentSender:
 
 
 def _configure(host: str, port: int) -> None:
-    """Configure logship, once, for a program that knows fluent-logger alone: its agent is the sender's."""
+    """Configure logship for a program that only uses fluent-logger: the sender's address is the agent."""
     configure.configure_from_environment()
     if "agent" not in load(ignored=bool).origins:
         configure.configure(agent=host if host.startswith("unix://") else f"{host}:{port}")
@@ -115,16 +115,16 @@ def _set_global_sender(sender: FluentSender | None) -> None:
 
 
 def setup(tag: str | None, **kwargs: Any) -> None:
-    """Make the sender that `Event` uses."""
+    """Create the global sender, which `Event` uses."""
     _set_global_sender(FluentSender(tag, **kwargs))
 
 
 def get_global_sender() -> FluentSender | None:
-    """Return the sender that `setup` made."""
+    """Return the global sender; None before `setup`."""
     return _global_sender
 
 
 def close() -> None:
-    """Close the sender that `setup` made."""
+    """Close the global sender."""
     if _global_sender is not None:
         _global_sender.close()

@@ -1,10 +1,11 @@
-"""Run by every Python that `logship run` starts, before anything else: the environment's own sitecustomize, then us.
+"""Run at the start of every Python process under `logship run`: the environment's own sitecustomize, then logship's.
 
-logship costs 0.2 s to import, and most children of a service are no servers: a tool, a compiler, a short script. So it
-is imported when a server is (uvicorn, gunicorn, granian, hypercorn), when structlog is, with the first log call of level
-info or above, and when the program or a thread dies of an exception. Until then only what every Python has loaded is used.
+logship takes 0.2 s to import, and most child processes of a service are not servers: a tool, a compiler, a short script. So
+it is imported together with a server (uvicorn, gunicorn, granian, hypercorn) or structlog, with the first log call of level
+info or above, and when the program or a thread ends with an exception. Until then only modules are used that every Python
+process has loaded.
 
-It must never hinder the program, whatever is wrong: a program without logship is better than none."""
+It must never stop the program, whatever is wrong: the program then runs without logship."""
 
 import os
 import sys
@@ -15,7 +16,7 @@ INFO = 20
 
 
 def _chain() -> None:
-    """Run the sitecustomize that we stand in front of, if there is one."""
+    """Run the sitecustomize that this one hides, if there is one."""
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
 
@@ -30,18 +31,18 @@ def _chain() -> None:
 
 
 def _wake() -> None:
-    """Import logship, once; a thread that comes meanwhile waits for it, as for any import."""
+    """Import logship, once. Another thread waits in the meantime, as for any import."""
     try:
-        import logship.auto  # noqa: F401 - importing it is all
+        import logship.auto  # noqa: F401 - the import configures logship
     except Exception as error:  # noqa: BLE001 - see above
         if _Waiting.asleep:
-            told = f"{type(error).__name__}: {error}"
-            sys.stderr.write(f"logship is not in {sys.executable} ({told}); this process runs without it\n")
+            reason = f"{type(error).__name__}: {error}"
+            sys.stderr.write(f"logship: cannot be imported by {sys.executable} ({reason}); this process runs without it\n")
     _Waiting.asleep = False
 
 
 class _Waiting:
-    """Finds no module: notices the import of one that wakes us, and of those that are watched from then on."""
+    """A finder that finds no module itself: it notices the import of those that need logship, and of the watched ones."""
 
     asleep = True
 
@@ -95,7 +96,7 @@ WATCHED = {"logging": _wait_for_a_record, "threading": _wait_for_a_thread_to_die
 
 
 def _died(kind: Any, error: Any, trace: Any) -> None:
-    """The program dies of an exception: that is an event."""
+    """Import logship when the program ends with an exception, so that this becomes an event."""
     sys.excepthook = sys.__excepthook__
     if issubclass(kind, Exception):
         _wake()
