@@ -47,23 +47,23 @@ check: env check-js
 	@$(BIN)/mypy
 
 # The formatter and the type checker of the page's JavaScript come from npm, at the versions of tests/page/package.json.
-# TODO: the files after "!" are formatted when they have been rewritten.
-JS     := tests/page
-SCRIPTS := "../../logship/page/static/*.js"
-check-js format-js: SHELL := /bin/bash
-check-js: $(JS)/node_modules/.made
-	@command -v npx > /dev/null && test -d $(JS)/node_modules/prettier || exit 0; cd $(JS) \
-	  && { node_modules/.bin/prettier --cache --config package.json --log-level warn --check $(SCRIPTS) || { echo "run: make format-js"; exit 1; }; } \
-	  && node_modules/.bin/tsc -p jsconfig.json
+JS_TOOLS := $(VENV)/js
+STATIC   := logship/page/static
+SCRIPTS  := "$(STATIC)/*.js"
+PRETTIER := $(JS_TOOLS)/node_modules/.bin/prettier --config tests/page/package.json --log-level warn
+check-js: $(JS_TOOLS)/.made
+	@command -v npx > /dev/null && test -e $(JS_TOOLS)/.made || exit 0; \
+	  { $(PRETTIER) --cache --check $(SCRIPTS) || { echo "run: make format-js"; exit 1; }; } \
+	  && $(JS_TOOLS)/node_modules/.bin/tsc -p tests/page/jsconfig.json
 
-format-js: $(JS)/node_modules/.made
-	@cd $(JS) && node_modules/.bin/prettier --config package.json --log-level warn --write $(SCRIPTS)
+format-js: $(JS_TOOLS)/.made
+	@$(PRETTIER) --write $(SCRIPTS)
 
-$(JS)/node_modules/.made: $(JS)/package.json
-	@mkdir -p $(@D); if ! command -v npx > /dev/null; then \
+$(JS_TOOLS)/.made: tests/page/package.json | env
+	@mkdir -p $(@D) && cp $< $(@D); if ! command -v npx > /dev/null; then \
 	  echo "npm is not installed: the page's JavaScript is not checked"; \
-	elif (cd $(JS) && npm install --silent --no-package-lock --no-fund --no-audit); then touch $@; \
-	else echo "npm cannot install the tools of $(JS)/package.json: the page's JavaScript is not checked"; fi
+	elif npm install --silent --no-package-lock --no-fund --no-audit --prefix $(@D); then touch $@; \
+	else echo "npm cannot install the tools of $<: the page's JavaScript is not checked"; fi
 
 # First the tests that need the CPU cores for themselves (marked `quiet`), in one process; then all others in parallel. Nothing is
 # repeated: a failing test fails the run. pytest exits with 5 if no test was selected, which one of the two runs may do.

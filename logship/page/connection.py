@@ -1,7 +1,7 @@
-"""One HTTP connection: how long a client may take, and what it is told if it does not speak HTTP.
+"""One HTTP connection of the server: time limits for clients, and a hint for clients that do not speak HTTP.
 
-uvicorn waits for ever for a request that does not come and for a client that does not read; both hold a descriptor and
-memory. Its timers begin after an answer only."""
+uvicorn waits without limit for a first request and for a client that does not read its response; both hold a file
+descriptor and memory. Its own timers start after a response."""
 
 import asyncio
 import socket
@@ -10,25 +10,25 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# A request is one packet; a client that needs longer for it is not there, or means harm.
+# A request is one packet; a client that takes longer is gone or hostile.
 REQUEST_SECONDS = 15.0
-# Nothing of an answer was taken for so long: the kernel's own buffers are full, too.
+# How long a client may read nothing of a response while the kernel's buffers are full.
 STALLED_SECONDS = 60.0
 CHECK_SECONDS = 5.0
-# What a TLS handshake begins with.
+# The first byte of a TLS handshake.
 TLS_RECORD = 0x16
-TOLD = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{}"
-NOT_FORWARD = "This is logship's HTTP port; events go to its Forward port (24224 by default): correct LOGSHIP_AGENT.\n"
-NOT_TLS = "This HTTP port does not speak TLS: write http://, or set LOGSHIP_HTTP_CERT_FILE.\n"
+BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{}"
+NOT_FORWARD = "This is the HTTP port of logship. Send events to its Forward port (default 24224): correct LOGSHIP_AGENT.\n"
+NOT_TLS = "This HTTP port does not use TLS: use http://, or set LOGSHIP_HTTP_CERT_FILE.\n"
 
 
 class HttpConnection(H11Protocol):
-    """uvicorn's connection, sending each answer at once and closed when its client stalls. `ended`: set at its end."""
+    """uvicorn's connection without delayed packets, which closes when its client stalls. `ended` is set when it closes."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.ended = asyncio.Event()
-        self._heard = False
+        self._received = False
         self._waits_since = time.monotonic()
         self._stalled_since: float | None = None
         self._check: asyncio.TimerHandle | None = None
@@ -37,8 +37,8 @@ class HttpConnection(H11Protocol):
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
-            # asyncio does so only for sockets made with IPPROTO_TCP. Without it the second piece of an answer waits 40 ms
-            # for the client's acknowledgement of the first.
+            # asyncio does this only for sockets created with IPPROTO_TCP. Without it the second part of a response waits 40 ms
+            # for the client's acknowledgement of the first part.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._check_later()
 
@@ -49,9 +49,9 @@ class HttpConnection(H11Protocol):
         self.ended.set()
 
     def data_received(self, data: bytes) -> None:
-        first, self._heard = not self._heard, True
-        if first and (told := _mistaken(data)):
-            self.transport.write(TOLD.format(len(told), told).encode())
+        first, self._received = not self._received, True
+        if first and (hint := _hint(data)):
+            self.transport.write(BAD_REQUEST.format(len(hint), hint).encode())
             self.transport.close()
             return
         super().data_received(data)
@@ -73,8 +73,8 @@ class HttpConnection(H11Protocol):
 
     def _close_if_stalled(self) -> None:
         now = time.monotonic()
-        answering = self.cycle is not None and not self.cycle.response_complete
-        waits = not answering and now - self._waits_since > REQUEST_SECONDS
+        responding = self.cycle is not None and not self.cycle.response_complete
+        waits = not responding and now - self._waits_since > REQUEST_SECONDS
         stalled = self._stalled_since is not None and now - self._stalled_since > STALLED_SECONDS
         if waits or stalled:
             self.transport.abort()
@@ -82,8 +82,8 @@ class HttpConnection(H11Protocol):
             self._check_later()
 
 
-def _mistaken(data: bytes) -> str:
-    """What to tell a client whose first bytes are not HTTP; empty if they may be."""
+def _hint(data: bytes) -> str:
+    """Return a hint for a client whose first bytes cannot be HTTP; "" if they can."""
     if data[0] == TLS_RECORD:
         return NOT_TLS
     return NOT_FORWARD if data[0] >= 0x80 else ""

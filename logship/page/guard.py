@@ -1,9 +1,9 @@
-"""Which requests are answered, and what every answer carries: a pure ASGI layer around the page's routes.
+"""Middleware that refuses requests without access, and adds security headers to every response.
 
-The page listens on loopback, but a browser on the same machine visits other web sites. A name of another site that
-resolves to 127.0.0.1 (DNS rebinding) is recognised by its Host header; a request that another site started, by
-Sec-Fetch-Site or its Origin. A client that sends a token is not such a browser: browsers keep passwords by name, and
-never send a bearer token by themselves."""
+The page listens on loopback, but a browser on the same machine visits other web sites. A request to the name of another
+site that resolves to 127.0.0.1 (DNS rebinding) is refused by its Host header; a request started by another site, by
+Sec-Fetch-Site or Origin. A client that sends a token is no such browser: browsers store passwords by host name, and never
+send a bearer token by themselves."""
 
 import base64
 import binascii
@@ -30,18 +30,18 @@ SECURITY = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
-# Answered under any host name and without a token: an orchestrator calls a pod by its address or any of its names.
+# Served under any host name and without a token: an orchestrator calls a pod by its address or by any of its names.
 OPEN = frozenset({"/healthz", "/readyz"})
 READING = frozenset({"GET", "HEAD"})
-# Room for the longest question there may be, with every character escaped.
+# Room for the longest query with every character escaped.
 QUERY_LIMIT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask: without tokens everybody who can connect. `read_token` allows GET and HEAD, `token` every method.
+    """Which clients have access: without tokens every client. `read_token` allows GET and HEAD, `token` every method.
 
-    `hosts`: names beside localhost and addresses that a Host header may have, see `AllowedHosts`."""
+    `hosts`: allowed names in a Host header besides localhost and IP addresses, see `AllowedHosts`."""
 
     token: str = ""
     read_token: str = ""
@@ -52,11 +52,11 @@ OPEN_ACCESS = Access()
 
 
 class Guard:
-    """Passes a request to `inner`, or answers 400, 401, 403, 405, 414 or 421 itself."""
+    """Passes a request on to `inner`, or responds with 400, 401, 403, 405, 414 or 421."""
 
     def __init__(self, inner: ASGIApp, access: Access) -> None:
         self._inner = inner
-        # Whether the token may change things; the full one wins if both are the same text.
+        # Token: whether it allows changes. If both tokens are the same text, the full one wins.
         granted = {access.read_token.encode(): False} | {access.token.encode(): True}
         self._tokens = {token: may_change for token, may_change in granted.items() if token}
         self._hosts = AllowedHosts(access.hosts)
@@ -78,12 +78,12 @@ class Guard:
         if refused is None:
             await self._inner(scope, receive, send_with_headers)
         else:
-            await _answer(send_with_headers, *refused)
+            await _refuse(send_with_headers, *refused)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
         if len(scope["query_string"]) > QUERY_LIMIT_BYTES:
-            return 414, f"the query string is longer than {QUERY_LIMIT_BYTES} bytes"
+            return 414, f"the query string is too long: the limit is {QUERY_LIMIT_BYTES} bytes"
         reading = scope["method"] in READING
         if reading and scope["path"] in OPEN:
             return None
@@ -104,44 +104,44 @@ class Guard:
         if origin is not None and _place(origin) != host.lower():
             return 403, "cross-origin requests are not allowed"
         if self._tokens and may_change is None:
-            return 401, "a token is needed: Authorization: Bearer TOKEN (a browser may give it as the password)"
+            return 401, "token missing or wrong: send Authorization: Bearer TOKEN (in a browser: as the password)"
         if not reading:
             if self._tokens and not may_change:
-                return 403, "this token may only read"
-            return 405, "this interface only answers queries: use GET"
+                return 403, "this token allows reading only"
+            return 405, "method not allowed: use GET"
         return None
 
     def _granted(self, authorization: str) -> bool | None:
-        """Whether the token that was sent may change things; None without one of ours."""
-        scheme, _, given = authorization.partition(" ")
+        """Return whether the token of the request allows changes; None if it has no valid token."""
+        scheme, _, sent = authorization.partition(" ")
         if scheme.lower() == "basic":
             try:
-                given = base64.b64decode(given, validate=True).decode("utf-8", "replace").partition(":")[2]
+                sent = base64.b64decode(sent, validate=True).decode("utf-8", "replace").partition(":")[2]
             except binascii.Error:
                 return None
         elif scheme.lower() != "bearer":
             return None
-        told = given.strip().encode("utf-8", "surrogateescape")
-        # All are compared, so that the time tells nothing about which one it nearly was.
-        granted = [may_change for token, may_change in self._tokens.items() if hmac.compare_digest(told, token)]
+        token_sent = sent.strip().encode("utf-8", "surrogateescape")
+        # All tokens are compared, so that the duration reveals nothing about them.
+        granted = [may_change for token, may_change in self._tokens.items() if hmac.compare_digest(token_sent, token)]
         return granted[0] if granted else None
 
 
 def _place(origin: str) -> str | None:
-    """The host and port of an origin; None for `null` and what is not an origin."""
+    """Return host and port of an origin; None for `null` and for anything that is not an origin."""
     try:
         return urlsplit(origin).netloc.lower() or None
     except ValueError:
         return None
 
 
-async def _answer(send: Send, status: int, sentence: str) -> None:
+async def _refuse(send: Send, status: int, message: str) -> None:
     headers = [(b"content-type", b"application/json")]
     if status == 401:
         headers.append((b"www-authenticate", b'Basic realm="logship", charset="UTF-8"'))
     if status == 405:
         headers.append((b"allow", b"GET, HEAD"))
-    body = orjson.dumps({"error": sentence})
+    body = orjson.dumps({"error": message})
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""Host names under which the HTTP interface may be reached: what a Host header says, and which names are allowed."""
+"""The host name in a Host header, and which host names are allowed."""
 
 import ipaddress
 import re
@@ -12,22 +12,21 @@ _PATTERN = re.compile(r"\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?", re.IGN
 
 
 def host_name(header: str) -> str | None:
-    """Return the lowercase host of a Host header, without port and trailing dot; None if it is not a host at all."""
-    found = _HOST.fullmatch(header)
-    return found["name"].lower().removesuffix(".").strip("[]") if found else None
+    """Return the host of a Host header in lowercase, without port and trailing dot; None if it is not a host."""
+    match = _HOST.fullmatch(header)
+    return match["name"].lower().removesuffix(".").strip("[]") if match else None
 
 
 class AllowedHosts:
-    """The names a client may use: localhost, any IP address, and `patterns`, such as logs.example, *.example or *.
+    """The host names that clients may use: localhost, all IP addresses, and `patterns` such as logs.example, *.example, *.
 
-    `*.example` is every name below example, not example itself. A browser resolves a name to whatever its owner says
-    (DNS rebinding); an address cannot be pointed elsewhere, so every address is allowed. SettingsError for a pattern
-    that is not a name."""
+    `*.example` matches every name below example, not example itself. The owner of a name can point it to any address (DNS
+    rebinding); this is impossible with an IP address, so all of these are allowed. SettingsError for an invalid pattern."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         checked = [_checked(pattern) for pattern in patterns if pattern]
-        self._names = frozenset(one for one in checked if not one.startswith("*"))
-        self._suffixes = tuple(one[1:] for one in checked if one.startswith("*."))
+        self._names = frozenset(name for name in checked if not name.startswith("*"))
+        self._suffixes = tuple(name[1:] for name in checked if name.startswith("*."))
         self._any = "*" in checked
 
     def __contains__(self, name: object) -> bool:

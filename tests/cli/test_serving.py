@@ -160,7 +160,7 @@ def test_https_is_answered_to_those_who_trust_the_certificate(
 
 def test_https_to_a_port_without_tls_is_said(serving: Callable[..., Serving]) -> None:
     port = serving().port
-    with pytest.raises(SourceError, match=f"does not speak TLS .* is it http://localhost:{port}"):
+    with pytest.raises(SourceError, match=f"does not use TLS .* is it http://localhost:{port}"):
         HttpSource(f"https://localhost:{port}").count(Query())
 
 

@@ -81,7 +81,7 @@ def test_it_says_where_it_listens_and_what_to_do_next(tmp_path: Path) -> None:
 def test_a_token_is_asked_for(tmp_path: Path, logship: Logship) -> None:
     one = Up(tmp_path, LOGSHIP_TOKEN="s3cret")
     one.put(1)
-    assert "asks for its token" in logship("search", "--source", one.http).stderr
+    assert "requires a token" in logship("search", "--source", one.http).stderr
     assert logship("search", "--source", one.http, LOGSHIP_TOKEN="s3cret").returncode == 0
     assert one.stop()[0] == 0
 

@@ -221,7 +221,7 @@ NAMES = sorted(
 
 
 def test_collectors_count_what_the_dashboard_asks() -> None:
-    told = {number.key: 1 for number in metrics.NUMBERS} | {metrics.ACK: {"le": {"1.0": 1, "+Inf": 1}, "sum": 0.5}}
+    told = {metric.key: 1 for metric in metrics.METRICS} | {metrics.ACK: {"le": {"1.0": 1, "+Inf": 1}, "sum": 0.5}}
     counted = set(re.findall(r"(?m)^(logship_\w+)", metrics.exposition(told).decode()))
     assert {name for name in NAMES if name.startswith("logship_")} <= counted
     assert any(name.startswith("logship_") for name in NAMES)

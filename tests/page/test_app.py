@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from logship.errors import StoreError
 from logship.forensics.inflight import report
-from logship.page import app as app_module
+from logship.page.api import limits
 from logship.page.app import app
 from logship.page.client import HttpSource
 from logship.page.context import PageContext
@@ -61,15 +61,15 @@ def test_windows_may_be_spans_times_and_nanoseconds(served: Served) -> None:
     ("path", "sentence"),
     [
         ("/api/search?q=a%3A%20(", "expected a value, found the end"),
-        ("/api/search?limit=0", "limit is a whole number from 1 to 10000, not '0'"),
-        ("/api/search?limit=many", "limit is a whole number"),
-        ("/api/search?limt=5", "no parameter 'limt' here; did you mean limit?"),
-        ("/api/search?order=up", "order is newest or oldest, not 'up'"),
+        ("/api/search?limit=0", "invalid limit '0': use an integer from 1 to 10000"),
+        ("/api/search?limit=many", "invalid limit 'many': use an integer"),
+        ("/api/search?limt=5", "unknown parameter 'limt'; did you mean limit?"),
+        ("/api/search?order=up", "invalid order 'up': use newest or oldest"),
         ("/api/search?since=whenever", "invalid time 'whenever'"),
-        ("/api/search?last=1h&since=1h", "both say where to begin"),
-        ("/api/count?since_ns=x", "since_ns is a number of nanoseconds"),
+        ("/api/search?last=1h&since=1h", "both set the start of the time range"),
+        ("/api/count?since_ns=x", "invalid since_ns 'x': use nanoseconds"),
         ("/api/top", "the parameter field is missing"),
-        ("/api/tally?every_ns=5", "every_ns is a whole number from 1000000 to"),
+        ("/api/tally?every_ns=5", "invalid every_ns '5': use an integer from 1000000 to"),
         ("/api/stats?field=message", "holds no numbers"),
     ],
 )
@@ -325,7 +325,7 @@ def test_single_events_are_found_by_any_of_their_ids(served: Served) -> None:
         assert record["event.sequence"] == 3
     answer = ask(served, "/api/events/none")
     assert answer.status_code == 404
-    assert answer.json()["error"] == "no event, request or trace has the id 'none'"
+    assert answer.json()["error"] == "not found: no event, request or trace has the id 'none'"
 
 
 def test_a_parameter_that_comes_twice_is_refused(served: Served) -> None:
@@ -381,10 +381,10 @@ def test_a_question_that_takes_too_long_is_cancelled_with_a_sentence(served: Ser
 
 
 def test_too_many_who_wait_are_told_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logship.page.app.WAITING", 0)
+    monkeypatch.setattr("logship.page.api.limits.WAITING", 0)
     answer = ask(serve(), "/api/count")
     assert answer.status_code == 503
-    assert "ask again in a moment" in answer.json()["error"]
+    assert "retry shortly" in answer.json()["error"]
 
 
 def test_all_that_a_view_asks_at_once_fits_into_memory(shown: Shown) -> None:
@@ -406,7 +406,7 @@ def test_all_that_a_view_asks_at_once_fits_into_memory(shown: Shown) -> None:
 def test_exports_are_limited_because_each_holds_a_window_of_events(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app_module, "EXPORTS", 1)
+    monkeypatch.setattr(limits, "EXPORTS", 1)
     served.store.append([event(number, served.now_ns, message="x" * 100_000) for number in range(100, 300)])
     with httpx.stream("GET", f"{served.url}/api/export", timeout=20) as first:
         assert first.status_code == 200
@@ -418,7 +418,7 @@ def test_exports_are_limited_because_each_holds_a_window_of_events(
 
 
 def test_answers_that_slow_clients_do_not_take_are_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "UNSENT_BYTES", 1_000_000)
+    monkeypatch.setattr(limits, "UNSENT_BYTES", 1_000_000)
     served.store.append([event(number, served.now_ns, message="x" * 100_000) for number in range(100, 300)])
     with socket.create_connection(("127.0.0.1", served.port), 20) as slow:
         slow.sendall(b"GET /api/search?limit=300 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from logship.page.html.plain import address
+from logship.page.html.assets import address
 from tests.page.browsing import Visit
 from tests.page.conftest import Shown
 

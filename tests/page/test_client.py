@@ -63,9 +63,9 @@ def test_wrong_questions_raise_what_the_store_would_raise(far: HttpSource) -> No
 
 def test_a_wrong_token_and_a_right_one(serve: object) -> None:
     served = serve(PageContext(access=Access(token="s3cret")))  # type: ignore[operator]
-    with pytest.raises(SourceError, match="asks for its token; set LOGSHIP_TOKEN"):
+    with pytest.raises(SourceError, match="requires a token; set LOGSHIP_TOKEN"):
         HttpSource(served.url).count(Query())
-    with pytest.raises(SourceError, match="refuses this token; LOGSHIP_TOKEN must be"):
+    with pytest.raises(SourceError, match="rejects this token; set LOGSHIP_TOKEN"):
         HttpSource(served.url, "wrong").count(Query())
     assert HttpSource(served.url, "s3cret").count(Query()) == 5
 

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from logship.page.api.endpoints import NAMES
 from logship.page.api.openapi import PATHS, document
-from logship.page.app import NAMES
 from logship.page.context import PageContext
 from tests.conftest import PROVE
 from tests.page.conftest import Served

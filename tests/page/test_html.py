@@ -28,4 +28,4 @@ def test_a_question_finds_and_a_wrong_one_is_told(served: Served) -> None:
 
 
 def test_an_empty_time_says_how_to_begin(served: Served) -> None:
-    assert "No worker was heard of" in httpx.get(served.url + "/plain", params={"last": "1ms"}, timeout=20).text
+    assert "No worker sent events" in httpx.get(served.url + "/plain", params={"last": "1ms"}, timeout=20).text

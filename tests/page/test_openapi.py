@@ -7,9 +7,10 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from logship.page.api.endpoints import NAMES
 from logship.page.api.openapi import PARAMETERS, PATHS, document
-from logship.page.api.queries import as_json
-from logship.page.app import NAMES, app
+from logship.page.api.responses import as_json
+from logship.page.app import app
 from tests.page.conftest import Served
 
 
@@ -48,7 +49,7 @@ def test_an_answer_with_hints_has_the_shape_it_gives(served: Served, told: dict[
         jsonschema_rs.validate({**schema, "components": told["components"]}, answer.json())
 
 
-@pytest.mark.parametrize("path", [path for path, one in PATHS.items() if one.media == "application/json"])
+@pytest.mark.parametrize("path", [path for path, one in PATHS.items() if one.media_type == "application/json"])
 def test_answers_have_the_shape_it_gives(served: Served, told: dict[str, Any], path: str) -> None:
     more = {"/api/top": "?field=http.response.status_code", "/api/stats": "?field=event.duration"}
     more |= {"/api/context": "?id=request-3", "/api/overview": "?every_ns=1000000000&latency_every_ns=1000000000"}
@@ -68,4 +69,4 @@ def test_wrong_questions_have_the_shape_it_gives(served: Served, told: dict[str,
 def test_what_streams_is_of_the_media_it_says(served: Served) -> None:
     for path in ("/api/export", "/api/tail"):
         with httpx.stream("GET", served.url + path, timeout=20) as stream:
-            assert stream.headers["content-type"].startswith(PATHS[path].media)
+            assert stream.headers["content-type"].startswith(PATHS[path].media_type)

@@ -12,7 +12,9 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from logship.page.html.plain import IMPORT, STATIC, VIEWS, address, asset, assets, needed, shell
+from logship.page.html.assets import STATIC, address, asset, assets
+from logship.page.html.modules import FRAME, VIEWS, preloaded
+from logship.page.html.shell import shell
 from tests.page import browsing
 from tests.page.conftest import Served
 
@@ -21,29 +23,44 @@ FIRST_LOAD_LIMIT_BYTES = 60_000
 LINE_LIMIT = 120
 
 
-@pytest.mark.parametrize("view", VIEWS.values())
+IMPORT = re.compile(r'^(?:import|export)\b[^;"]*\bfrom\s*"(\.[^"]+)"', re.MULTILINE)
+
+
+def needed(name: str, seen: set[str] | None = None) -> set[str]:
+    """A module with all that it imports, directly or not; not what it loads later with `import()`."""
+    seen = set() if seen is None else seen
+    if name not in seen:
+        seen.add(name)
+        for source in IMPORT.findall((STATIC / f"{name}.js").read_text(encoding="utf-8")):
+            needed((Path(name).parent / source).as_posix().removesuffix(".js"), seen)
+    return seen
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_what_a_view_loads_first_is_small(view: str) -> None:
-    size = sum(len(assets()[1][name].packed) for name in ("style.css", f"first/{view}.js"))
-    print(f"{view}: {size} bytes in 2 files")
+    files = ["style.css", *(f"{name}.js" for name in preloaded(view))]
+    size = sum(len(assets()[1][name].packed) for name in files)
+    print(f"{view or 'overview'}: {size} bytes in {len(files)} files")
     assert size <= FIRST_LOAD_LIMIT_BYTES
 
 
-@pytest.mark.parametrize("view", VIEWS.values())
-def test_a_view_comes_as_one_file_with_all_it_needs_once(view: str) -> None:
-    first, then = (assets()[1][f"{part}/{view}.js"].body.decode() for part in ("first", "then"))
-    brought = re.findall(r'^modules\["([\w/]+)"\] \?\?=', first, re.MULTILINE)
-    assert len(brought) == len(set(brought))
-    assert re.findall(r"^\s*(?:import|export)\b.*", first + then, re.MULTILINE) == []
-    assert set(brought) == {*needed("main"), *needed(view)} - {"main"}
-    later = re.findall(r'^modules\["([\w/]+)"\] \?\?=', then, re.MULTILINE)
-    assert (later[-1], set(later) & set(needed("main"))) == (view, set())
+def test_the_list_of_what_each_view_loads_is_what_its_modules_import() -> None:
+    assert set(FRAME) == needed("main")
+    assert {view: set(modules) for view, modules in VIEWS.items()} == {
+        view: needed(modules[0]) - set(FRAME) for view, modules in VIEWS.items()
+    }
 
 
-def test_every_import_of_the_page_has_a_form_that_can_be_joined() -> None:
-    for path in STATIC.rglob("*.js"):
-        text, name = path.read_text(encoding="utf-8"), path.relative_to(STATIC).with_suffix("").as_posix()
-        said = set(re.findall(r'(?:^|\})\s*(?:import\b[^;(]*?)?from\s*"(\.[^"]+)"', text, re.MULTILINE))
-        assert {one.removesuffix(".js") for one in said} == {one.removesuffix(".js") for *_, one in IMPORT.findall(text)}, name
+def test_the_browser_fetches_all_modules_of_a_view_at_once_and_nothing_twice(served: Served, chromium: Any) -> None:
+    visit = browsing.Visit(chromium, served.url)
+    requests = list[str]()
+    visit.page.on("request", lambda request: requests.append(request.url))
+    visit.go("/search")
+    browsing.settled(visit.page)
+    scripts = [url.split("/", 5)[5] for url in requests if url.endswith(".js")]
+    assert sorted(scripts) == sorted(f"{name}.js" for name in preloaded("search"))
+    assert visit.complaints == []
+    visit.close()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The OpenAPI document of the HTTP interface, as data: what may be asked, and the shape of each answer.
+"""The OpenAPI document of the HTTP API, as data: paths, parameters, and the schema of each response.
 
-`answers.py` decides which parameters a question takes; a test holds this document to it, and to what is really sent."""
+`queries.py` decides which parameters a path takes. Tests compare this document with it, and with real responses."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -11,7 +11,7 @@ TEXT: Final[Schema] = {"type": "string"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 WHOLE: Final[Schema] = {"type": "integer"}
 NUMBER: Final[Schema] = {"type": "number"}
-HINT: Final[Schema] = {**TEXT, "description": "A name of the query that no event has, and the one that was meant."}
+HINT: Final[Schema] = {**TEXT, "description": "A field or label in the query that no event has, with a suggestion."}
 
 
 def maybe(schema: Schema) -> Schema:
@@ -29,8 +29,8 @@ def named(**fields: Schema) -> Schema:
     return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
 
 
-def found(**fields: Schema) -> Schema:
-    """Return the schema of an answer to a query: these fields, and hints where it names what no event has."""
+def result(**fields: Schema) -> Schema:
+    """Return the schema of a query result: these fields, and hints if the query names something that no event has."""
     return {**named(**fields), "properties": {**fields, "hints": several(HINT)}}
 
 
@@ -44,19 +44,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "type": "object",
         "required": ["error"],
         "properties": {
-            "error": {**TEXT, "description": "What is wrong and what was expected, as a sentence."},
-            "at": {**COUNT, "description": "Of KQL: the character where it is."},
+            "error": {**TEXT, "description": "What is wrong, the value, and what to do."},
+            "at": {**COUNT, "description": "For KQL: the position of the error, in characters."},
             "expected": TEXT,
         },
     },
     "Record": {
         "type": "object",
-        "description": "One event: flat ECS names; labels and numeric_labels hold what the application named itself.",
+        "description": "One event with flat ECS field names; labels and numeric_labels hold the fields of the application.",
         "required": ["@timestamp"],
         "properties": {"@timestamp": {"type": "string", "format": "date-time"}, "labels": {"type": "object"}},
         "additionalProperties": True,
     },
-    "Rows": found(records=several(component("Record")), next=maybe(TEXT)),
+    "Rows": result(records=several(component("Record")), next=maybe(TEXT)),
     "Bucket": named(start_ns=WHOLE, key=TEXT, events=COUNT, and_key=TEXT, error=COUNT),
     "Share": named(value=TEXT, events=COUNT, share=NUMBER, error=COUNT),
     "Stat": named(
@@ -75,31 +75,33 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Object": {"type": "object", "additionalProperties": True},
 }
 
-TIME: Final = "14:03, yesterday 14:00, 15m (ago), now-1h, 2026-11-20T14:03Z, or seconds to nanoseconds since 1970."
+TIME: Final = "14:03, yesterday 14:00, 15m (ago), now-1h, 2026-11-20T14:03Z, or seconds to nanoseconds since 1970"
+BUCKET_WIDTH: Final[Schema] = {**WHOLE, "minimum": 10**6, "maximum": 10**18}
+CONTEXT_EVENTS: Final[Schema] = {**WHOLE, "minimum": 0, "maximum": 1000, "default": 10}
 PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
-    "q": ({**TEXT, "maxLength": 20_000, "example": "http.response.status_code >= 500"}, "The question in KQL; else all events."),
+    "q": ({**TEXT, "maxLength": 20_000, "example": "http.response.status_code >= 500"}, "Query in KQL; default: all events."),
     "service": ({**TEXT, "example": "shop"}, "Only events of this service."),
-    "since": ({**TEXT, "example": "yesterday 14:00"}, f"From then: {TIME}"),
-    "until": ({**TEXT, "example": "now-1m"}, f"Up to then: {TIME}"),
-    "last": ({**TEXT, "example": "15m"}, "As far back: 90s, 15m, 2h, 1d."),
-    "since_ns": (WHOLE, "From these nanoseconds since 1970 on."),
-    "until_ns": (WHOLE, "Up to these nanoseconds since 1970, which are not included."),
-    "limit": ({**WHOLE, "minimum": 1, "maximum": 10_000}, "At most so many."),
-    "order": ({**TEXT, "enum": ["newest", "oldest"], "default": "newest"}, "Which come first."),
-    "after": (TEXT, "Go on after this: the `next` of the answer before."),
-    "field": ({**TEXT, "minLength": 1, "example": "http.route"}, "A field, or a label."),
-    "by": ({**TEXT, "example": "service.node.name"}, "One row, or one series, for each of its values."),
-    "and_by": ({**TEXT, "example": "http.route"}, "And for each value of this one."),
-    "every_ns": ({**WHOLE, "minimum": 10**6, "maximum": 10**18}, "Buckets of time of this width; all in one without."),
-    "latency_every_ns": ({**WHOLE, "minimum": 10**6, "maximum": 10**18}, "Width of the buckets of latency."),
-    "columns": ({**TEXT, "example": "message,log.level"}, "Only these fields and the time; all without."),
-    "greatest": ({**TEXT, "example": "event.duration"}, "Not by time, but by this number, the greatest first."),
-    "id": ({**TEXT, "minLength": 1}, "An event id, a request id or a trace id."),
-    "before_events": ({**WHOLE, "minimum": 0, "maximum": 1000, "default": 10}, "So many events before it."),
-    "after_events": ({**WHOLE, "minimum": 0, "maximum": 1000, "default": 10}, "So many events after it."),
-    "workers": ({**TEXT, "enum": ["same", "all"], "default": "same"}, "Of its own worker, or of all."),
-    "worker": (TEXT, "Only of this one: slot, node, pid or incarnation."),
-    "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object a line, or CSV."),
+    "since": ({**TEXT, "example": "yesterday 14:00"}, f"Start of the time range: {TIME}."),
+    "until": ({**TEXT, "example": "now-1m"}, f"End of the time range, not included: {TIME}."),
+    "last": ({**TEXT, "example": "15m"}, "Look back this far: 90s, 15m, 2h, 1d."),
+    "since_ns": (WHOLE, "Start of the time range in nanoseconds since 1970."),
+    "until_ns": (WHOLE, "End of the time range in nanoseconds since 1970, not included."),
+    "limit": ({**WHOLE, "minimum": 1, "maximum": 10_000}, "Maximum number of rows."),
+    "order": ({**TEXT, "enum": ["newest", "oldest"], "default": "newest"}, "Which events come first."),
+    "after": (TEXT, "Continue after this key: `next` of the previous response."),
+    "field": ({**TEXT, "minLength": 1, "example": "http.route"}, "A field or label."),
+    "by": ({**TEXT, "example": "service.node.name"}, "Group by the values of this field."),
+    "and_by": ({**TEXT, "example": "http.route"}, "Group by the values of this field as well."),
+    "every_ns": (BUCKET_WIDTH, "Width of the time buckets in nanoseconds; default: one bucket."),
+    "latency_every_ns": (BUCKET_WIDTH, "Width of the latency buckets in nanoseconds."),
+    "columns": ({**TEXT, "example": "message,log.level"}, "Only these fields and the time; default: all fields."),
+    "greatest": ({**TEXT, "example": "event.duration"}, "Order by this number, greatest first, instead of by time."),
+    "id": ({**TEXT, "minLength": 1}, "An event id, request id or trace id."),
+    "before_events": (CONTEXT_EVENTS, "Number of events before it."),
+    "after_events": (CONTEXT_EVENTS, "Number of events after it."),
+    "workers": ({**TEXT, "enum": ["same", "all"], "default": "same"}, "Events of the same worker, or of all workers."),
+    "worker": (TEXT, "Only this worker: slot, node, pid or incarnation."),
+    "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object per line, or CSV."),
 }  # fmt: skip
 REQUIRED: Final = {
     "/api/overview": ["every_ns", "latency_every_ns"],
@@ -109,66 +111,69 @@ REQUIRED: Final = {
 }
 
 
-class Path(NamedTuple):
-    """One address: what it answers, and as what."""
+class Operation(NamedTuple):
+    """What a path returns, and its media type."""
 
-    sentence: str
-    answer: Schema
-    media: str = "application/json"
+    summary: str
+    schema: Schema
+    media_type: str = "application/json"
 
 
 OBJECTS: Final = several(component("Object"))
 EXCERPT: Final = named(records=several(component("Record")), cut={"type": "boolean"})
-PATHS: Final[dict[str, Path]] = {
-    "/api/search": Path("Events by time, a page at a time.", component("Rows")),
-    "/api/arrivals": Path("What was stored after a key, as it arrived; without one a key from now on.", component("Rows")),
-    "/api/count": Path("How many events.", found(count=COUNT)),
-    "/api/tally": Path("How many events in each bucket of time.", found(buckets=several(component("Bucket")))),
-    "/api/top": Path("The most frequent values of a field.", found(values=several(component("Share")))),
-    "/api/stats": Path("Count, sum and exact percentiles of a number.", found(stats=several(component("Stat")))),
-    "/api/context": Path("What happened before and after an event, by time.", EXCERPT),
-    "/api/events/{id}": Path("The events with this event id, request id or trace id; 404 without any.", EXCERPT),
-    "/api/incarnations": Path("The lives of workers, with the ranges of sequences that are stored.", found(incarnations=OBJECTS)),
-    "/api/workers": Path(
-        "The table of workers, by default of the last 15 minutes; `covered_ns`: for how long at least one was there.",
-        found(workers=OBJECTS, covered_ns=COUNT),
+PATHS: Final[dict[str, Operation]] = {
+    "/api/search": Operation("Events ordered by time, in pages.", component("Rows")),
+    "/api/arrivals": Operation("Events stored after a key, as they arrived; without a key: the newest key.", component("Rows")),
+    "/api/count": Operation("Number of events.", result(count=COUNT)),
+    "/api/tally": Operation("Number of events per time bucket.", result(buckets=several(component("Bucket")))),
+    "/api/top": Operation("Most frequent values of a field.", result(values=several(component("Share")))),
+    "/api/stats": Operation("Count, sum and exact percentiles of a number.", result(stats=several(component("Stat")))),
+    "/api/context": Operation("Events before and after an event, ordered by time.", EXCERPT),
+    "/api/events/{id}": Operation("Events with this event id, request id or trace id; 404 if there are none.", EXCERPT),
+    "/api/incarnations": Operation("Runs of workers with the sequence ranges stored for each.", result(incarnations=OBJECTS)),
+    "/api/workers": Operation(
+        "Workers, by default of the last 15 minutes. `covered_ns`: for how long at least one was running.",
+        result(workers=OBJECTS, covered_ns=COUNT),
     ),
-    "/api/verify": Path(
-        "Whether all emitted events are stored: a verdict on each run of each worker, and one for all of them.",
-        found(finding=TEXT, delivery=component("Object"), verdicts=OBJECTS, set_aside=OBJECTS),
+    "/api/verify": Operation(
+        "Delivery check: whether all emitted events are stored, for each run and in total.",
+        result(finding=TEXT, delivery=component("Object"), verdicts=OBJECTS, set_aside=OBJECTS),
     ),
-    "/api/findings": Path(
-        "What stands out in the window, the most severe first; the last 15 minutes by default.",
-        found(findings=OBJECTS, balances=OBJECTS, not_judged=several(TEXT), sentence=TEXT),
+    "/api/findings": Operation(
+        "What stands out in the time range, most severe first; by default of the last 15 minutes.",
+        result(findings=OBJECTS, balances=OBJECTS, not_judged=several(TEXT), sentence=TEXT),
     ),
-    "/api/overview": Path("Workers, findings, traffic, latency, heartbeats and failures of a window.", component("Object")),
-    "/api/story/{id}": Path(
-        "Everything known of one request, also a running or an interrupted one; 404 for an unknown id.", component("Object")
+    "/api/overview": Operation("Workers, findings, traffic, latency and failures of a time range.", component("Object")),
+    "/api/story/{id}": Operation(
+        "All that is known of one request, also of a running or interrupted one; 404 for an unknown id.", component("Object")
     ),
-    "/api/inflight": Path(
-        "Requests that run now, or ended with their worker; `not_visible`: workers whose running requests are not seen.",
-        found(requests=OBJECTS, not_visible=OBJECTS, sentence=TEXT),
+    "/api/inflight": Operation(
+        "Running and interrupted requests. `not_visible`: workers whose running requests cannot be seen from here.",
+        result(requests=OBJECTS, not_visible=OBJECTS, sentence=TEXT),
     ),
-    "/api/kql": Path("The query in full, as Kibana reads it: no short names, labels with their map.", named(kql=TEXT)),
-    "/api/fields": Path("The fields that occur.", named(fields=several(component("FieldCount")))),
-    "/api/views": Path("The catalogue of views: what each asks, and how its answer is shown.", named(views=OBJECTS)),
-    "/api/oldest": Path("When the oldest event happened.", named(oldest_ns=maybe(WHOLE))),
-    "/api/set_aside": Path("Damaged files of the store, whose events are missing in all results.", named(files=OBJECTS)),
-    "/api/export": Path("Every event that matches, oldest first, without a limit.", TEXT, "application/x-ndjson"),
-    "/api/tail": Path("Each event as it arrives, as server-sent events with Last-Event-ID.", TEXT, "text/event-stream"),
-    "/api/health": Path("Counters since the start, and how it is now.", component("Object")),
-    "/api/openapi.json": Path("This document.", component("Object")),
-    "/metrics": Path("The same numbers for Prometheus.", TEXT, "text/plain"),
-    "/healthz": Path("Liveness: the process runs; needs no token, any Host.", TEXT, "text/plain"),
-    "/readyz": Path("Readiness: events are stored, else 503 and why not; needs no token, any Host.", TEXT, "text/plain"),
+    "/api/kql": Operation("The query as Kibana reads it: full field names, labels with their prefix.", named(kql=TEXT)),
+    "/api/fields": Operation(
+        "Fields that occur. `short_names`: other names of fields that queries accept.",
+        named(fields=several(component("FieldCount")), short_names={"type": "object", "additionalProperties": TEXT}),
+    ),
+    "/api/views": Operation("Catalogue of views: query, grouping and shape of each.", named(views=OBJECTS)),
+    "/api/oldest": Operation("Time of the oldest event.", named(oldest_ns=maybe(WHOLE))),
+    "/api/set_aside": Operation("Damaged files of the store; all results lack their events.", named(files=OBJECTS)),
+    "/api/export": Operation("All matching events, oldest first.", TEXT, "application/x-ndjson"),
+    "/api/tail": Operation("New events as server-sent events, resumable with Last-Event-ID.", TEXT, "text/event-stream"),
+    "/api/health": Operation("Counters since the start, and current values.", component("Object")),
+    "/api/openapi.json": Operation("This document.", component("Object")),
+    "/metrics": Operation("Counters and current values for Prometheus.", TEXT, "text/plain"),
+    "/healthz": Operation("Liveness probe; needs no token, accepts any Host.", TEXT, "text/plain"),
+    "/readyz": Operation("Readiness probe: 503 and the reason while events are not stored.", TEXT, "text/plain"),
 }  # fmt: skip
 ERRORS: Final = {
-    "400": "The question makes no sense as it was put.",
-    "401": "A token is needed.",
-    "404": "There is no such thing.",
-    "405": "This interface only answers questions: use GET.",
-    "414": "The question is too long.",
-    "503": "The source cannot answer, or not in time; or too many ask at once.",
+    "400": "Invalid query or parameter.",
+    "401": "Token missing or wrong.",
+    "404": "Unknown path or id.",
+    "405": "Method not allowed: use GET.",
+    "414": "Query too long.",
+    "503": "The source failed or was too slow, or a limit is reached; retry.",
 }
 
 
@@ -179,11 +184,11 @@ def document(version: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, An
         "info": {
             "title": "logship",
             "version": version,
-            "summary": "What every worker of an ASGI service did.",
+            "summary": "Query the requests and logs of every ASGI worker.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{}, {"token": []}],
-        "paths": {path: {"get": _operation(path, one, names.get(path, ()))} for path, one in PATHS.items()},
+        "paths": {path: {"get": _operation(path, operation, names.get(path, ()))} for path, operation in PATHS.items()},
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -191,26 +196,25 @@ def document(version: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, An
     }
 
 
-def _operation(path: str, one: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    inside = ["id"] if "{id}" in path else []
-    parameters = [_parameter(name, "path", required=True) for name in inside]
+def _operation(path: str, operation: Operation, names: tuple[str, ...]) -> dict[str, Any]:
+    parameters = [_parameter("id", "path", required=True)] if "{id}" in path else []
     parameters += [_parameter(name, "query", required=name in REQUIRED.get(path, ())) for name in names]
-    media = {one.media: {"schema": one.answer}}
+    content = {operation.media_type: {"schema": operation.schema}}
     if path == "/api/export":
-        media["text/csv"] = {"schema": TEXT}
+        content["text/csv"] = {"schema": TEXT}
     return {
         "operationId": path.removeprefix("/").removeprefix("api/").removesuffix(".json").replace("/{id}", "") or "start",
-        "summary": one.sentence,
+        "summary": operation.summary,
         "parameters": parameters,
-        "responses": {"200": {"description": one.sentence, "content": media}} | {
-            status: {"description": said, "content": {"application/json": {"schema": component("Error")}}}
-            for status, said in ERRORS.items()
+        "responses": {"200": {"description": operation.summary, "content": content}} | {
+            status: {"description": text, "content": {"application/json": {"schema": component("Error")}}}
+            for status, text in ERRORS.items()
         },
     }  # fmt: skip
 
 
 def _parameter(name: str, place: str, *, required: bool) -> dict[str, Any]:
-    schema, sentence = PARAMETERS[name]
+    schema, description = PARAMETERS[name]
     example = {"example": schema["example"]} if "example" in schema else {}
     plain = {key: value for key, value in schema.items() if key != "example"}
-    return {"name": name, "in": place, "required": required, "description": sentence, "schema": plain, **example}
+    return {"name": name, "in": place, "required": required, "description": description, "schema": plain, **example}

@@ -1,26 +1,44 @@
-"""What a URL asks, as values: the query, the page, and single parameters, each checked and named when it is wrong."""
+"""The parameters of an API request as values: the query, the page, and single parameters."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
+from time import time_ns
+from typing import Final
+
+from starlette.requests import Request
 
 from logship.errors import QuestionError
+from logship.page.context import PageContext
 from logship.search.kql import equal, every, parse
 from logship.search.query import Page, Query
 from logship.search.times import parse_time, span
+from logship.search.zone import LocalZone
 from logship.state.living import Living
 
-# One answer is made in memory: 10,000 records of the largest size would be 640 MB, of the usual size 10 MB.
-LIMIT_ROWS = 10_000
-# What is left to 64 bits is room for a span before or after it.
-FAR_NS = 9_200_000_000_000_000_000
-QUERY_NAMES = ("q", "service", "since", "until", "last", "since_ns", "until_ns")
+# A result is made in memory: 10,000 records of the largest size would be 640 MB, of the usual size 10 MB.
+LIMIT_ROWS: Final = 10_000
+# The rest of 64 bits is room for a span before or after it.
+FAR_NS: Final = 9_200_000_000_000_000_000
+QUERY_NAMES: Final = ("q", "service", "since", "until", "last", "since_ns", "until_ns")
+
+
+def params_of(request: Request, context: PageContext, names: Iterable[str]) -> "RequestParams":
+    """Return the parameters of the path and the query string. QuestionError for a name not in `names`, or given twice."""
+    given = request.query_params
+    twice = [name for name, _ in given.multi_items() if len(given.getlist(name)) > 1]
+    if twice:
+        raise QuestionError(f"the parameter {twice[0]} is given more than once")
+    params = RequestParams({**given, **request.path_params}, time_ns(), LocalZone(), context.live_workers)
+    params.only(names)
+    return params
 
 
 class RequestParams:
-    """The parameters of one request. Every method raises QuestionError with the name of what it cannot take.
+    """The parameters of one request. Methods raise QuestionError with the name of a missing or invalid parameter.
 
-    `live_workers`: the workers of this machine that live."""
+    `now_ns`: what relative times refer to. `zone`: of times without an offset. `live_workers`: the running workers of this
+    machine."""
 
     def __init__(
         self, given: Mapping[str, str], now_ns: int, zone: tzinfo, live_workers: Callable[[], Sequence[Living]] = tuple
@@ -28,65 +46,64 @@ class RequestParams:
         self._given, self.now_ns, self._zone, self.live_workers = given, now_ns, zone, live_workers
 
     def only(self, known: Iterable[str]) -> None:
-        """Refuse a parameter that is not `known`: a misspelt filter would answer another question."""
+        """QuestionError for a parameter that is not in `known`: with a misspelt filter the result would be another one."""
         names = list(known)
         for name in self._given:
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names) or 'none'}"
-                raise QuestionError(f"there is no parameter {name!r} here; {hint}")
+                hint = f"did you mean {near[0]}?" if near else f"known parameters: {', '.join(names) or 'none'}"
+                raise QuestionError(f"unknown parameter {name!r}; {hint}")
 
     def query(self) -> Query:
-        """`q` in KQL; `service`: only its events; `since` and `until` as people write times, or
-        `since_ns`, `until_ns`; `last` as a span."""
+        """Return the query of `q` (KQL), `service`, and `since` and `until`, `since_ns` and `until_ns`, or `last`."""
         since_ns = self._moment("since")
         if "last" in self._given:
             if since_ns is not None:
-                raise QuestionError("last and since both say where to begin; give one of them")
+                raise QuestionError("last and since both set the start of the time range: give one of them")
             since_ns = self.now_ns - span(self._given["last"])
         service = equal("service.name", self.text("service")) if self.maybe("service") else None
         return Query(every(parse(self.text("q", "")), service), since_ns, self._moment("until"))
 
     def page(self) -> Page:
-        """`limit` (100), `order` (newest or oldest first), `after`, `columns` with commas between, `greatest`."""
+        """Return the page of `limit` (100), `order` (newest or oldest), `after`, `columns` (with commas), `greatest`."""
         newest = self.one_of("order", ("newest", "oldest")) == "newest"
         columns = tuple(filter(None, self.text("columns", "").split(",")))
         limit, after = self.whole("limit", 100, LIMIT_ROWS), self._given.get("after")
         return Page(limit, newest, after, columns, self.text("greatest", ""))
 
-    def one_of(self, name: str, words: tuple[str, ...]) -> str:
-        """One of the words, the first when it is absent."""
-        word = self.text(name, words[0])
-        if word not in words:
-            raise QuestionError(f"{name} is {' or '.join(words)}, not {word!r}")
-        return word
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        """Return the parameter, which is one of `choices`; the default is the first."""
+        value = self.text(name, choices[0])
+        if value not in choices:
+            raise QuestionError(f"invalid {name} {value!r}: use {' or '.join(choices)}")
+        return value
 
     def text(self, name: str, default: str | None = None) -> str:
-        """The parameter as it is; without a default it must be there."""
+        """Return the parameter, or `default`; without a default it is required and not empty."""
         value = self._given.get(name, default)
         if value is None or (default is None and not value):
             raise QuestionError(f"the parameter {name} is missing")
         return value
 
     def maybe(self, name: str) -> str | None:
-        """The parameter, None when it is absent or empty."""
+        """Return the parameter; None if it is absent or empty."""
         return self._given.get(name) or None
 
     def whole(self, name: str, default: int, most: int, least: int = 1) -> int:
-        """A number from `least` to `most`."""
+        """Return the parameter as an integer from `least` to `most`."""
         text = self._given.get(name, str(default))
         if not text.isascii() or not text.isdigit() or len(text) > 20 or not least <= int(text) <= most:
-            raise QuestionError(f"{name} is a whole number from {least} to {most}, not {text!r}")
+            raise QuestionError(f"invalid {name} {text!r}: use an integer from {least} to {most}")
         return int(text)
 
     def _moment(self, name: str) -> int | None:
         exact, text = self._given.get(f"{name}_ns"), self._given.get(name)
         if exact is not None and text is not None:
-            raise QuestionError(f"{name} and {name}_ns say the same; give one of them")
-        if exact is not None:
-            if len(exact) > 20 or not exact.isascii() or not exact.removeprefix("-").isdigit():
-                raise QuestionError(f"{name}_ns is a number of nanoseconds since 1970, not {exact!r}")
-            if abs(int(exact)) > FAR_NS:
-                raise QuestionError(f"{name}_ns lies beyond the years that can be told, 1678 and 2261")
-            return int(exact)
-        return parse_time(text, self.now_ns, self._zone) if text else None
+            raise QuestionError(f"{name} and {name}_ns both set the same time: give one of them")
+        if exact is None:
+            return parse_time(text, self.now_ns, self._zone) if text else None
+        if len(exact) > 20 or not exact.isascii() or not exact.removeprefix("-").isdigit():
+            raise QuestionError(f"invalid {name}_ns {exact!r}: use nanoseconds since 1970")
+        if abs(int(exact)) > FAR_NS:
+            raise QuestionError(f"{name}_ns {exact} is out of range: times are between the years 1678 and 2261")
+        return int(exact)

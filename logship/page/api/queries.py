@@ -1,41 +1,42 @@
-"""The questions that can be params over HTTP: name, parameters, and the function that asks the source."""
+"""The queries of the API as a table: name, parameters, and the function that queries the source."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
-import orjson
-
-from logship.errors import KqlError, QuestionError
+from logship.errors import QuestionError
 from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
 from logship.search.kql import text_of
 from logship.search.query import Damageable, Query, Source
+from logship.search.shorthand import ALIASES
 from logship.search.views import VIEWS
 
-# A year by minutes is half a million: a chart of more buckets than this shows nothing more.
+# A year in minutes is half a million buckets; no chart shows more than this.
 LIMIT_BUCKETS = 50_000
 LEAST_EVERY_NS = 10**6
-# Without a window the table of workers is that of the last quarter of an hour.
-WORKERS_SPAN_NS = 15 * 60 * 10**9
+# The window of findings, overview and workers if the client gives none.
+DEFAULT_SPAN_NS = 15 * 60 * 10**9
 LIMIT_CONTEXT = 1_000
 PAGE_NAMES = ("limit", "order", "after", "columns", "greatest")
-
 
 T = TypeVar("T")
 
 
 class NotFound(Exception):
-    """What was params for by its id is not there."""
+    """Nothing has the id that the client gave."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002
+        super().__init__(f"not found: no event, request or trace has the id {id!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiQuery:
-    """One question: `names` are its parameters, all others are refused; `path` when its name does not say it."""
+    """`run` returns the result. `names`: its parameters; others are errors. `path`: if it is not /api/NAME."""
 
-    ask: Callable[[Source, RequestParams], object]
+    run: Callable[[Source, RequestParams], object]
     names: tuple[str, ...]
     path: str = ""
 
@@ -54,16 +55,16 @@ def count(source: Source, params: RequestParams) -> object:
 
 def tally(source: Source, params: RequestParams) -> object:
     buckets = source.tally(params.query(), params.maybe("by"), _every_ns(params), params.maybe("and_by"))
-    return {"buckets": _few(buckets)}
+    return {"buckets": _limited(buckets)}
 
 
 def _every_ns(params: RequestParams) -> int | None:
     return params.whole("every_ns", 0, 10**18, least=LEAST_EVERY_NS) if params.maybe("every_ns") else None
 
 
-def _few(buckets: list[T]) -> list[T]:
+def _limited(buckets: list[T]) -> list[T]:
     if len(buckets) > LIMIT_BUCKETS:
-        raise QuestionError(f"that makes {len(buckets)} rows, the limit is {LIMIT_BUCKETS}; make every_ns larger")
+        raise QuestionError(f"the result has {len(buckets)} rows, the limit is {LIMIT_BUCKETS}: use a larger every_ns")
     return buckets
 
 
@@ -72,25 +73,25 @@ def top(source: Source, params: RequestParams) -> object:
 
 
 def stats(source: Source, params: RequestParams) -> object:
-    return {"stats": _few(source.stats(params.query(), params.text("field"), params.maybe("by"), _every_ns(params)))}
+    return {"stats": _limited(source.stats(params.query(), params.text("field"), params.maybe("by"), _every_ns(params)))}
 
 
 def events(source: Source, params: RequestParams) -> object:
     excerpt = source.get(params.text("id"))
     if not excerpt.records:
-        raise NotFound(f"no event, request or trace has the id {params.text('id')!r}")
+        raise NotFound(params.text("id"))
     return excerpt
 
 
 def context(source: Source, params: RequestParams) -> object:
     before, after = (params.whole(f"{side}_events", 10, LIMIT_CONTEXT, least=0) for side in ("before", "after"))
-    everybody = params.one_of("workers", ("same", "all")) == "all"
-    found = source.get(params.text("id")).records
-    # A request or a trace stands for its last event.
-    event = str(found[-1].get("event.id", "")) if found else ""
-    excerpt = source.context(event, before, after, everybody) if event else None
+    all_workers = params.one_of("workers", ("same", "all")) == "all"
+    matches = source.get(params.text("id")).records
+    # For the id of a request or a trace: the context of its last event.
+    event = str(matches[-1].get("event.id", "")) if matches else ""
+    excerpt = source.context(event, before, after, all_workers) if event else None
     if excerpt is None or not excerpt.records:
-        raise NotFound(f"no event, request or trace has the id {params.text('id')!r}")
+        raise NotFound(params.text("id"))
     return excerpt
 
 
@@ -99,7 +100,7 @@ def incarnations(source: Source, params: RequestParams) -> object:
 
 
 def fields(source: Source, params: RequestParams) -> object:
-    return {"fields": source.fields()}
+    return {"fields": source.fields(), "short_names": ALIASES}
 
 
 def oldest(source: Source, params: RequestParams) -> object:
@@ -115,10 +116,10 @@ def views_(source: Source, params: RequestParams) -> object:
 
 
 def _window(params: RequestParams) -> Query:
-    """The query with both of its times: without any, the last quarter of an hour."""
+    """Return the query with both times set; the default is the last 15 minutes."""
     query = params.query()
     until_ns = query.until_ns if query.until_ns is not None else params.now_ns
-    since_ns = query.since_ns if query.since_ns is not None else until_ns - WORKERS_SPAN_NS
+    since_ns = query.since_ns if query.since_ns is not None else until_ns - DEFAULT_SPAN_NS
     return replace(query, since_ns=since_ns, until_ns=until_ns)
 
 
@@ -130,17 +131,17 @@ def overview_(source: Source, params: RequestParams) -> object:
     traffic_every_ns, latency_every_ns = (
         params.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
     )
-    seen = overview.overview(source, _window(params), params.now_ns, traffic_every_ns, latency_every_ns)
-    _few(seen.traffic)
-    _few(seen.latency)
-    return seen
+    result = overview.overview(source, _window(params), params.now_ns, traffic_every_ns, latency_every_ns)
+    _limited(result.traffic)
+    _limited(result.latency)
+    return result
 
 
 def story_(source: Source, params: RequestParams) -> object:
-    found = story.story(source, params.text("id"), params.live_workers())
-    if not (found.records or found.unfinished or found.crash):
-        raise NotFound(f"no event, request or trace has the id {params.text('id')!r}")
-    return found
+    result = story.story(source, params.text("id"), params.live_workers())
+    if not (result.records or result.unfinished or result.crash):
+        raise NotFound(params.text("id"))
+    return result
 
 
 def workers_(source: Source, params: RequestParams) -> object:
@@ -151,9 +152,9 @@ def workers_(source: Source, params: RequestParams) -> object:
 
 def verify_(source: Source, params: RequestParams) -> object:
     verdicts = verify.verify(source, params.query(), params.now_ns)
-    aside = verify.set_aside(source, params.query())
-    result = delivery.delivery(verdicts, aside)
-    return {"finding": verify.overall(verdicts, aside), "delivery": result, "verdicts": verdicts, "set_aside": aside}
+    damaged = verify.set_aside(source, params.query())
+    summary = delivery.delivery(verdicts, damaged)
+    return {"finding": verify.overall(verdicts, damaged), "delivery": summary, "verdicts": verdicts, "set_aside": damaged}
 
 
 def inflight_(source: Source, params: RequestParams) -> object:
@@ -163,7 +164,7 @@ def inflight_(source: Source, params: RequestParams) -> object:
 
 def kql(source: Source, params: RequestParams) -> object:
     where = params.query().where
-    labels = {one.name for one in source.fields()} if where is not None else set()
+    labels = {field.name for field in source.fields()} if where is not None else set()
     return {"kql": text_of(for_kibana(where, labels, params.now_ns))}
 
 
@@ -191,29 +192,10 @@ QUERIES = {
 }
 
 
-def answered(one: ApiQuery, source: Source, params: RequestParams) -> object:
-    """What `one` answers, with `hints` where the query names what no event has."""
-    told = one.ask(source, params)
-    found = hints(source, params.query().where) if "q" in one.names and one.ask is not kql else []
-    if not found:
-        return told
-    return {**(told if isinstance(told, dict) else asdict(told)), "hints": found}  # type: ignore[call-overload]
-
-
-def as_json(value: object) -> bytes:
-    """JSON of records and of the dataclasses and named tuples that a source answers with."""
-    return orjson.dumps(value, default=_named_tuple, option=orjson.OPT_NON_STR_KEYS)
-
-
-def wrong(error: QuestionError) -> dict[str, object]:
-    """What a client is told of a question that makes no sense; for KQL with the place."""
-    told: dict[str, object] = {"error": str(error)}
-    if isinstance(error, KqlError):
-        told |= {"at": error.at, "expected": error.expected}
-    return told
-
-
-def _named_tuple(value: object) -> object:
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return value._asdict()
-    raise TypeError(type(value).__name__)
+def result_of(query: ApiQuery, source: Source, params: RequestParams) -> object:
+    """Return the result of `query`, with `hints` if the KQL names fields or labels that no event has."""
+    result = query.run(source, params)
+    sentences = hints(source, params.query().where) if "q" in query.names and query.run is not kql else []
+    if not sentences:
+        return result
+    return {**(result if isinstance(result, dict) else asdict(result)), "hints": sentences}  # type: ignore[call-overload]
