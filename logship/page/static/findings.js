@@ -4,7 +4,11 @@ import { Problem, requestAddress, Text, When, workerAddress } from "./parts.js";
 import { exactly, href } from "./url.js";
 import { rfc } from "./time.js";
 
-/** @typedef {{kind: string, severity: string, sentence: string, kql: string, service: string, worker: string, since_ns: number | null, until_ns: number | null, fields: Record<string, string | string[]>, evidence: Record<string, number>}} Finding */
+/**
+ * @typedef {{kind: string, severity: string, sentence: string, kql: string, service: string, worker: string, since_ns:
+ *   number | null, until_ns: number | null, fields: Record<string, string | string[]>, evidence: Record<string,
+ *   number>}} Finding
+ */
 /** @typedef {{findings: Finding[], balances: any[], not_judged: string[], sentence: string}} Standout */
 
 const SHOWN_REQUESTS = 4;
@@ -19,7 +23,10 @@ const KINDS = {
   "store-damaged": ["!", ""],
 };
 
-/** @param {{standout: Standout | null, error: any, window: import("./url.js").Window, zone: import("./time.js").Zone}} given */
+/**
+ * @param {{standout: Standout | null, error: any, window: import("./url.js").Window, zone: import("./time.js").Zone}}
+ *   given
+ */
 export function Findings({ standout, error, window, zone }) {
   const body = !standout
     ? error
@@ -27,7 +34,9 @@ export function Findings({ standout, error, window, zone }) {
       : html`<p class="soft">…</p>`
     : html`${
         standout.findings.length > 0 &&
-        html`<ul>${standout.findings.map((finding) => html`<${Row} finding=${finding} window=${window} zone=${zone} />`)}</ul>`
+        html`<ul>
+            ${standout.findings.map((finding) => html`<${Row} finding=${finding} window=${window} zone=${zone} />`)}
+          </ul>`
       }
       ${standout.findings.length === 0 && html`<p class="calm"><${Text} value=${standout.sentence} /></p>`}
       ${standout.not_judged.map((sentence) => html`<p class="soft"><${Text} value=${sentence} /></p>`)}`;
@@ -38,11 +47,17 @@ export function Findings({ standout, error, window, zone }) {
 function Row({ finding, window, zone }) {
   const [sign, events] = KINDS[finding.kind] ?? ["!", "Events"];
   return html`<li class=${finding.severity === "critical" ? "bad" : "warn"}>
-    <span class="sign" aria-hidden="true">${sign}</span>
-    <div><p>${finding.since_ns !== null && html`<${When} at=${rfc(finding.since_ns / 1e6)} zone=${zone} /> `}<${Text} value=${finding.sentence} most=${800} />
-      ${finding.worker && html` <a href=${workerAddress(finding.worker)}>Worker</a>`}
-      ${finding.kql && events && html` <a href=${href("/search", { q: finding.kql, ...exactly(window) })}>${events}</a>`}</p>
-      <${Interrupted} finding=${finding} /></div></li>`;
+      <span class="sign" aria-hidden="true">${sign}</span>
+      <div><p>${finding.since_ns !== null && html`<${When} at=${rfc(finding.since_ns / 1e6)} zone=${zone} /> `}
+          <${Text} value=${finding.sentence} most=${800} />
+          ${finding.worker && html` <a href=${workerAddress(finding.worker)}>Worker</a>`}
+          ${
+            finding.kql &&
+            events &&
+            html` <a href=${href("/search", { q: finding.kql, ...exactly(window) })}>${events}
+              </a>`
+          }</p>
+        <${Interrupted} finding=${finding} /></div></li>`;
 }
 
 /** The requests that a crash interrupted. @param {{finding: Finding}} given */

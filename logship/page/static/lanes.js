@@ -32,7 +32,13 @@ export function useOverview(window, q = "") {
   });
 }
 
-/** Requests by worker and class of status. @param {import("./api.js").Bucket[]} buckets @param {import("./api.js").Span} span @param {number} every @returns {Traffic} */
+/**
+ * Requests by worker and class of status.
+ * @param {import("./api.js").Bucket[]} buckets
+ * @param {import("./api.js").Span} span
+ * @param {number} every
+ * @returns {Traffic}
+ */
 function trafficOf(buckets, span, every) {
   const found = /** @type {Traffic} */ (new Map());
   for (const [node, its] of Map.groupBy(buckets, (bucket) => bucket.key))
@@ -70,7 +76,9 @@ export function stacks(node, traffic, window) {
   return CLASSES.map(({ key }) => ({ key, values: its?.get(key) ?? none }));
 }
 
-/** @param {{workers: any[], window: Window, overview: any, alone?: boolean}} given `overview`: of `useOverview`, or null */
+/**
+ * @param {{workers: any[], window: Window, overview: any, alone?: boolean}} given `overview`: of `useOverview`, or null
+ */
 export function Lanes({ workers, window, overview, alone = false }) {
   const [said, setSaid] = useState("");
   const [asTable, setAsTable] = useState(false);

@@ -88,29 +88,35 @@ function Time() {
   const moved = (/** @type {number} */ by) =>
     patch(exactly({ since: window.since + by * window.span, until: window.until + by * window.span }));
   return html`<div class="time">
-    <button type="button" class="icon" aria-label="Earlier" aria-keyshortcuts="[" onClick=${() => moved(-0.5)}>‹</button>
-    <details class="menu" ref=${box} open=${open} onToggle=${(/** @type {any} */ event) => {
-      setOpen(event.target.open);
-      if (!event.target.open) setShut(shut + 1);
-    }} onKeyDown=${(/** @type {any} */ event) => {
-      if (event.key === "Escape" && open) {
-        event.stopPropagation();
-        close();
-      }
-    }}>
-      <summary aria-label=${`Time: ${label}`}><span class="ellipsis">${label}</span></summary>
-      <form class="pop" onSubmit=${submit} key=${shut}>
-        <div class="pills">${SPANS.map((last) => html`<a class=${`pill ${!params.since && (params.last ?? "15m") === last ? "on" : ""}`} href=${href(here().path, { ...params, last, since: null, until: null })} onClick=${close}>${last}</a>`)}</div>
-        <label>Last <input name="last" placeholder="90s, 45m, 3h" autocomplete="off" /></label>
-        <p class="soft">or from and to, in ${zoneWords(window.since, zone)}</p>
-        <label>From <input type="datetime-local" name="since" step="1" value=${toInput(window.since, zone)} /></label>
-        <label>To <input type="datetime-local" name="until" step="1" value=${toInput(window.until, zone)} /></label>
-        <p class="bad" role="alert"></p>
-        <div class="row-of"><button type="submit" class="primary">Apply</button>
-          <button type="button" onClick=${() => zoomed(2)} aria-keyshortcuts="Z">Zoom out 2×</button></div>
-      </form></details>
-    <button type="button" class="icon" aria-label="Later" aria-keyshortcuts="]" onClick=${() => moved(0.5)}>›</button>
-  </div>`;
+      <button type="button" class="icon" aria-label="Earlier" aria-keyshortcuts="[" onClick=${() => moved(-0.5)}>‹
+      </button>
+      <details class="menu" ref=${box} open=${open} onToggle=${(/** @type {any} */ event) => {
+        setOpen(event.target.open);
+        if (!event.target.open) setShut(shut + 1);
+      }} onKeyDown=${(/** @type {any} */ event) => {
+        if (event.key === "Escape" && open) {
+          event.stopPropagation();
+          close();
+        }
+      }}>
+        <summary aria-label=${`Time: ${label}`}><span class="ellipsis">${label}</span></summary>
+        <form class="pop" onSubmit=${submit} key=${shut}>
+          <div class="pills">
+            ${SPANS.map(
+              (last) => html`<a class=${`pill ${!params.since && (params.last ?? "15m") === last ? "on" : ""}`}
+                  href=${href(here().path, { ...params, last, since: null, until: null })} onClick=${close}>${last}
+                </a>`,
+            )}</div>
+          <label>Last <input name="last" placeholder="90s, 45m, 3h" autocomplete="off" /></label>
+          <p class="soft">or from and to, in ${zoneWords(window.since, zone)}</p>
+          <label>From <input type="datetime-local" name="since" step="1" value=${toInput(window.since, zone)} /></label>
+          <label>To <input type="datetime-local" name="until" step="1" value=${toInput(window.until, zone)} /></label>
+          <p class="bad" role="alert"></p>
+          <div class="row-of"><button type="submit" class="primary">Apply</button>
+            <button type="button" onClick=${() => zoomed(2)} aria-keyshortcuts="Z">Zoom out 2×</button></div>
+        </form></details>
+      <button type="button" class="icon" aria-label="Later" aria-keyshortcuts="]" onClick=${() => moved(0.5)}>›</button>
+    </div>`;
 }
 
 /** Make the window longer or shorter around its middle. @param {number} factor */
@@ -123,14 +129,18 @@ function zoomed(factor) {
 
 function Live() {
   const window = useWindow();
-  return html`<button type="button" class=${`live ${window.live ? "on" : ""}`} aria-pressed=${window.live} aria-keyshortcuts="Space" onClick=${() => toggleLive(window)}
-    title=${window.live ? "Pause (Space)" : "Resume (Space)"}><span class="dot" aria-hidden="true"></span>${window.live ? "Live" : "Paused"}</button>`;
+  return html`<button type="button" class=${`live ${window.live ? "on" : ""}`} aria-pressed=${window.live}
+      aria-keyshortcuts="Space" onClick=${() => toggleLive(window)}
+      title=${window.live ? "Pause (Space)" : "Resume (Space)"}><span class="dot" aria-hidden="true"></span>
+      ${window.live ? "Live" : "Paused"}</button>`;
 }
 
 function Zone() {
   const { params } = usePlace();
   const zone = zoneOf(params);
-  return html`<button type="button" class="quiet zone" aria-keyshortcuts="u" aria-label=${`Times are ${zone === "utc" ? "in UTC" : `local, ${zoneWords(Date.now(), zone)}`}; switch`} onClick=${() => patch({ zone: zone === "utc" ? "local" : null })}>${zoneWords(Date.now(), zone)}</button>`;
+  return html`<button type="button" class="quiet zone" aria-keyshortcuts="u"
+      aria-label=${`Times are ${zone === "utc" ? "in UTC" : `local, ${zoneWords(Date.now(), zone)}`}; switch`}
+      onClick=${() => patch({ zone: zone === "utc" ? "local" : null })}>${zoneWords(Date.now(), zone)}</button>`;
 }
 
 /** Which service is looked at, where there are several. */
@@ -143,8 +153,11 @@ function Service() {
   const names = (data ?? []).map((/** @type {any} */ one) => one.value).sort();
   if (params.service && !names.includes(params.service)) names.push(params.service);
   if (names.length < 2 && !params.service) return null;
-  return html`<select class="service" aria-label="Service" value=${params.service ?? ""} onChange=${(/** @type {any} */ event) => patch({ service: event.target.value || null })}>
-    <option value="">All services</option>${names.map((/** @type {string} */ one) => html`<option value=${one}>${words.short(one, 40)}</option>`)}</select>`;
+  return html`<select class="service" aria-label="Service" value=${params.service ?? ""}
+      onChange=${(/** @type {any} */ event) => patch({ service: event.target.value || null })}>
+      <option value="">All services</option>
+      ${names.map((/** @type {string} */ one) => html`<option value=${one}>${words.short(one, 40)}</option>`)}
+    </select>`;
 }
 
 /** The result of the delivery check in a few words, as a link to its page. */
@@ -170,7 +183,9 @@ function Delivery() {
     : data
       ? [...(LEVELS[data.delivery.level] ?? LEVELS.warning), data.delivery.label]
       : ["soft", "…", "checking"];
-  return html`<a class=${`badge ${kind}`} href=${href("/account")} aria-label=${`Delivery check: ${text}. Open the verdict per worker`}><span aria-hidden="true">${sign}</span> ${words.visible(text)}</a>`;
+  return html`<a class=${`badge ${kind}`} href=${href("/account")}
+      aria-label=${`Delivery check: ${text}. Open the verdict per worker`}><span aria-hidden="true">${sign}
+      </span> ${words.visible(text)}</a>`;
 }
 
 /** @type {Record<string, [string, string]>} */
@@ -192,9 +207,12 @@ function View() {
     );
   }, [name]);
   if (name === "nowhere")
-    return html`<${Notice}><p>Not found: <code>${words.short(path, 100)}</code></p><p><a href=${href("/")}>Overview</a></p></${Notice}>`;
+    return html`<${Notice}><p>Not found: <code>${words.short(path, 100)}</code></p><p><a href=${href("/")}>Overview</a>
+        </p></${Notice}>`;
   if (failed === name)
-    return html`<${Notice} kind="bad"><p>This view did not load: the collector was restarted with another version, or is unreachable.</p><p><a href=${location.href} target="_self" data-plain>Reload the page</a></p></${Notice}>`;
+    return html`<${Notice} kind="bad">
+        <p>This view did not load: the collector was restarted with another version, or is unreachable.</p>
+        <p><a href=${location.href} target="_self" data-plain>Reload the page</a></p></${Notice}>`;
   return loaded[name]
     ? html`<${loaded[name]} id=${id} key=${name + id} />`
     : html`<div class="waiting" role="status">Loading…</div>`;
@@ -212,10 +230,20 @@ function Page() {
   }, [toast]);
   const { name } = route(path);
   return html`${patterns()}<a class="skip" href="#main" data-plain>Skip to content</a>
-    <header class="top"><a class="logo" href=${href("/")}><svg width="22" height="22" viewBox="0 0 24 24" aria-hidden="true"><path d="M3 15h18l-3 5H6z" /><path d="M11 3h2v10h-2z" /><path d="M14 4l6 8h-6zM10 7v5H5z" /></svg>logship</a>
-      <nav aria-label="Views">${TABS.map(([to, text]) => html`<a href=${href(to)} aria-current=${route(to).name === name ? "page" : undefined}>${text}</a>`)}</nav>
-      <div class="tools"><${Service} /><${Time} />${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} /><${Delivery} />
-        <button type="button" class="icon" aria-label="Keys and help" aria-keyshortcuts="?" onClick=${() => setHelp(true)}>?</button></div></header>
+    <header class="top">
+      <a class="logo" href=${href("/")}>
+        <svg width="22" height="22" viewBox="0 0 24 24" aria-hidden="true"><path d="M3 15h18l-3 5H6z" />
+          <path d="M11 3h2v10h-2z" /><path d="M14 4l6 8h-6zM10 7v5H5z" /></svg>logship</a>
+      <nav aria-label="Views">
+        ${TABS.map(
+          ([to, text]) => html`<a href=${href(to)} aria-current=${route(to).name === name ? "page" : undefined}>
+              ${text}</a>`,
+        )}</nav>
+      <div class="tools"><${Service} /><${Time} />
+        ${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} />
+        <${Delivery} />
+        <button type="button" class="icon" aria-label="Keys and help" aria-keyshortcuts="?"
+          onClick=${() => setHelp(true)}>?</button></div></header>
     <main id="main" tabindex="-1"><${View} /></main>
     ${help && html`<${Keys} close=${() => setHelp(false)} />`}
     <div class="toast" role="status">${toast}</div>`;

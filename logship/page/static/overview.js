@@ -15,7 +15,8 @@ export function View() {
   const workers = /** @type {any[] | null} */ (data?.workers ?? null);
   if (error && !data) return html`<h1 class="away">Overview</h1><${Problem} error=${error} />`;
   if (workers && !workers.length)
-    return html`<h1 class="away">Overview</h1><${Nothing} what="No worker sent events" window=${window}><${Begin} /></${Nothing}>`;
+    return html`<h1 class="away">Overview</h1><${Nothing} what="No worker sent events" window=${window}><${Begin} />
+      </${Nothing}>`;
   const several = new Set((workers ?? []).map((worker) => worker.service)).size > 1;
   return html`<h1 class="away">Overview</h1>${error && html`<${Problem} error=${error} />`}
     <${Totals} data=${data} window=${window} />
@@ -28,8 +29,10 @@ export function View() {
     <div class="columns">
       <section class="card"><h2>Share per worker</h2><${Shares} data=${data} several=${several} /></section>
       <section class="card"><h2>Slowest routes</h2>
-        <${Routes} stats=${(data?.routes ?? []).filter((/** @type {any} */ stat) => stat.key)} window=${window} loading=${loading && !data} /></section>
-      <section class="card wide"><h2>Newest failures</h2><${Failures} data=${data} several=${several} window=${window} zone=${zone} /></section>
+        <${Routes} stats=${(data?.routes ?? []).filter((/** @type {any} */ stat) => stat.key)} window=${window}
+          loading=${loading && !data} /></section>
+      <section class="card wide"><h2>Newest failures</h2>
+        <${Failures} data=${data} several=${several} window=${window} zone=${zone} /></section>
     </div>`;
 }
 
@@ -43,9 +46,13 @@ function Totals({ data, window }) {
     rate = requests / Math.max((data?.covered_ns ?? 0) / 1e9, 1),
     slowest = Math.max(0, ...workers.map((worker) => (worker.p99_ms ?? 0) * 1e6));
   return html`<section class="totals" aria-label="Totals">
-      <${Total} name="requests" value=${data && words.count(requests)} more=${data && `${words.number(Number(rate.toFixed(1)))} per second`} to=${href("/search", { q: REQUESTS, ...exactly(window) })} />
-      <${Total} name="failed" value=${data && words.count(errors)} more=${data && words.share(errors, requests)} kind=${errors ? "bad" : ""} to=${href("/search", { q: FAILURES, ...exactly(window) })} />
-      <${Total} name="median latency" value=${data && words.took(middle(workers, "p50_ms"))} more=${data && `slowest worker: p99 ${words.took(slowest)}`} />
+      <${Total} name="requests" value=${data && words.count(requests)}
+        more=${data && `${words.number(Number(rate.toFixed(1)))} per second`}
+        to=${href("/search", { q: REQUESTS, ...exactly(window) })} />
+      <${Total} name="failed" value=${data && words.count(errors)} more=${data && words.share(errors, requests)}
+        kind=${errors ? "bad" : ""} to=${href("/search", { q: FAILURES, ...exactly(window) })} />
+      <${Total} name="median latency" value=${data && words.took(middle(workers, "p50_ms"))}
+        more=${data && `slowest worker: p99 ${words.took(slowest)}`} />
       <${Total} name="workers" value=${data && `${alive} of ${workers.length}`} more="alive" />
       <${Total} name="in flight" value=${data && words.count(sum("in_flight"))} more="as of the last heartbeat" />
     </section>`;
@@ -57,11 +64,16 @@ function Shares({ data, several }) {
   const services = Map.groupBy(/** @type {any[]} */ (data.workers), (worker) => worker.service);
   return [...services].map(([service, workers]) => {
     const balance = data.standout.balances.find((/** @type {any} */ one) => one.service === service);
-    return html`<p class="verdict">${several && html`<strong><${Text} value=${service || "no service"} most=${40} />:</strong> `}<${Text} value=${balance?.sentence ?? ""} /></p>
+    return html`<p class="verdict">
+        ${several && html`<strong><${Text} value=${service || "no service"} most=${40} />:</strong> `}
+        <${Text} value=${balance?.sentence ?? ""} /></p>
       ${workers.map(
         (worker) => html`<div class="share"><a href=${workerAddress(worker.node)}>${name(worker)}</a>
-          <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10" /><rect class="fill-2" width=${worker.share * 100} height="10" /><path class="even" d=${`M${100 / workers.length} 0V10`} /></svg>
-          <span class="n">${words.share(worker.share, 1)}</span></div>`,
+            <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+              <rect class="track" width="100" height="10" />
+              <rect class="fill-2" width=${worker.share * 100} height="10" />
+              <path class="even" d=${`M${100 / workers.length} 0V10`} /></svg>
+            <span class="n">${words.share(worker.share, 1)}</span></div>`,
       )}`;
   });
 }
@@ -71,11 +83,18 @@ function Failures({ data, several, window, zone }) {
   if (!data) return html`<p class="soft">…</p>`;
   if (!data.failures.length) return html`<p class="soft">No request failed in this window.</p>`;
   return html`<ul class="failures">${data.failures.map(
-    (
-      /** @type {words.Event} */ event,
-    ) => html`<li><${When} at=${event["@timestamp"]} zone=${zone} /><span class="tag">${words.workerName(event, several)}</span>
-      <a href=${event["http.request.id"] ? requestAddress(event["http.request.id"]) : href(`/e/${event["event.id"]}`)}><${Text} value=${event.message} most=${120} /></a>
-      <span class="soft">${event["error.type"] && html`<${Text} value=${`${event["error.type"].split(".").pop()}: ${event["error.message"] ?? ""}`} most=${160} />`}</span></li>`,
+    (/** @type {words.Event} */ event) => html`<li><${When} at=${event["@timestamp"]} zone=${zone} />
+        <span class="tag">${words.workerName(event, several)}</span>
+        <a href=${
+          event["http.request.id"] ? requestAddress(event["http.request.id"]) : href(`/e/${event["event.id"]}`)
+        }>
+          <${Text} value=${event.message} most=${120} /></a>
+        <span class="soft">
+          ${
+            event["error.type"] &&
+            html`<${Text}
+                value=${`${event["error.type"].split(".").pop()}: ${event["error.message"] ?? ""}`} most=${160} />`
+          }</span></li>`,
   )}</ul>
     <a class="more" href=${href("/search", { q: FAILURES, ...exactly(window) })}>All failures in this window</a>`;
 }
@@ -91,7 +110,8 @@ function middle(workers, field) {
 
 /** @param {{name: string, value: any, more: any, kind?: string, to?: string}} given */
 function Total({ name: said, value, more, kind = "", to }) {
-  const inside = html`<span class="label">${said}</span><strong class=${kind}>${value ?? "–"}</strong><span class="soft">${more ?? " "}</span>`;
+  const inside = html`<span class="label">${said}</span><strong class=${kind}>${value ?? "–"}</strong>
+    <span class="soft">${more ?? " "}</span>`;
   return to ? html`<a class="total" href=${to}>${inside}</a>` : html`<div class="total">${inside}</div>`;
 }
 
@@ -101,13 +121,15 @@ export function Routes({ stats, window, loading }) {
     .sort((a, b) => b.p99 - a.p99)
     .slice(0, 8)
     .map((one) => [
-      html`<a href=${href("/search", { q: all(REQUESTS, is("http.route", one.key)), ...exactly(window) })}><${Text} value=${one.key} most=${80} /></a>`,
+      html`<a href=${href("/search", { q: all(REQUESTS, is("http.route", one.key)), ...exactly(window) })}>
+          <${Text} value=${one.key} most=${80} /></a>`,
       words.count(one.count),
       words.took(one.p50),
       words.took(one.p95),
       words.took(one.p99),
     ]);
   if (!rows.length)
-    return html`<p class="soft">${loading ? "…" : "No route was recorded: the framework does not report which one matched."}</p>`;
+    return html`<p class="soft">
+        ${loading ? "…" : "No route was recorded: the framework does not report which one matched."}</p>`;
   return html`<${Numbers} caption="Slowest routes" heads=${["Route", "requests", "p50", "p95", "p99"]} rows=${rows} />`;
 }

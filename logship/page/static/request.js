@@ -57,34 +57,95 @@ export function View({ id }) {
   const head = main ?? crash ?? records[0];
   if (!head && running) return html`<h1>Request</h1><${Running} request=${running} zone=${zone} />`;
   if (!head)
-    return html`<h1>Request</h1><${Notice}><p>No event, request or trace has the id <code>${words.short(id, 100)}</code>.</p><p>It may be older than the store, or was not recorded: health checks are only counted, and sampling leaves requests out.</p><p><a href=${href("/search")}>Search</a></p></${Notice}>`;
+    return html`<h1>Request</h1>
+      <${Notice}><p>No event, request or trace has the id <code>${words.short(id, 100)}</code>.</p>
+        <p>It may be older than the store, or was not recorded: health checks are only counted, and sampling leaves
+          requests out.</p><p><a href=${href("/search")}>Search</a></p></${Notice}>`;
   const lines = records.filter((one) => one !== main);
   return html`<div class="request"><header class="head">
-      <h1>${main ? html`<span class="method">${words.short(main["http.request.method"] ?? main["event.action"] ?? "", 12)}</span> <bdi>${words.short(main["url.path"] ?? main.message ?? "", 200)}</bdi>` : "Unfinished request"}</h1>
-      <p class="facts">${main && html`<${Status} event=${main} /> <strong>${words.took(main["event.duration"])}</strong>`} <a class="tag" href=${workerAddress(head["service.node.name"] ?? "")}>${words.workerName(head) || "no worker"}</a>
-        ${main?.["http.route"] && html`<span>route <code><${Text} value=${main["http.route"]} most=${100} /></code></span>`}<${When} at=${main?.["event.start"] ?? head["@timestamp"]} zone=${zone} /> <span class="soft">${zoneWords(msOf(head["@timestamp"]), zone)}</span>
-        ${main?.["event.reason"] && main["event.reason"] !== "complete" && html`<span class="bad">${words.short(main["event.reason"].replaceAll("_", " "), 40)}</span>`}</p>
-      <p class="actions">${main && html`<${Copy} kind="button" text=${() => words.curl(main)}>Copy as cURL</${Copy}>`}<${Copy} kind="button" text=${() => location.origin + requestAddress(id)}>Copy link</${Copy}><a class="button" href=${href("/search", { q: is("http.request.id", id), last: "7d", since: null, until: null })}>In search</a></p></header>
-    ${running && html`<${Running} request=${running} zone=${zone} />`}
-    ${crash && html`<${Notice} kind="bad"><p><strong>This request was interrupted:</strong> <a href=${workerAddress(crash["service.node.name"] ?? "")}>${words.workerName(crash)}</a> crashed at <${When} at=${crash["@timestamp"]} zone=${zone} /> while handling <code><${Text} value=${described(crash, id)} /></code></p></${Notice}>`}
-    ${data.last_events.length > 0 && html`<section class="over-list"><h2>Last events from ${crash ? words.workerName(crash) || "the worker" : "the worker"}</h2><${List} events=${[...data.last_events].reverse()} label="The last events of the worker" /></section>`}
-    ${main ? html`<${Waterfall} main=${main} lines=${lines} zone=${zone} />` : lines.length > 0 && html`<${Lines} lines=${lines} origin=${null} zone=${zone} />`}
-    ${
-      main?.["error.stack_trace"] &&
-      html`<section class="card"><h2>Exception</h2><p><strong class="bad"><${Text} value=${main["error.type"] ?? "error"} most=${160} /></strong> <${Text} value=${main["error.message"] ?? ""} most=${600} /></p>
-      <details class="trace"><summary>Stack trace</summary><pre tabindex="0"><bdi>${words.visible(main["error.stack_trace"], true)}</bdi></pre></details>
-      ${main["error.id"] && html`<p><a href=${href("/search", { q: is("error.id", main["error.id"]) })}>All occurrences of this error</a></p>`}</section>`
-    }
-    ${
-      main &&
-      html`<section class="card"><h2>Reproduce with curl</h2><pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section><${Neighbours} main=${main} zone=${zone} />
-    <section class="card"><h2>All fields</h2><${Details} event=${main} /></section>`
-    }</div>`;
+        <h1>${
+          main
+            ? html`<span class="method">
+                ${words.short(main["http.request.method"] ?? main["event.action"] ?? "", 12)}
+              </span> <bdi>${words.short(main["url.path"] ?? main.message ?? "", 200)}</bdi>`
+            : "Unfinished request"
+        }</h1>
+        <p class="facts">
+          ${main && html`<${Status} event=${main} /> <strong>${words.took(main["event.duration"])}</strong>`} <a
+            class="tag"
+            href=${workerAddress(head["service.node.name"] ?? "")}>${words.workerName(head) || "no worker"}</a>
+          ${
+            main?.["http.route"] &&
+            html`<span>route <code><${Text} value=${main["http.route"]} most=${100} /></code>
+              </span>`
+          }
+          <${When} at=${main?.["event.start"] ?? head["@timestamp"]} zone=${zone} /> <span class="soft">
+            ${zoneWords(msOf(head["@timestamp"]), zone)}</span>
+          ${
+            main?.["event.reason"] &&
+            main["event.reason"] !== "complete" &&
+            html`<span class="bad">
+                ${words.short(main["event.reason"].replaceAll("_", " "), 40)}</span>`
+          }</p>
+        <p class="actions">${main && html`<${Copy} kind="button" text=${() => words.curl(main)}>Copy as cURL</${Copy}>`}
+          <${Copy} kind="button" text=${() => location.origin + requestAddress(id)}>Copy link</${Copy}>
+          <a class="button"
+            href=${href("/search", { q: is("http.request.id", id), last: "7d", since: null, until: null })}>
+            In search</a></p></header>
+      ${running && html`<${Running} request=${running} zone=${zone} />`}
+      ${
+        crash &&
+        html`<${Notice} kind="bad">
+            <p><strong>This request was interrupted:
+              </strong> <a href=${workerAddress(crash["service.node.name"] ?? "")}>${words.workerName(crash)}
+              </a> crashed at <${When} at=${crash["@timestamp"]} zone=${zone} /> while handling <code>
+                <${Text} value=${described(crash, id)} /></code></p></${Notice}>`
+      }
+      ${
+        data.last_events.length > 0 &&
+        html`<section class="over-list">
+            <h2>Last events from ${crash ? words.workerName(crash) || "the worker" : "the worker"}</h2>
+            <${List} events=${[...data.last_events].reverse()} label="The last events of the worker" /></section>`
+      }
+      ${
+        main
+          ? html`<${Waterfall} main=${main} lines=${lines} zone=${zone} />`
+          : lines.length > 0 &&
+            html`<${Lines}
+                lines=${lines} origin=${null} zone=${zone} />`
+      }
+      ${
+        main?.["error.stack_trace"] &&
+        html`<section class="card"><h2>Exception</h2>
+            <p><strong class="bad"><${Text} value=${main["error.type"] ?? "error"} most=${160} />
+              </strong> <${Text} value=${main["error.message"] ?? ""} most=${600} /></p>
+            <details class="trace"><summary>Stack trace</summary>
+              <pre tabindex="0"><bdi>${words.visible(main["error.stack_trace"], true)}</bdi></pre></details>
+            ${
+              main["error.id"] &&
+              html`<p>
+                  <a href=${href("/search", { q: is("error.id", main["error.id"]) })}>All occurrences of this error</a>
+                </p>`
+            }
+          </section>`
+      }
+      ${
+        main &&
+        html`<section class="card"><h2>Reproduce with curl</h2>
+            <pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section>
+          <${Neighbours} main=${main} zone=${zone} />
+          <section class="card"><h2>All fields</h2><${Details} event=${main} /></section>`
+      }</div>`;
 }
 
 /** @param {{request: any, zone: import("./time.js").Zone}} given */
 const Running = ({ request, zone }) =>
-  html`<${Notice}><p><strong>This request is still running:</strong> <code><${Text} value=${request.what} /></code>, started <${When} at=${rfc(request.began_ns / 1e6)} zone=${zone} /> on <a href=${workerAddress(request.node)}><${Text} value=${request.node} /></a>, ${words.took(request.age_ns)} ago.</p></${Notice}>`;
+  html`<${Notice}>
+      <p><strong>This request is still running:</strong> <code><${Text} value=${request.what} />
+        </code>, started <${When} at=${rfc(request.began_ns / 1e6)} zone=${zone} /> on <a
+          href=${workerAddress(request.node)}><${Text} value=${request.node} /></a>, ${words.took(request.age_ns)} ago.
+      </p>
+    </${Notice}>`;
 
 /** @param {Event} crash @param {string} id */
 function described(crash, id) {
@@ -116,11 +177,28 @@ function Waterfall({ main, lines, zone }) {
   const whole = Math.max(1, ...parts.map((one) => one.to), ...offsets);
   const share = (/** @type {any} */ one) => `${one.words} ${words.took(one.to - one.from)}`;
   return html`<section class="card"><h2>Where its time went</h2>
-    <p class="legend">${parts.map((one) => html`<span class="item"><svg width="12" height="12" aria-hidden="true"><rect class=${`part-${one.name}`} width="12" height="12" rx="2" /><rect fill=${`url(#hatch-${one.name})`} width="12" height="12" /></svg>${share(one)}</span>`)}</p>
-    <div class="water" ref=${box}><svg width=${width} height="26" role="img" aria-label=${`The request took ${words.took(main["event.duration"])}: ${parts.map(share).join(", ")}`}>${width > 0 && charts.waterfall({ parts, whole, width, height: 26 })}
-      ${width > 0 && offsets.map((ns) => html`<path class="moment" d=${`M${Math.min(width - 1, Math.max(1, (ns / whole) * width)).toFixed(1)} 0v26`} />`)}</svg>
-      <div class="ends soft"><span>0</span><span>${words.took(whole / 2)}</span><span>${words.took(whole)}</span></div></div>
-    <${Lines} lines=${lines} origin=${origin} zone=${zone} whole=${whole} /></section>`;
+      <p class="legend">
+        ${parts.map(
+          (one) => html`<span class="item">
+              <svg width="12" height="12" aria-hidden="true">
+                <rect class=${`part-${one.name}`} width="12" height="12" rx="2" />
+                <rect fill=${`url(#hatch-${one.name})`} width="12" height="12" /></svg>${share(one)}</span>`,
+        )}</p>
+      <div class="water" ref=${box}>
+        <svg width=${width} height="26" role="img"
+          aria-label=${`The request took ${words.took(main["event.duration"])}: ${parts.map(share).join(", ")}`}>
+          ${width > 0 && charts.waterfall({ parts, whole, width, height: 26 })}
+          ${
+            width > 0 &&
+            offsets.map(
+              (ns) => html`<path class="moment"
+                  d=${`M${Math.min(width - 1, Math.max(1, (ns / whole) * width)).toFixed(1)} 0v26`} />`,
+            )
+          }</svg>
+        <div class="ends soft"><span>0</span><span>${words.took(whole / 2)}</span><span>${words.took(whole)}</span>
+        </div>
+      </div>
+      <${Lines} lines=${lines} origin=${origin} zone=${zone} whole=${whole} /></section>`;
 }
 
 /** @param {{lines: Event[], origin: string | null, zone: import("./time.js").Zone, whole?: number}} given */
@@ -129,14 +207,35 @@ function Lines({ lines, origin, zone, whole = 1 }) {
   return html`<ol class="lines" aria-label="What was logged">${lines.map((one) => {
     const ns = origin ? Number(nanoseconds(one["@timestamp"]) - nanoseconds(origin)) : null;
     const extra = { ...one.labels, ...one.numeric_labels };
-    return html`<li class=${words.gravity(one)}><span class="n offset">${ns === null ? html`<${When} at=${one["@timestamp"]} zone=${zone} />` : words.since(ns)}</span>
-      <svg class="place" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">${ns !== null && html`<path d=${`M0 4H${Math.min(100, Math.max(0, (100 * ns) / whole))}`} /><rect x=${Math.min(98.5, Math.max(0, (100 * ns) / whole))} width="1.5" height="8" />`}</svg>
-      <span class="what"><${Status} event=${one} /> <a href=${href(`/e/${one["event.id"]}`)}><${Text} value=${one.message ?? ""} most=${500} /></a> ${Object.entries(extra).map(([key, value]) => html`<span class="pair soft"><bdi>${words.short(key, 40)}</bdi>=<${Text} value=${value} most=${60} /></span> `)}
-        ${one["error.stack_trace"] && html`<details class="trace"><summary>Stack trace: <${Text} value=${one["error.type"] ?? ""} most=${80} /></summary><pre tabindex="0"><bdi>${words.visible(one["error.stack_trace"], true)}</bdi></pre></details>`}</span></li>`;
+    return html`<li class=${words.gravity(one)}>
+        <span class="n offset">${ns === null ? html`<${When} at=${one["@timestamp"]} zone=${zone} />` : words.since(ns)}
+        </span>
+        <svg class="place" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+          ${
+            ns !== null &&
+            html`<path d=${`M0 4H${Math.min(100, Math.max(0, (100 * ns) / whole))}`} />
+              <rect x=${Math.min(98.5, Math.max(0, (100 * ns) / whole))} width="1.5" height="8" />`
+          }</svg>
+        <span class="what">
+          <${Status} event=${one} /> <a href=${href(`/e/${one["event.id"]}`)}>
+            <${Text} value=${one.message ?? ""} most=${500} />
+          </a> ${Object.entries(extra).map(
+            ([key, value]) => html`<span class="pair soft"><bdi>${words.short(key, 40)}
+                </bdi>=<${Text} value=${value} most=${60} /></span> `,
+          )}
+          ${
+            one["error.stack_trace"] &&
+            html`<details class="trace">
+                <summary>Stack trace: <${Text} value=${one["error.type"] ?? ""} most=${80} /></summary>
+                <pre tabindex="0"><bdi>${words.visible(one["error.stack_trace"], true)}</bdi></pre></details>`
+          }</span></li>`;
   })}</ol>`;
 }
 
-/** Requests of the worker before, during and after, on one axis. @param {{main: Event, zone: import("./time.js").Zone}} given */
+/**
+ * Requests of the worker before, during and after, on one axis.
+ * @param {{main: Event, zone: import("./time.js").Zone}} given
+ */
 function Neighbours({ main, zone }) {
   const node = main["service.node.name"];
   const end = msOf(main["@timestamp"]),
@@ -159,14 +258,29 @@ function Neighbours({ main, zone }) {
     until = Math.max(end, ...records.map((one) => msOf(one["@timestamp"])));
   const x = (/** @type {number} */ ms) =>
     Math.max(0, Math.min(100, (100 * (ms - since)) / Math.max(until - since, 0.001)));
-  return html`<section class="card"><h2>Other requests on ${words.workerName(main)}</h2><p class="soft">${range(since, until, zone)} ${zoneWords(since, zone)}: requests of the same worker at about the same time.</p>
-    <ol class="neighbours">${records.map(
-      (
-        /** @type {Event} */ one,
-      ) => html`<li class=${one["event.id"] === main["event.id"] ? "this" : ""}><a href=${requestAddress(one["http.request.id"] ?? "")} aria-current=${one["event.id"] === main["event.id"] ? "true" : undefined}><span class="what"><${Status} event=${one} /> <${Text} value=${`${one["http.request.method"] ?? ""} ${one["url.path"] ?? one.message ?? ""}`} most=${70} /></span>
-      <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class=${one["event.id"] === main["event.id"] ? "part-send" : `fill-${words.statusClass(one)}`} x=${x(begin(one))} width=${Math.max(0.4, x(msOf(one["@timestamp"])) - x(begin(one)))} height="10" /></svg><span class="n">${words.took(one["event.duration"])}</span></a></li>`,
-    )}</ol>
-    <p><a href=${href("/search", { q: is("service.node.name", node), since: new Date(since).toISOString(), until: new Date(until).toISOString(), last: null })}>All events of this worker at that time</a></p></section>`;
+  return html`<section class="card"><h2>Other requests on ${words.workerName(main)}</h2>
+      <p class="soft">
+        ${range(since, until, zone)} ${zoneWords(since, zone)}: requests of the same worker at about the same time.</p>
+      <ol class="neighbours">${records.map(
+        (/** @type {Event} */ one) => html`<li class=${one["event.id"] === main["event.id"] ? "this" : ""}>
+            <a href=${requestAddress(one["http.request.id"] ?? "")}
+              aria-current=${one["event.id"] === main["event.id"] ? "true" : undefined}>
+              <span class="what">
+                <${Status} event=${one} /> <${Text}
+                  value=${`${one["http.request.method"] ?? ""} ${one["url.path"] ?? one.message ?? ""}`} most=${70} />
+              </span>
+              <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+                <rect class=${one["event.id"] === main["event.id"] ? "part-send" : `fill-${words.statusClass(one)}`}
+                  x=${x(begin(one))} width=${Math.max(0.4, x(msOf(one["@timestamp"])) - x(begin(one)))} height="10" />
+              </svg>
+              <span class="n">${words.took(one["event.duration"])}</span></a></li>`,
+      )}</ol>
+      <p><a href=${href("/search", {
+        q: is("service.node.name", node),
+        since: new Date(since).toISOString(),
+        until: new Date(until).toISOString(),
+        last: null,
+      })}>All events of this worker at that time</a></p></section>`;
 }
 
 /** @param {Event} one */
