@@ -10,23 +10,18 @@ Doing it twice is doing it once. The index template is put last: until then noth
 `python -m logship.elastic.setup` writes the same bodies to `pipelines/elasticsearch/`, for those who put them themselves."""
 
 import json
-import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
 from logship.elastic import access, mapping
 from logship.elastic.access import Step
 from logship.elastic.client import Kibana, connect, objects_of, translated
-from logship.elastic.source import as_record
-from logship.errors import ElasticError, LogshipError, SettingsError
-from logship.search.query import Record
-from logship.search.times import rfc3339
+from logship.errors import ElasticError, SettingsError
 from logship.settings import Settings
 
 OLDEST: Final = (8, 19)
@@ -37,7 +32,6 @@ FILES: Final = Path("pipelines/elasticsearch")
 _SHIPPED: Final = Path(__file__).with_name("logship.ndjson")
 DASHBOARDS: Final = _SHIPPED if _SHIPPED.exists() else Path(__file__).parents[2] / "kibana/logship.ndjson"
 DATA_VIEW: Final = "logship-events"
-ARRIVAL_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,7 @@ def setup(
 
 def make_plan(client: Elasticsearch, settings: Settings, dashboards: Path = DASHBOARDS) -> Plan:
     """Look at the server and return what is to be done there; ElasticError where it must not or cannot be done."""
-    name = _stream(settings)
+    name = stream_name(settings)
     version = version_of(client, settings)
     notes = [] if version else [f"the version is not known (no right to ask): logship works with {SPOKEN}"]
     rights = access.rights(client, settings)
@@ -108,7 +102,7 @@ def apply(client: Elasticsearch, settings: Settings, plan: Plan, done: Callable[
 
 def check(client: Elasticsearch, settings: Settings) -> None:
     """Return if a new data stream would get our mapping; ElasticError that names who wins otherwise."""
-    name = _stream(settings)
+    name = stream_name(settings)
     with translated(settings, f"simulating {name}"):
         told = client.indices.simulate_index_template(name=name)
     mappings = told["template"].get("mappings", {})
@@ -123,7 +117,8 @@ def check(client: Elasticsearch, settings: Settings) -> None:
         raise ElasticError(f"{mapping.CUSTOM} changes fields whose type logship relies on: {fields}")
 
 
-def _stream(settings: Settings) -> str:
+def stream_name(settings: Settings) -> str:
+    """Return the name of the data stream. SettingsError if the namespace is not valid in Elasticsearch."""
     namespace = settings.elastic_namespace
     if not namespace or namespace != namespace.lower() or any(one in namespace for one in '\\/*?"<>| ,#:-'):
         raise SettingsError(
@@ -282,82 +277,6 @@ def _kibana_step(settings: Settings, dashboards: Path, kibana: Kibana | None = N
     if there != ours:
         return Step("change", path, f"{sum(there[name] != ours[name] for name in ours)} of {len(names)} differ", bring)
     return Step("keep", path, "is as it should be", bring)
-
-
-class Finding(NamedTuple):
-    """One hop of the way that an event takes. `mark`: good, look (works, but not as it might) or wrong."""
-
-    mark: Literal["good", "look", "wrong"]
-    what: str
-    found: str
-    advice: str = ""
-
-
-def doctor(
-    settings: Settings, put: Callable[[int, Record], object], seconds: float = ARRIVAL_SECONDS
-) -> Iterator[Finding]:
-    """Send one event the whole way, and tell of each hop until one is broken.
-
-    `put` sends a record of that time (ns) to the agent and returns when it is acknowledged, LogshipError otherwise. It is
-    waited for `seconds` until the event can be found. The reader's role is enough."""
-    name = _stream(settings)
-    with connect(settings) as client:
-        try:
-            with translated(settings, f"searching {name}"):
-                client.search(index=name, size=0, ignore_unavailable=True, allow_no_indices=True)
-        except ElasticError as error:
-            yield Finding("wrong", "elasticsearch", str(error), "set LOGSHIP_ELASTIC_URL and who asks")
-            return
-        yield Finding("good", "elasticsearch", f"{settings.elastic_url} answers, and {name} may be read")
-        yield _templates(client, settings)
-        now_ns, event_id = time.time_ns(), f"doctor-{uuid.uuid4().hex}"
-        event = {"event.id": event_id, "event.dataset": "logship.doctor", "message": "logship doctor was here"}
-        try:
-            put(now_ns, event)
-        except LogshipError as error:
-            yield Finding("wrong", "worker to agent", str(error), "start Fluent Bit, or set LOGSHIP_AGENT")
-            return
-        yield Finding("good", "worker to agent", f"{settings.agent} acknowledged one event")
-        yield _arrival(client, settings, event | {"@timestamp": rfc3339(now_ns)}, seconds)
-
-
-def _templates(client: Elasticsearch, settings: Settings) -> Finding:
-    try:
-        check(client, settings)
-    except ElasticError as error:
-        if error.status == 403:
-            return Finding("good", "templates", "not looked at: who asks may only read, as it should be")
-        return Finding("wrong", "templates", str(error), "logship setup elastic")
-    return Finding("good", "templates", f"a new {_stream(settings)} gets logship's mapping")
-
-
-def _arrival(client: Elasticsearch, settings: Settings, event: Record, seconds: float) -> Finding:
-    name, began = _stream(settings), time.monotonic()
-    what, query = "agent to elasticsearch", {"term": {"event.id": event["event.id"]}}
-    while time.monotonic() < began + seconds:
-        hits = []
-        try:
-            with translated(settings, f"searching {name}"):
-                hits = client.search(index=name, query=query, ignore_unavailable=True)["hits"]["hits"]
-        except ElasticError as error:
-            if error.status != 503:  # the event may be the first of its stream, which has no shard for a moment
-                raise
-        # An index that rebuilds `_source` (logsdb with a paid licence) gives dotted names back as nested objects.
-        if hits and as_record(hits[0]["_source"]) != as_record(event):
-            return Finding("look", what, f"the event came as {dict(hits[0]['_source'])}", "what changes it on the way?")
-        if hits and hits[0]["_id"] != event["event.id"]:
-            return Finding(
-                "wrong", what, f"its _id is {hits[0]['_id']}, so repeats are stored twice", "id_key: event.id"
-            )
-        if hits:
-            return Finding(
-                "good", what, f"the event was found {time.monotonic() - began:.1f} s after it was acknowledged"
-            )
-        time.sleep(0.25)
-    return Finding(
-        "wrong", what, f"the agent acknowledged the event, and {name} has not got it after {seconds:.0f} s",
-        "the agent keeps it: its log says why (ES_HOST, ES_USER and ES_PASSWORD, ES_STREAM); logship dead-letter",
-    )  # fmt: skip
 
 
 def _contains(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

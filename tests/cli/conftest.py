@@ -14,8 +14,8 @@ from unittest import mock
 
 import pytest
 
-from logship.cli import show
 from logship.cli.main import status_of
+from logship.cli.terminal import style, text
 from logship.store.write.store import Store
 from tests.collector.far_end import Sender, event
 
@@ -66,8 +66,8 @@ def invoke(state: Path, *arguments: str, **more: str) -> Told:
 
 def _forget() -> None:
     """What a process asks its terminal once."""
-    show.speaks_unicode.cache_clear()
-    show._colors.cache_clear()
+    text.has_unicode.cache_clear()
+    style.color_count.cache_clear()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logship.cli.source import Forward
+from logship.connect.agent import AgentConnection
 from logship.errors import SourceError
 from logship.settings import load
 from tests import needs
@@ -42,10 +42,10 @@ def test_fluent_bit_as_agent_is_believed_and_one_with_another_key_is_not(tmp_pat
     with fluent_bit(tmp_path, *agent, "  outputs:", "    - name: 'null'", "      match: '*'") as process:
         until(lambda: process.ended() or listens(port), process.said)
         settings = load({"agent_shared_key": "the key"}, {})
-        with contextlib.closing(Forward(f"127.0.0.1:{port}", settings)) as sender:
+        with contextlib.closing(AgentConnection(f"127.0.0.1:{port}", settings)) as sender:
             assert sender.put([(time.time_ns(), {"message": "hello"})]) == (1, 0)
         with pytest.raises(SourceError, match="LOGSHIP_AGENT_SHARED_KEY"):
-            Forward(f"127.0.0.1:{port}", load({"agent_shared_key": "another"}, {}))
+            AgentConnection(f"127.0.0.1:{port}", load({"agent_shared_key": "another"}, {}))
 
 
 @pytest.mark.parametrize("hostname", HOSTNAMES)

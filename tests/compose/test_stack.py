@@ -25,7 +25,7 @@ import jsonschema_rs
 import pytest
 
 from compose import write_env
-from logship.cli.main import commands
+from logship.cli.registry import logship
 from logship.elastic import mapping
 from logship.settings import load
 from tests.compose.stack import FILE, ROOT, TEXT, VARIABLE, Service, env_file, environment, stack, yaml
@@ -187,7 +187,7 @@ def test_settings_are_known_and_commands_are_ours(name: str, caplog: pytest.LogC
     assert caplog.text == ""
     assert {one for one in told if settings.origins.get(one.removeprefix("LOGSHIP_").lower()) != "environment"} == set()
     if words[0] == "logship":
-        command = commands().get_command(click.Context(commands()), words[1])
+        command = logship.get_command(click.Context(logship), words[1])
         assert command is not None
         with contextlib.suppress(SystemExit):
             context = command.make_context(words[1], [*words[2:]], resilient_parsing=False)

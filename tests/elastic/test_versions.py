@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from logship.doctor.elasticsearch import follow
 from logship.elastic import mapping, setup
 from logship.elastic.client import connect
 from logship.elastic.source import ElasticSource
@@ -76,4 +77,4 @@ def test_doctor_finds_its_event(newest: Node) -> None:
 
     with connect(settings) as client:
         setup.apply(client, settings, setup.make_plan(client, settings))
-    assert {one.mark for one in setup.doctor(settings, put)} == {"good"}
+    assert {one.mark for one in follow(settings, put)} == {"good"}

@@ -9,8 +9,9 @@ from unittest import mock
 
 import pytest
 
-from logship.cli import tell
-from logship.elastic import mapping, setup
+from logship.doctor.elasticsearch import follow
+from logship.doctor.report import elastic_is_the_source
+from logship.elastic import mapping
 from logship.search.times import rfc3339
 from logship.settings import load
 from tests.cli.conftest import invoke
@@ -65,12 +66,12 @@ def test_a_collector_of_this_machine_comes_before_elasticsearch(tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as collector:
         around = {"LOGSHIP_HTTP": f"127.0.0.1:{collector.getsockname()[1]}", "LOGSHIP_ELASTIC_URL": "http://127.0.0.1:9"}
         with mock.patch.dict(os.environ, around):
-            assert not tell._elastic_is_the_source(load())
+            assert not elastic_is_the_source(load())
         collector.close()
         with mock.patch.dict(os.environ, around):
-            assert tell._elastic_is_the_source(load())
-            assert not tell._elastic_is_the_source(load({"source": str(tmp_path)}))
-        assert not tell._elastic_is_the_source(load(environment={"LOGSHIP_HTTP": "off"}))
+            assert elastic_is_the_source(load())
+            assert not elastic_is_the_source(load({"source": str(tmp_path)}))
+        assert not elastic_is_the_source(load(environment={"LOGSHIP_HTTP": "off"}))
 
 
 @pytest.mark.parametrize(("change", "mark"), [({}, "good"), ({"message": "another"}, "look")])
@@ -91,5 +92,5 @@ def test_an_event_that_comes_back_nested_is_the_same(
         answer = elastic.must("POST", f"/{mapping.stream(namespace)}/_bulk?refresh=true", line)
         assert answer["items"][0]["create"]["status"] == 201
 
-    last = list(setup.doctor(settings, put))[-1]
+    last = list(follow(settings, put))[-1]
     assert (last.what, last.mark) == ("agent to elasticsearch", mark), last
