@@ -48,6 +48,11 @@ def configure_from_environment() -> None:
         _logger.warning("logship could not start; this process runs without it", exc_info=True)
 
 
+def current_settings() -> Settings | None:
+    """Return the settings of the last `configure` call; None before the first."""
+    return _settings
+
+
 def flush(deadline_seconds: float = 2.0) -> bool:
     """Wait until everything logged so far is acknowledged. False after the deadline: the events stay in the journal."""
     pipeline = registry.existing()
@@ -96,5 +101,6 @@ def _apply(pipeline: Pipeline, settings: Settings) -> None:
     pipeline.apply(settings)
     if not settings.mute_access:
         stdlib.unmute_access()
-    if any(getattr(before, name) != getattr(settings, name) for name in assemble.SHIPPER_SETTINGS):
+    changed = any(getattr(before, name) != getattr(settings, name) for name in assemble.SHIPPER_SETTINGS)
+    if changed and pipeline.shipper is not None:
         assemble.replace_shipper(pipeline)

@@ -2,10 +2,11 @@
 
 `configure` installs the function that creates it. Thread-safe."""
 
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from logship.worker.fork import around_forks
 from logship.worker.pipeline import Pipeline
@@ -69,6 +70,24 @@ def install(create: Callable[[], Pipeline] | None) -> None:
     """Set the function that creates the pipeline from now on. An existing pipeline stays."""
     global _create
     _create = create
+
+
+@contextlib.contextmanager
+def replaced(replacement: Pipeline) -> Iterator[None]:
+    """Make `replacement` the pipeline of this process until the block ends. A `configure` call in the block stays in force."""
+    global pipeline, _create
+
+    def create() -> Pipeline:
+        return replacement
+
+    before, create_before = pipeline, _create
+    pipeline, _create = replacement, create
+    try:
+        yield
+    finally:
+        pipeline = before
+        if _create is create:
+            _create = create_before
 
 
 def forget() -> None:

@@ -284,6 +284,13 @@ def follow(level: str) -> None:
     logging.getLogger(OWN_LOGGER).disabled = False  # dictConfig disables loggers that it does not name
 
 
+def release() -> None:
+    """Give the root logger its own level back."""
+    root = logging.getLogger()
+    if type(root.level) is _Lowered:
+        root.setLevel(_level_before)
+
+
 def mute_access() -> None:
     """Mute uvicorn's access log: the agent has the requests, and an access line costs more than an event."""
     access = logging.getLogger("uvicorn.access")

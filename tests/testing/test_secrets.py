@@ -9,7 +9,7 @@ import pytest
 from logship.event.redact import KINDS, Redactor
 from logship.testing import PLANTED, assert_no_secrets, plant
 
-PRIVACY = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text(encoding="utf-8")
+PRIVACY = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
 SECRET = 'it\'s a "secret" of nobody/7'
 
 
