@@ -44,6 +44,16 @@ def test_the_overview_names_who_died_who_is_slow_and_who_has_too_much(visit: Vis
         wait(page, "h2", panel)
 
 
+def test_the_overview_is_read_with_one_request(visit: Visit) -> None:
+    page = visit.go("/?since=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z")
+    wait(page, ".stands li", "crashed")
+    wait(page, ".badge", re.compile("complete|end unknown"))
+    paths = [httpx.URL(url).path for url in visit.asked]
+    assert paths.count("/api/overview") == 1
+    # Beside it: the delivery check, and the services for their selector.
+    assert {path for path in paths if path.startswith("/api/")} <= {"/api/overview", "/api/verify", "/api/top"}
+
+
 def test_from_a_death_to_what_was_in_flight_by_clicking_only(visit: Visit) -> None:
     page = visit.go("/")
     wait(page, ".stands .pill", "GET /report").click()
