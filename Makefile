@@ -73,7 +73,7 @@ test: check
 	  [ "$$first $$second" != "5 5" ] || exit 5; \
 	  for status in $$first $$second; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit $$status; done
 
-# Separate from `make test`, because measuring takes a third more CPU time. Other packages mostly run in processes of their own,
+# Separate from `make test`, because measuring takes a third more CPU time. Other packages mostly run in separate processes,
 # which tests kill: their coverage is not measured.
 COVERED := event wire state search forensics
 coverage: env

@@ -90,8 +90,8 @@ def texts(file: str) -> Iterator[Text]:
         yield Text(file, 1, markdown(content))
     elif file.endswith(".py"):
         yield from python(file, content)
-    elif file.endswith((".js", ".css", ".html")):
-        yield Text(file, 1, content)
+    elif file.endswith(".js"):
+        yield from javascript(file, content)
     else:
         yield Text(file, 1, "\n".join(line.partition("#")[2] for line in content.split("\n")))
 
@@ -115,6 +115,13 @@ def python(file: str, content: str) -> Iterator[Text]:
     for token in tokenize.generate_tokens(io.StringIO(content).readline):
         if token.type == tokenize.COMMENT:
             yield Text(file, token.start[0], re.sub(r"`[^`\n]*`", blank, token.string))
+
+
+def javascript(file: str, content: str) -> Iterator[Text]:
+    """Yield the string literals and comments of a script. A template literal is one text with its expressions."""
+    literal = r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`"""
+    for match in re.finditer(literal, content, re.DOTALL):
+        yield Text(file, 1 + content.count("\n", 0, match.start()), re.sub(r"\$\{[^{}]*\}", blank, match[0]))
 
 
 def problems(text: Text, lines: list[str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from logship.search.kql import parse
 from logship.search.meaning import meaning
 from logship.settings import BY_NAME, INTERNAL, MIB, OPTIONS, PREFIX, SERVICE_LINK, as_text, environment_name, load
 from tests import needs
+from tests.test_floors import FLOORS
 
 # Comes with the frameworks that the tests serve; it has no types of its own.
 yaml: Any = importlib.import_module("yaml")
@@ -296,6 +297,12 @@ def test_links_lead_somewhere(page: str, link: str) -> None:
     if section:
         heads = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
         assert section in {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_floors_in_the_architecture_are_those_of_the_imports() -> None:
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", TEXTS["docs/architecture.md"], re.MULTILINE)
+    shown = {int(floor): set(re.findall(r"`(\w+)`", packages)) for floor, packages in rows}
+    assert shown == dict(enumerate(FLOORS))
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
