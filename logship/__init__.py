@@ -1,6 +1,6 @@
-"""logship: every worker of an ASGI service leaves a structured, complete account of each request.
+"""logship: every ASGI worker logs one complete, structured event per request.
 
-A name of the front door is loaded when it is first asked for: the command line comes through here too, and needs none."""
+Public names are imported on first use, because the command line imports this package and needs none of them."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ __all__ = [
     "shutdown",
 ]
 
-_HOMES = {
+_MODULES = {
     "LogshipError": "errors",
     "RequestLog": "worker.asgi.requestlog",
     "Settings": "settings",
@@ -37,11 +37,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'logship' has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f"logship.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    value: object = getattr(importlib.import_module(f"logship.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

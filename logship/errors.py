@@ -1,42 +1,38 @@
-"""Every error logship raises on purpose. A message names the thing, the numbers and the next step."""
+"""The errors that logship raises. A message says what is wrong, the value, and what to do."""
 
 
 class LogshipError(Exception):
-    """The family: `except logship.LogshipError` catches whatever logship says is wrong."""
+    """The base class of all errors of logship."""
 
 
 class SettingsError(LogshipError, ValueError):
-    """An unknown setting, or a value that the setting cannot take."""
+    """An unknown setting, or an invalid value of a setting."""
 
 
 class SourceError(LogshipError):
-    """A store or a collector that was asked a question cannot be reached, or does not answer."""
+    """A store or a collector cannot be reached, or does not respond as expected."""
 
 
 class QuestionError(LogshipError, ValueError):
-    """A question that makes no sense as it was put; the message says where and what was expected."""
+    """An invalid query or parameter. The message says where, and what was expected."""
 
 
 class ListenError(LogshipError, OSError):
-    """An address that cannot be listened on; the message says why and what to change."""
-
-
-class MissingExtra(LogshipError):
-    """A command needs packages that are not installed; the message holds the line that installs them."""
+    """Listening on an address failed. The message says why, and what to change."""
 
 
 class StateUnusable(LogshipError, OSError):
-    """A state directory that cannot hold journals; the message says why and which setting to change."""
+    """A state directory cannot hold journals. The message says why, and which setting to change."""
 
 
 class JournalUnreadable(LogshipError):
-    """A journal's file that is not ours, or of a version that this release does not know: kept, never deleted."""
+    """A file of a journal is damaged, is not a file of logship, or has an unknown version. It is kept, never deleted."""
 
 
 class KqlError(QuestionError):
-    """A KQL text that cannot be read, or compares a field with what it cannot hold.
+    """A KQL query is invalid, or compares a field with a value that the field cannot have.
 
-    `text`: the question (empty when unknown); `at`: index of the character; `expected`: the sentence without the place."""
+    `text`: the query ("" if unknown); `at`: the index of the character; `expected`: the message without the position."""
 
     def __init__(self, expected: str, at: int = 0, text: str = "") -> None:
         super().__init__(f"{expected}, at character {at + 1}" + (f" of {text!r}" if text and len(text) <= 200 else ""))
@@ -53,19 +49,19 @@ class UnknownField(KqlError):
 
 
 class StoreError(SourceError):
-    """A store on disk that cannot be written or read; the message names the directory and the next step."""
+    """A store on disk cannot be written or read. The message names the directory and what to do."""
 
 
 class StoreMissing(StoreError):
-    """There is no store in that directory."""
+    """There is no store in the directory."""
 
 
 class StoreLocked(StoreError):
-    """Another process writes this store; the message names it."""
+    """Another process, named in the message, writes the store."""
 
 
 class ElasticError(SourceError):
-    """Elasticsearch cannot be reached, or does not do what it was asked; `status`: its HTTP status, None without an answer."""
+    """A request to Elasticsearch failed. `status`: its HTTP status, None without a response."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -73,9 +69,9 @@ class ElasticError(SourceError):
 
 
 class WireError(LogshipError):
-    """What came over a connection is not the Forward protocol, or is more than a limit allows: close that connection.
+    """A peer sent something that is not the Forward protocol, or that exceeds a limit. Close the connection.
 
-    `answer`: bytes that the peer should still get before the connection is closed; mostly none."""
+    `answer`: bytes to send to the peer before the connection is closed; usually empty."""
 
     def __init__(self, message: str, answer: bytes = b"") -> None:
         super().__init__(message)
@@ -83,4 +79,4 @@ class WireError(LogshipError):
 
 
 class HandshakeRefused(WireError):
-    """One side of a handshake did not accept the other's shared key, user or password."""
+    """One side of a handshake rejected the shared key, the user or the password of the other."""

@@ -1,8 +1,8 @@
-"""Accept connections, at most a given number at a time.
+"""Accepting connections, up to a limit.
 
-asyncio's servers accept whatever comes: a thousand idle connections take every file descriptor of the process, and then
-each attempt to accept one more fails with a traceback. Here a listener has a share of the descriptors, what is beyond it
-is closed at once and counted, and a process that is short of descriptors pauses before it tries again."""
+The servers of asyncio have no limit: a thousand idle connections use up the file descriptors of the process, and every
+further attempt fails with a traceback. Here each listener has a share of the descriptors, connections beyond it are
+closed at once and counted, and a process without free descriptors pauses before it tries again."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-# What accept() fails with when the process or the machine has no descriptor or no memory left for another connection.
+# Errors of accept() if the process or the machine has no descriptor or no memory for another connection.
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 PAUSE_SECONDS = 0.5
-# Descriptors are raised to this if the machine allows it; a connection without traffic takes some 10 KB.
+# The limit of descriptors is raised to this if the machine allows it; an idle connection takes about 10 KB.
 DESCRIPTORS = 8192
-# For the store's files, DuckDB, the journals that are adopted, and what Python itself has open.
+# For the files of the store, DuckDB, adopted journals, and the files that Python has open.
 RESERVED = 32
 MOST_SENDERS, MOST_CLIENTS = 2048, 512
 BACKLOG = 256
@@ -28,16 +28,16 @@ _logger = logging.getLogger("logship.collector")
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How many connections each listener may have at a time."""
+    """The limit of open connections of each listener."""
 
     senders: int
     clients: int
 
 
 def shares() -> Shares:
-    """Raise the limit of file descriptors as far as the machine allows, and divide it among the listeners.
+    """Raise the limit of file descriptors up to `DESCRIPTORS`, and return the share of each listener.
 
-    Half of what is not reserved goes to senders, a quarter to HTTP clients; the rest stays for files."""
+    Senders get half of the descriptors that are not reserved, HTTP clients a quarter; the rest is for files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < DESCRIPTORS:
         wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
@@ -49,10 +49,10 @@ def shares() -> Shares:
 
 
 class Acceptor:
-    """Accepts on `listener` from now until `close`, and runs `serve` for each connection, which owns the socket.
+    """Accepts connections on `listener` until `close`, and runs `serve` for each one; `serve` owns the socket.
 
-    `most`: connections whose `serve` has not returned. `refused` is called for each one beyond it, after `make_room`
-    was asked whether it ended another one instead. `farewell` is sent to the refused."""
+    `most`: the limit of connections whose `serve` has not returned. Beyond it `make_room` is called, which returns whether
+    it closed another connection; if not, `farewell` is sent, the connection is closed and `refused` is called."""
 
     def __init__(
         self,
@@ -71,12 +71,12 @@ class Acceptor:
         self.accepting = asyncio.create_task(self._accept(), name="logship accept")
 
     def close(self) -> None:
-        """Accept no more. Connections that are open stay."""
+        """Stop accepting. Open connections stay open."""
         self.accepting.cancel()
         self._listener.close()
 
     async def wait_closed(self) -> None:
-        """Return when the listener is closed."""
+        """Wait until the listener is closed."""
         await asyncio.gather(self.accepting, return_exceptions=True)
 
     async def _accept(self) -> None:
@@ -89,7 +89,7 @@ class Acceptor:
                     await self._wait(error)
                 elif self._listener.fileno() < 0:
                     return
-                continue  # a client that left before it was accepted
+                continue  # a client that disconnected before it was accepted
             self._short = False
             if len(self._open) >= self._most and not self._make_room():
                 self._refuse(connection)
@@ -102,14 +102,14 @@ class Acceptor:
         try:
             await self._serve(connection)
         except OSError:
-            pass  # the client is gone
+            pass  # the client has disconnected
         except Exception:
-            _logger.exception("a connection failed; the others go on")
+            _logger.exception("a connection failed with an internal error; other connections are not affected")
 
     async def _wait(self, error: OSError) -> None:
         if not self._short:
             self._short = True
-            _logger.error("no connection can be accepted for now: %s; raise the limit (ulimit -n)", error.strerror)
+            _logger.error("cannot accept connections: %s; raise the limit of open files (ulimit -n)", error.strerror)
         await asyncio.sleep(PAUSE_SECONDS)
 
     def _refuse(self, connection: socket.socket) -> None:

@@ -1,7 +1,7 @@
-"""Adoption by the collector: journals of dead workers whose agent we are, when no successor has come for them.
+"""Adoption by the collector: the journals of workers that have ended and whose agent was this collector.
 
-The state directory must be on this machine. Entries go to the store as if they had come over the wire, with the same
-ids: what had arrived before is stored once."""
+The state directory must be on this machine. Entries are stored as if they had been received, with the same ids, so that
+an event that had arrived before is stored once."""
 
 import asyncio
 import logging
@@ -27,20 +27,19 @@ Append = Callable[[Entries], Awaitable[Appended]]
 
 
 class Adopter:
-    """Looks every two seconds until it is cancelled. `everything`: adopt whatever agent a journal was meant for."""
+    """Adopts orphans every two seconds. `everything`: also those whose agent is not this collector."""
 
     def __init__(self, state: Path, addresses: Collection[str], append: Append, everything: bool = False) -> None:
-        self.adopted = 0
         self._home = Home(state)
-        self._ours = {_plain(address) for address in addresses}
+        self._addresses = {_plain(address) for address in addresses}
         self._append = append
         self._everything = everything
-        self._unreadable: set[str] = set()
-        self._said: set[str] = set()
+        self._skipped: set[str] = set()
+        self._logged: set[str] = set()
         self._finder = Facts(host=socket.gethostname(), boot=boot_id())
 
     async def run(self) -> None:
-        """Adopt what there is, again and again. Trouble with one journal is said once and leaves the others alone."""
+        """Adopt orphans until cancelled. A problem with one journal is logged once and does not affect the others."""
         swept = False
         while True:
             try:
@@ -48,38 +47,38 @@ class Adopter:
                     await asyncio.to_thread(journal_directory.sweep_unfinished, self._home.path)
                     swept = True
                 names = await asyncio.to_thread(self._home.incarnations)
-            except Exception as error:  # noqa: BLE001 - adoption goes on when the directory is readable again
-                self._unlisted(error)
+            except Exception as error:  # noqa: BLE001 - adoption continues when the directory is readable again
+                self._log_unlisted(error)
             else:
-                await self._look_at_all(names)
+                await self._adopt_all(names)
             await asyncio.sleep(EVERY_SECONDS)
 
-    async def _look_at_all(self, names: list[str]) -> None:
+    async def _adopt_all(self, names: list[str]) -> None:
         for name in names:
-            if name not in self._unreadable:
+            if name not in self._skipped:
                 try:
-                    await self._look_at(self._home.journal(name))
-                except Exception as error:  # noqa: BLE001 - a hostile file (a hole of 8 TiB: MemoryError) costs itself only
-                    self._trouble(name, error)
+                    await self._adopt(self._home.journal(name))
+                except Exception as error:  # noqa: BLE001 - a hostile file (a hole of 8 TiB: MemoryError) affects itself only
+                    self._log_problem(name, error)
 
-    def _unlisted(self, error: Exception) -> None:
-        if "" not in self._said:
-            self._said.add("")
-            _logger.warning("journals of dead workers cannot be listed in %s, it is tried again: %s", self._home.path, error)
+    def _log_unlisted(self, error: Exception) -> None:
+        if "" not in self._logged:
+            self._logged.add("")
+            _logger.warning("cannot list the journals in %s, will retry: %s", self._home.path, error)
 
-    def _trouble(self, name: str, error: Exception) -> None:
+    def _log_problem(self, name: str, error: Exception) -> None:
         if not self._home.journal(name).exists():
-            return  # a worker of its service adopted it meanwhile
+            return  # a worker of the service has adopted it meanwhile
         if not isinstance(error, OSError | StoreError):
-            self._unreadable.add(name)  # its bytes will not get better; a full disk may
-        if name not in self._said:
-            self._said.add(name)
-            _logger.warning("journal %s is left as it is: %s", name, str(error) or type(error).__name__)
+            self._skipped.add(name)  # its content will not change; a full disk may become free
+        if name not in self._logged:
+            self._logged.add(name)
+            _logger.warning("journal %s is not adopted: %s", name, str(error) or type(error).__name__)
 
-    async def _look_at(self, directory: Path) -> None:
+    async def _adopt(self, directory: Path) -> None:
         if survey.owner(directory) is not None or not directory.exists():
             return
-        if not self._everything and _plain(survey.known_facts(directory).agent) not in self._ours:
+        if not self._everything and _plain(survey.known_facts(directory).agent) not in self._addresses:
             return
         orphan = orphans.adopt(directory)
         if orphan is None:
@@ -89,7 +88,6 @@ class Adopter:
         except BaseException:
             orphan.release()
             raise
-        self.adopted += 1
 
     async def _ship(self, orphan: Orphan) -> None:
         events = 0
@@ -101,9 +99,9 @@ class Adopter:
         report = end_report.report_of(end, self._finder)
         if report is not None:
             await self._append(decode_entries(report, Limits()))
-        lost = orphan.set_aside()
-        if lost:
-            _logger.warning("journal %s is damaged: %s", orphan.directory.name, lost)
+        problem = orphan.set_aside()
+        if problem:
+            _logger.warning("journal %s is damaged: %s", orphan.directory.name, problem)
         orphan.remove()
         if events or report is not None:
             slot = orphan.cells[Cell.SLOT]

@@ -1,4 +1,4 @@
-"""Group commit: batches of all connections go to the store together, and only then is each acknowledged, in order."""
+"""Group commit: batches of all connections are stored together, and each is then acknowledged, in order."""
 
 import asyncio
 import logging
@@ -15,10 +15,10 @@ from logship.store.write.store import Appended
 from logship.wire.entries import Entries
 from logship.wire.receive import Batch
 
-# What one append takes at most: a commit of this size is on disk in tens of milliseconds, so that acks keep coming.
+# Limits of one append: a commit of this size is on disk within tens of milliseconds, so that acknowledgements keep flowing.
 GROUP_BYTES = 4 * 2**20
 GROUP_RECORDS = 5_000
-# Python's objects take more room than the bytes they came from: this is the least a record, and a value, is counted with.
+# Python objects take more memory than the bytes they were decoded from: each record and value counts with at least this.
 RECORD_BYTES = 512
 VALUE_BYTES = 64
 
@@ -26,7 +26,7 @@ _logger = logging.getLogger("logship.collector")
 
 
 class Sender(Protocol):
-    """Whoever sent a batch: a connection."""
+    """The connection that a batch came from."""
 
     def acknowledge(self, chunk: str | bytes | None) -> None: ...
 
@@ -35,37 +35,37 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One batch that is received and not yet stored."""
+    """A batch that was received and is not yet stored."""
 
     batch: Batch
     sender: Sender
     cost_bytes: int
     since: float
-    """Monotonic second in which its last byte came."""
+    """Monotonic time of its last byte, in seconds."""
 
 
 class Committer:
-    """Stores what is offered, in one thread, and answers the senders. All methods belong to the event loop's thread.
+    """Stores offered batches in one thread and acknowledges them. Call its methods in the thread of the event loop.
 
-    Senders ask for room twice: before they read (`room`), and before they decode what they have read (`turn`), because a
-    frame of 1 KB can become 100 MB. Those who wait to decode go first, one at a time, in their order."""
+    Connections wait for memory twice: before they read (`room`), and before they decode a frame (`turn`), because a frame
+    of 1 KB can become 100 MB. Connections that wait to decode have priority, one at a time, in order of arrival."""
 
     def __init__(self, append: Callable[[Entries], Appended], health: Health, limit_bytes: int) -> None:
         self._append, self._health, self._limit_bytes = append, health, limit_bytes
         self._pending: deque[Pending] = deque()
         self._work, self._idle = asyncio.Event(), asyncio.Event()
         self._room, self._readable = asyncio.Event(), asyncio.Event()
-        self._line = asyncio.Lock()
-        self._in_line = 0
+        self._queue = asyncio.Lock()
+        self._queued = 0
         self._idle.set()
         self._account(0)
         self.trouble = ""
-        """Why the store did not take what was last offered, as a sentence; empty if it did."""
-        # The store has one writer; a thread of its own also keeps fdatasync away from the event loop.
+        """Why the last batch could not be stored, as a sentence; "" if it was stored."""
+        # The store has one writer, and fdatasync must not block the event loop.
         self._thread = ThreadPoolExecutor(1, "logship-store")
 
     def offer(self, batch: Batch, sender: Sender) -> None:
-        """Queue a batch. Never refuses: senders wait for their `turn()` before they decode."""
+        """Queue a batch. Call `turn` before decoding it: this method always accepts."""
         objects = max(RECORD_BYTES * len(batch.entries), VALUE_BYTES * batch.values)
         cost = max(batch.wire_bytes, batch.inflated_bytes, objects)
         self._pending.append(Pending(batch, sender, cost, time.monotonic()))
@@ -74,28 +74,28 @@ class Committer:
         self._work.set()
 
     async def room(self) -> None:
-        """Return when less than the limit is received and not yet stored, and nobody waits to decode more.
+        """Wait until the memory in use is below the limit and no connection waits to decode.
 
-        Not reading is the back-pressure."""
+        A connection that does not read slows down its sender: that is the back pressure."""
         while not self._readable.is_set():
             await self._readable.wait()
 
     async def turn(self) -> None:
-        """Return when the caller may decode one frame, which it must offer without waiting for anything else."""
+        """Wait until the caller may decode one frame. It must then call `offer` without awaiting anything else."""
         if self._readable.is_set():
             return
-        self._in_line += 1
+        self._queued += 1
         self._account(0)
         try:
-            async with self._line:  # in the order of arrival
+            async with self._queue:  # in order of arrival
                 while not self._room.is_set():
                     await self._room.wait()
         finally:
-            self._in_line -= 1
+            self._queued -= 1
             self._account(0)
 
     async def idle(self) -> None:
-        """Return when nothing is pending."""
+        """Wait until no batch is pending."""
         await self._idle.wait()
 
     async def run(self) -> None:
@@ -110,11 +110,11 @@ class Committer:
                 self._idle.set()
 
     async def append(self, entries: Entries) -> Appended:
-        """Store entries that no connection brought, between two groups. Raises what the store raises."""
+        """Store entries that did not come from a connection. Raises the errors of the store."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._append, entries)
 
     def close(self) -> None:
-        """Return when the thread has ended."""
+        """Wait until the thread has ended."""
         self._thread.shutdown()
 
     def _next_group(self) -> list[Pending]:
@@ -131,8 +131,8 @@ class Committer:
         try:
             appended = await self.append(entries)
         except (OSError, StoreError) as error:
-            self._failed(error, group)  # a full disk refuses everything: senders keep it and come again
-        except Exception as error:  # noqa: BLE001 - one hostile batch must not hold up the others, nor end the collector
+            self._failed(error, group)  # a full disk fails every batch: senders keep them and retry
+        except Exception as error:  # noqa: BLE001 - one hostile batch must not affect the others
             if len(group) == 1:
                 self._failed(error, group)
                 return
@@ -144,7 +144,7 @@ class Committer:
     def _stored(self, appended: Appended, group: list[Pending]) -> None:
         if self.trouble:
             self.trouble = ""
-            _logger.warning("the store takes events again")
+            _logger.warning("events are stored again")
         self._health.count(commits_total=1, stored_total=appended.stored)
         self._health.count(duplicates_total=appended.duplicates, dead_letters_total=appended.dead)
         now = time.monotonic()
@@ -155,15 +155,15 @@ class Committer:
     def _failed(self, error: Exception, group: list[Pending]) -> None:
         self._health.count(refused_batches_total=len(group))
         if not self.trouble:
-            _logger.error("the store does not take events, so none are acknowledged; senders keep them: %s", error)
-        self.trouble = f"the store does not take events: {error}"
+            _logger.error("events cannot be stored and are not acknowledged, senders keep them: %s", error)
+        self.trouble = f"events cannot be stored: {error}"
         for one in group:
             one.sender.refuse()
 
     def _account(self, change_bytes: int) -> None:
         self._health.undecided_bytes += change_bytes
         room = self._health.undecided_bytes < self._limit_bytes
-        for event, happened in ((self._room, room), (self._readable, room and not self._in_line)):
+        for event, happened in ((self._room, room), (self._readable, room and not self._queued)):
             if happened:
                 event.set()
             else:

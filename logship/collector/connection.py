@@ -1,4 +1,4 @@
-"""One sender's connection: bytes in, batches to the committer, acknowledgements out in the order of the batches."""
+"""The connection of one sender: bytes in, batches to the committer, acknowledgements out in the order of the batches."""
 
 import asyncio
 import socket
@@ -15,16 +15,16 @@ from logship.wire.handshake import ServerHandshake
 from logship.wire.receive import Batch, Decoder, acknowledge
 
 READ_BYTES = 64 * 1024
-# A frame has this long to arrive once its first byte is here; 1 MB takes 28 s on a line of 300 kbit/s.
+# Time from the first byte of a frame to its last one; 1 MB takes 28 s at 300 kbit/s.
 FRAME_SECONDS = 30.0
 HANDSHAKE_SECONDS = 10.0
-# Acks are 40 bytes: a peer that leaves this much unread asks for answers and never listens.
+# An acknowledgement has 40 bytes: a peer with so many unread bytes does not read at all.
 UNREAD_ACK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a listener asks of its senders: with a `shared_key` a handshake first, with `users` also their password."""
+    """What a listener requires of senders: with `shared_key` a handshake, with `users` also a user and a password."""
 
     limits: Limits
     shared_key: str = ""
@@ -33,11 +33,11 @@ class Terms:
 
 
 class SlowPeer(Exception):
-    """A half frame did not become a whole one in time."""
+    """A peer did not complete a frame or a handshake in time."""
 
 
 class Connection:
-    """Serves one sender until it leaves, misbehaves, or `hang_up` is called. Belongs to the event loop's thread."""
+    """Serves one sender until it disconnects, violates the protocol, or `hang_up` is called. Not thread-safe."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class Connection:
         self._frame_seconds = FRAME_SECONDS
         self._reading: asyncio.Task[None] | None = None
         self.held_bytes = 0
-        """Bytes that are here and not decoded."""
+        """Bytes that were received and are not decoded."""
         self.waits = False
-        """Whether they begin with a whole frame, which waits for room."""
+        """Whether these bytes begin with a complete frame that waits for memory."""
         self.heard = time.monotonic()
-        """The second in which something came last."""
+        """Monotonic time of the last received byte, in seconds."""
         self.peer = name_of(self._writer.get_extra_info("socket"))
 
     async def serve(self) -> None:
-        """Return when the connection is over; every batch received before has then been answered."""
+        """Serve until the connection is closed and every received batch is acknowledged or refused."""
         self._reading = asyncio.current_task()
         try:
             early = await self._shake_hands() if self._terms.shared_key else b""
@@ -77,7 +77,7 @@ class Connection:
             self._health.count(slow_peers_total=1)
             self._health.bad_peer(self.peer, str(slow))
         except OSError:
-            pass  # the peer is gone; what it was not told, it sends again
+            pass  # the peer has disconnected; it resends what was not acknowledged
         except asyncio.CancelledError:
             if self._reading is not None:
                 raise
@@ -87,42 +87,42 @@ class Connection:
             await self._close()
 
     def idle_seconds(self, now: float) -> float:
-        """How long nothing came and nothing is owed; 0 while something is underway."""
+        """Return for how long the connection has been idle; 0 while a frame or an acknowledgement is pending."""
         return 0.0 if self._owed or self.held_bytes else now - self.heard
 
     def stop_reading(self) -> None:
-        """Make `serve` go on to its end: what was received is still answered."""
+        """Stop reading. `serve` returns when everything received is acknowledged or refused."""
         reading, self._reading = self._reading, None
         if reading is not None:
             reading.cancel()
 
     def abort(self) -> None:
-        """Close now, whatever is owed."""
+        """Close the connection at once, without pending acknowledgements."""
         self._writer.transport.abort()
 
     def hang_up(self, reason: str) -> None:
-        """Close now, as with a peer that misbehaved."""
+        """Close the connection at once and count the peer as one that violates the protocol."""
         self._health.bad_peer(self.peer, reason)
         self._hold(0, waits=False)
         self.abort()
 
     def acknowledge(self, chunk: str | bytes | None) -> None:
-        """The oldest batch that was offered is stored."""
+        """Acknowledge the oldest pending batch."""
         self._answered()
         if chunk is None or self._writer.is_closing():
             return
         self._writer.write(acknowledge(chunk))
         self._health.count(acknowledged_total=1)
         if self._writer.transport.get_write_buffer_size() > UNREAD_ACK_BYTES:
-            self.hang_up(f"it left {UNREAD_ACK_BYTES} bytes of acknowledgements unread")
+            self.hang_up(f"it does not read its acknowledgements ({UNREAD_ACK_BYTES} bytes are unread)")
 
     def refuse(self) -> None:
-        """A batch is not stored: without its acknowledgement the sender must come again."""
+        """Close the connection because a batch could not be stored; the sender retries."""
         self._answered()
         self._writer.close()
 
     async def _shake_hands(self) -> bytes:
-        """Return what the peer sent behind its PING."""
+        """Return the bytes that the peer sent after its PING."""
         handshake = ServerHandshake(self._terms.shared_key, self._terms.users, self._terms.hostname)
         self._writer.write(handshake.greeting)
         try:
@@ -133,7 +133,7 @@ class Connection:
                         raise ConnectionResetError
                     self._writer.write(handshake.feed(received))
         except TimeoutError:
-            raise SlowPeer(f"no PING within {HANDSHAKE_SECONDS:g} s; this listener asks for a shared key") from None
+            raise SlowPeer(f"no PING within {HANDSHAKE_SECONDS:g} s; this listener requires a shared key") from None
         return handshake.rest
 
     async def _receive(self, received: bytes) -> None:
@@ -168,23 +168,23 @@ class Connection:
             self._held_grew()
 
     async def _read(self) -> bytes:
-        """Up to READ_BYTES; an idle peer may be silent for ever, but only between two frames."""
+        """Return up to READ_BYTES. A peer may be idle without limit between two frames, but not within one."""
         if not self.held_bytes:
             self._frame_seconds = FRAME_SECONDS
             return await self._read_once()
-        # Only the time spent waiting for the peer counts: while the store is behind we do not read at all.
+        # Only time spent waiting for the peer counts: while the store is slow, nothing is read.
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._frame_seconds):
                 return await self._read_once()
         except TimeoutError:
-            waited = f"{self.held_bytes} bytes of a frame, and not the rest within {FRAME_SECONDS:g} s"
+            waited = f"{self.held_bytes} bytes of a frame and not the rest of it within {FRAME_SECONDS:g} s"
             raise SlowPeer(waited) from None
         finally:
             self._frame_seconds -= time.monotonic() - began
 
     async def _read_once(self) -> bytes:
-        # The transport reads only now: whatever it read meanwhile, for a thousand senders, nobody would have asked for.
+        # The transport reads only here: otherwise it would buffer data of every connection.
         transport = self._writer.transport
         if not transport.is_closing():
             transport.resume_reading()  # type: ignore[attr-defined]
@@ -201,7 +201,7 @@ class Connection:
             self._settled.set()
 
     async def _close(self) -> None:
-        await self._settled.wait()  # a sender that has said all it wants to may still be waiting for its acks
+        await self._settled.wait()  # a sender that has sent everything may still wait for acknowledgements
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 self._writer.close()
@@ -211,7 +211,7 @@ class Connection:
 
 
 def name_foreign(batch: Batch) -> None:
-    """Keep the tag of foreign clients, who have no other word for what kind of event it is. Ours say it themselves."""
+    """Set `event.dataset` of records of foreign clients to their tag. Records of logship have it already."""
     if batch.tag == TAG:
         return
     for _, record in batch.entries:
@@ -219,9 +219,9 @@ def name_foreign(batch: Batch) -> None:
 
 
 def name_of(connection: socket.socket) -> str:
-    """The peer's address without its port, as the log names it."""
+    """Return the address of the peer without its port, for the log."""
     try:
         peer = connection.getpeername()
     except OSError:
-        return "a peer that has left"
-    return str(peer[0]) if isinstance(peer, tuple) else "the unix socket"
+        return "a disconnected peer"
+    return str(peer[0]) if isinstance(peer, tuple) else "the Unix socket"

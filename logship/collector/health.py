@@ -1,13 +1,13 @@
-"""What the collector has seen since it started, and which peers misbehaved."""
+"""The counters of the collector since its start, and a log line for each peer that violates the protocol."""
 
 import logging
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 
-# Beyond this many different bad peers the log would only repeat itself; they are counted all the same.
+# At most so many peers are named in the log. Further ones are counted.
 NAMED_PEERS = 256
-# From a quick disk to the senders' own patience.
+# From the latency of a fast disk to the timeout of senders.
 ACK_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _logger = logging.getLogger("logship.collector")
@@ -15,7 +15,7 @@ _logger = logging.getLogger("logship.collector")
 
 @dataclass(slots=True)
 class Health:
-    """Counters end in `_total` and only grow; the others say how it is now."""
+    """Counters end in `_total` and only grow; the other numbers are current values."""
 
     connections: int = 0
     undecided_bytes: int = 0
@@ -44,31 +44,31 @@ class Health:
             setattr(self, name, getattr(self, name) + change)
 
     def acknowledged_after(self, seconds: float) -> None:
-        """Count how long a frame waited for its acknowledgement, from its last byte on."""
+        """Count the time from the last byte of a frame to its acknowledgement."""
         self._acks[bisect_left(ACK_BOUNDS_SECONDS, seconds)] += 1
         self._ack_seconds += seconds
 
     def ack_seconds(self) -> dict[str, object]:
-        """How many acknowledgements took up to each bound: {"le": {seconds as text: count}, "sum": seconds}."""
+        """Return the number of acknowledgements up to each bound: {"le": {seconds as text: count}, "sum": seconds}."""
         bounds = [*map(str, ACK_BOUNDS_SECONDS), "+Inf"]
         return {"le": dict(zip(bounds, accumulate(self._acks), strict=True)), "sum": self._ack_seconds}
 
     def bad_peer(self, peer: str, reason: str) -> None:
-        """Count a peer whose connection was closed for what it sent; each is named in the log once."""
+        """Count a connection that was closed because of what the peer sent. The log names each peer once."""
         self.bad_peers_total += 1
         if peer in self._named or len(self._named) >= NAMED_PEERS:
             return
         self._named.add(peer)
-        _logger.warning("closed the connection of %s: %s; further ones of this peer are only counted", peer, reason)
+        _logger.warning("closed the connection of %s: %s (further ones of this peer are counted and not logged)", peer, reason)
 
     def refused_connection(self, most: int) -> None:
-        """Count a sender that was turned away because `most` connections are open; the log names the first."""
+        """Count a sender that was refused because `most` connections are open. The first one is logged."""
         self.refused_connections_total += 1
         if self.refused_connections_total == 1:
             _logger.warning(
-                "senders are refused: %d connections are open, the limit; further ones are only counted", most
+                "senders are refused: the limit of %d open connections is reached (further ones are counted and not logged)", most
             )
 
     def report(self) -> dict[str, int]:
-        """Every number by its name."""
+        """Return every number by name."""
         return {name: value for name, value in asdict(self).items() if not name.startswith("_")}

@@ -1,4 +1,4 @@
-"""Sockets that senders connect to: TCP, TLS, unix. Nothing here knows what is said on them."""
+"""Listening sockets: TCP, TLS and Unix. This module does not know the protocol that runs over them."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ TLS_HANDSHAKE_SECONDS = 10.0
 
 
 def listen_tcp(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for each address of `host`. ListenError says why not, and what to change."""
+    """Return a listening socket for each address of `host`. ListenError if that fails."""
     try:
         return _listen_tcp(host, port)
     except OSError as error:
@@ -30,7 +30,7 @@ def _listen_tcp(host: str, port: int) -> list[socket.socket]:
         try:
             listeners.append(_bound(family, kind, protocol, target))
         except OSError as error:
-            # localhost has an IPv6 address on machines without IPv6.
+            # localhost may have an IPv6 address on a machine without IPv6.
             if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
                 for one in listeners:
                     one.close()
@@ -56,13 +56,13 @@ def _bound(family: int, kind: int, protocol: int, target: object) -> socket.sock
 
 
 def listen_unix(path: Path) -> socket.socket:
-    """Return a listening unix socket that the owner and the group may use. What a killed process left there is replaced.
+    """Return a listening Unix socket at `path` with mode 0660. The socket file of a killed process is replaced.
 
-    ListenError if another process listens there, or if something else than a socket has that name."""
+    ListenError if another process listens there, or if `path` is not a socket."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _make_way(path)
-        before = os.umask(0o117)  # the file must never exist with other rights than 0660
+        _remove_stale(path)
+        before = os.umask(0o117)  # the file must not exist with other permissions, even briefly
         try:
             listener.bind(str(path))
         finally:
@@ -77,52 +77,52 @@ def listen_unix(path: Path) -> socket.socket:
 
 
 def tls_context(cert_file: str, key_file: str, setting: str = "collector") -> ssl.SSLContext | None:
-    """Return what a TLS listener needs, None without a certificate. SettingsError if the files do not fit.
+    """Return the TLS context of a listener, None without a certificate. SettingsError if the files are invalid.
 
-    `setting`: what the names of the two settings begin with."""
+    `setting`: the prefix of the names of both settings."""
     if not cert_file:
         if key_file:
-            raise SettingsError(f"{setting}_key_file is set without {setting}_cert_file")
+            raise SettingsError(f"{setting}_key_file is set without {setting}_cert_file: set both")
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(cert_file, key_file or None)
     except (OSError, ssl.SSLError) as error:
         files = f"{cert_file} and {key_file or 'no key file'}"
-        raise SettingsError(f"{files} do not make a certificate with its key: {error}") from error
+        raise SettingsError(f"{files}: invalid certificate or key: {error}") from error
     return context
 
 
 def address(listener: socket.socket) -> str:
-    """HOST:PORT of a listening TCP socket."""
+    """Return HOST:PORT of a listening TCP socket."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def why_not(where: str, error: OSError) -> str:
-    """The sentence for an address that cannot be listened on."""
+    """Return the sentence that says why listening on the address `where` failed and what to do."""
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is taken: a Fluent Bit or another `logship up`? Stop it, or choose another address"
+        return f"{where} is in use, perhaps by Fluent Bit or another `logship up`: stop it, or choose another address"
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"{where} may not be listened on by this user; choose another address (ports below 1024 belong to root)"
+        return f"no permission to listen on {where}: choose another address (ports below 1024 need root)"
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return f"{where} is no address of this machine; 127.0.0.1 is this machine alone, 0.0.0.0 every interface"
-    return f"{where} cannot be listened on: {error.strerror or error}"
+        return f"{where} is not an address of this machine: use 127.0.0.1 for this machine only, 0.0.0.0 for all interfaces"
+    return f"cannot listen on {where}: {error.strerror or error}"
 
 
 def remove_socket(path: Path) -> None:
-    """Remove our socket's file; somebody may have done so before."""
+    """Remove the file of a Unix socket, if it exists."""
     with contextlib.suppress(OSError):
         path.unlink()
 
 
-def _make_way(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     try:
         mode = path.stat(follow_symlinks=False).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ListenError(f"{path} is there and is no socket; remove it, or choose another path")
+        raise ListenError(f"{path} exists and is not a socket: remove it, or choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -130,4 +130,4 @@ def _make_way(path: Path) -> None:
         except (ConnectionRefusedError, FileNotFoundError):
             path.unlink(missing_ok=True)
         else:
-            raise ListenError(f"{path} is taken: another process listens there. Stop it, or choose another path")
+            raise ListenError(f"{path} is in use by another process: stop it, or choose another path")

@@ -1,4 +1,4 @@
-"""The collector: senders connect, their events go to the store, and what is stored is acknowledged."""
+"""The collector: senders connect, their events are stored and then acknowledged."""
 
 import asyncio
 import contextlib
@@ -28,28 +28,28 @@ from logship.store.write.store import Appended, Store
 from logship.wire.entries import Entries, Limits
 from logship.wire.handshake import distinct_hostname
 
-# Half frames of all senders together; beyond it the largest is given up, so that the others can go on.
+# Bytes of incomplete frames of all senders. Beyond it the connection with the largest one is closed.
 HALF_FRAME_BYTES = 64 * 2**20
-# The same with the frames that are whole and wait for room to be decoded.
+# The same, including complete frames that wait for memory to be decoded.
 HELD_BYTES = 128 * 2**20
-# A sender that was silent for so long makes room for a new one. Workers beat every 10 s; closing costs them one reconnect.
+# At the limit of connections one that was idle for so long is closed. Workers send a heartbeat every 10 s and reconnect.
 IDLE_SECONDS = 30.0
-# The reader stops the transport at twice this: what the kernel gives us before we have asked for it.
+# The reader pauses the transport at twice this number of buffered bytes.
 STREAM_BYTES = 64 * 1024
-# Records are a dozen containers each and hold no circles, but each look for circles walks over all that are received and not
-# yet stored: a fifth of the collector's CPU. So it looks seldom.
-OBJECTS_BETWEEN_LOOKS = 500_000
-# How long a clean stop waits for the disk before it leaves the rest to the senders.
+# Records contain no reference cycles, but each run of the garbage collector visits all that are received and not yet stored:
+# a fifth of the CPU time of the collector. So it runs rarely.
+GC_THRESHOLD = 500_000
+# How long `stop` waits for the disk. Senders resend what was not acknowledged.
 STOP_SECONDS = 10.0
 
 
 class Collector:
-    """Listens from `start` to `stop`, which belong to one event loop. The store is the caller's, who closes it after.
+    """Receives events from `start` to `stop`, in one event loop. The caller closes the store afterwards.
 
-    TCP and TLS where `settings.forward` says ("off": nowhere), and a unix socket at `settings.unix` if it is set."""
+    It listens on `settings.forward` (TCP or TLS, unless "off") and on the Unix socket `settings.unix` if that is set."""
 
     def __init__(self, settings: Settings, store: Store, most: int | None = None) -> None:
-        """`most`: connections at a time, None for the share of this process's descriptors."""
+        """`most`: the limit of connections, None for the share of the file descriptors of this process."""
         self.addresses: list[str] = []
         self._settings, self._store = settings, store
         self._most = most or shares().senders
@@ -62,11 +62,11 @@ class Collector:
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._committing: asyncio.Task[None] | None = None
-        self._looks = gc.get_threshold()
+        self._gc_thresholds = gc.get_threshold()
 
     async def start(self) -> None:
-        """Listen. `addresses` then holds what senders may be told, with the port that port 0 became."""
-        gc.set_threshold(OBJECTS_BETWEEN_LOOKS, *self._looks[1:])
+        """Listen. `addresses` then holds the addresses, with actual ports instead of 0. ListenError if that fails."""
+        gc.set_threshold(GC_THRESHOLD, *self._gc_thresholds[1:])
         self._committing = asyncio.create_task(self._committer.run(), name="logship commit")
         try:
             if self._settings.forward != "off":
@@ -85,7 +85,7 @@ class Collector:
         self._acceptors.append(Acceptor(listener, self._most, serve, self._health.refused_connection, self._make_room))
 
     async def stop(self) -> None:
-        """Stop accepting and reading, store and acknowledge what is here, hang up."""
+        """Stop accepting and reading, store and acknowledge what was received, close all connections."""
         for acceptor in self._acceptors:
             acceptor.close()
         if self._settings.unix and any(one.startswith("unix://") for one in self.addresses):
@@ -102,37 +102,37 @@ class Collector:
             self._committing.cancel()
             await asyncio.gather(self._committing, return_exceptions=True)
         self._committer.close()
-        gc.set_threshold(*self._looks)
+        gc.set_threshold(*self._gc_thresholds)
 
     async def append(self, entries: Entries) -> Appended:
-        """Store entries that came another way, such as those of an adopted journal; durable when it returns.
+        """Store entries that did not come from a connection, such as those of an adopted journal.
 
-        They are not counted. Raises what the store raises."""
+        They are durable when this returns, and not counted. Raises the errors of the store."""
         return await self._committer.append(entries)
 
     async def broken(self) -> None:
-        """Return never, but raise what ended a part of the collector: it no longer does what it is for."""
+        """Wait, and raise the error of the first task of the collector that ends. Does not return."""
         assert self._committing is not None
         parts = [self._committing, *(one.accepting for one in self._acceptors)]
         ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         for part in ended:
             part.result()
-        raise RuntimeError(f"{', '.join(part.get_name() for part in ended)} ended by itself")
+        raise RuntimeError(f"{', '.join(part.get_name() for part in ended)} ended unexpectedly")
 
     def unready(self) -> str:
-        """Return why events are not stored just now, as a sentence; empty if they are. Any thread."""
+        """Return why events cannot be stored at present, as a sentence; "" if they can. Thread-safe."""
         return self._store.trouble() or self._committer.trouble
 
     def health(self) -> dict[str, int]:
-        """Counters since the start and the state of now, by name; see `Health`."""
+        """Return counters since the start and current values, by name; see `Health`."""
         return self._health.report()
 
     def ack_seconds(self) -> dict[str, object]:
-        """How long acknowledgements took; see `Health`."""
+        """Return the histogram of acknowledgement times; see `Health`."""
         return self._health.ack_seconds()
 
     async def _serve(self, tls: ssl.SSLContext | None, accepted: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # a peer whose machine vanished is noticed by the kernel
+        with contextlib.suppress(OSError):  # the kernel detects a peer whose machine is gone
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         streams = await self._streams(tls, accepted)
         if streams is None:
@@ -152,24 +152,24 @@ class Collector:
     async def _streams(
         self, tls: ssl.SSLContext | None, accepted: socket.socket
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """The two directions of a connection, after its TLS handshake; None if that failed."""
+        """Return reader and writer of a connection after its TLS handshake; None if the handshake failed."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=STREAM_BYTES)
         protocol = asyncio.StreamReaderProtocol(reader)
         peer = name_of(accepted)
-        patience = {"ssl_handshake_timeout": TLS_HANDSHAKE_SECONDS} if tls else {}
+        timeout = {"ssl_handshake_timeout": TLS_HANDSHAKE_SECONDS} if tls else {}
         try:
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=tls, **patience)
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=tls, **timeout)
         except OSError as error:
-            reason = getattr(error, "reason", None) or error.strerror or "it did not finish"
-            self._health.bad_peer(peer, f"no TLS handshake ({reason}); does the sender write tls://?")
+            reason = getattr(error, "reason", None) or error.strerror or "not finished in time"
+            self._health.bad_peer(peer, f"the TLS handshake failed ({reason}); does the sender use tls://?")
             return None
         if hasattr(transport, "max_size"):
-            transport.max_size = READ_BYTES  # of one recv(): the default of 256 KB for each of 2,000 senders is 0.5 GB
+            transport.max_size = READ_BYTES  # for one recv(): the default of 256 KB would be 0.5 GB for 2,000 senders
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def _make_room(self) -> bool:
-        """End the connection that has been silent longest, if it was for a while; whether there was one."""
+        """Close the connection that has been idle longest. Return False if none was idle for `IDLE_SECONDS`."""
         now = time.monotonic()
         idlest = max(self._connections, key=lambda one: one.idle_seconds(now), default=None)
         if idlest is None or idlest.idle_seconds(now) <= IDLE_SECONDS:
@@ -189,14 +189,14 @@ class Collector:
         else:
             return
         largest = max(some, key=lambda one: one.held_bytes)
-        largest.hang_up(f"frames that are not decoded held {held} bytes, its own {largest.held_bytes} the most")
+        largest.hang_up(f"undecoded frames took {held} bytes in total, those of this peer {largest.held_bytes}, the most")
 
 
 def terms(settings: Settings) -> Terms:
-    """What senders must fulfil. SettingsError if a user is asked for without a shared key."""
+    """Return what senders must provide. SettingsError if a user is set without a shared key."""
     users: Mapping[str, str] = {}
     if settings.collector_user:
         users = {settings.collector_user: settings.collector_password}
         if not settings.collector_shared_key:
-            raise SettingsError("collector_user needs collector_shared_key: the handshake begins with the key")
+            raise SettingsError("collector_user needs collector_shared_key, which the handshake begins with: set both")
     return Terms(Limits(), settings.collector_shared_key, users, distinct_hostname(socket.gethostname()))

@@ -1,4 +1,4 @@
-"""Where an agent listens, as people write it."""
+"""The address of an agent: HOST:PORT, tls://HOST:PORT or unix:///PATH."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from logship.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an agent listens. `family` "unix" has a path as host."""
+    """The address of an agent. With `unix`, `host` is a path."""
 
     host: str
     port: int
@@ -19,12 +19,12 @@ class Address:
 
 
 def has_address(agent: str) -> bool:
-    """Return whether events go to an address: not to stdout, a file or a console, and not nowhere."""
+    """Return whether `agent` is an address, and not stdout, a file, the console or off."""
     return agent not in {"stdout", "console", "off"} and not agent.startswith("file:")
 
 
 def parse_address(text: str) -> Address:
-    """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. SettingsError says what is wrong."""
+    """Return the address in `HOST:PORT`, `tcp://…`, `tls://…` or `unix:///PATH`. SettingsError if it is invalid."""
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "tcp", text
@@ -33,7 +33,7 @@ def parse_address(text: str) -> Address:
     host, _, port = rest.rpartition(":")
     if scheme not in {"tcp", "tls"} or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise SettingsError(
-            f"LOGSHIP_AGENT: {text!r} is not an address; use HOST:PORT, "
+            f"LOGSHIP_AGENT: invalid address {text!r}: use HOST:PORT, "
             "tls://HOST:PORT, unix:///PATH, stdout, file:PATH, console or off"
         )
     return Address(host.strip("[]"), int(port), tls=scheme == "tls")

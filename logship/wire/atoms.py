@@ -1,13 +1,13 @@
-"""The few msgpack forms that the sender and the handshake need, written by hand.
+"""The parts of msgpack that the sender and the handshake need, in plain Python.
 
-A worker has ormsgpack, which cannot read a HELO (raw bytes under a text head) nor a message that is not all here yet.
-What we read of a far end here are acknowledgements and three steps of a handshake: small, so plain Python will do."""
+A worker has ormsgpack, which cannot read a HELO (raw bytes with the type of text) or an incomplete message. The messages
+read here are acknowledgements and the three steps of a handshake. They are small, so plain Python is fast enough."""
 
 import struct
 
 from logship.errors import WireError
 
-# HELO nests two levels, everything else one.
+# A HELO has two levels, other messages have one.
 DEPTH = 8
 
 
@@ -18,24 +18,24 @@ def text(value: str) -> bytes:
 
 
 def text_head(size: int) -> bytes:
-    """Return what precedes a str of `size` bytes."""
+    """Return the header of a str of `size` bytes."""
     if size < 32:
         return bytes((0xA0 | size,))
     return _head(size, 0xD9, 0xDA, 0xDB)
 
 
 def bin_head(size: int) -> bytes:
-    """Return what precedes a bin of `size` bytes. ValueError from 4 GiB on."""
+    """Return the header of a bin of `size` bytes. ValueError from 4 GiB on."""
     return _head(size, 0xC4, 0xC5, 0xC6)
 
 
 def array_head(items: int) -> bytes:
-    """Return what precedes an array of so many items."""
+    """Return the header of an array of `items` items."""
     return bytes((0x90 | items,)) if items < 16 else _head(items, None, 0xDC, 0xDD)
 
 
 def number(value: int) -> bytes:
-    """Return a whole number from 0 to 2**32 - 1."""
+    """Return an unsigned integer up to 2**32 - 1."""
     return bytes((value,)) if value < 128 else _head(value, 0xCC, 0xCD, 0xCE)
 
 
@@ -46,13 +46,13 @@ def _head(size: int, one: int | None, two: int, four: int) -> bytes:
         return struct.pack(">BH", two, size)
     if size < 0x100000000:
         return struct.pack(">BI", four, size)
-    raise ValueError(f"{size} is more than msgpack can count in 32 bits")
+    raise ValueError(f"{size} does not fit 32 bits")
 
 
 def take(data: bytes | bytearray, at: int = 0, depth: int = DEPTH) -> tuple[object, int] | None:
-    """Return the value that begins at `at` and the index behind it, or None if it is not all here yet.
+    """Return the value that begins at `at` and the index after it, or None if the value is incomplete.
 
-    Text and bin both come back as bytes. WireError for floats, extension types, and what nests deeper than `depth`."""
+    Both str and bin are returned as bytes. WireError for floats, extension types, and more than `depth` levels."""
     if at >= len(data):
         return None
     first = data[at]
@@ -73,7 +73,7 @@ def take(data: bytes | bytearray, at: int = 0, depth: int = DEPTH) -> tuple[obje
     if kind == "bytes":
         return None if at + size > len(data) else (bytes(data[at : at + size]), at + size)
     if not depth:
-        raise WireError(f"a small message nests deeper than {DEPTH} levels; is this the Forward protocol?")
+        raise WireError(f"a message nests deeper than {DEPTH} levels; is this the Forward protocol?")
     return _take_map(data, at, size, depth - 1) if kind == "map" else _take_array(data, at, size, depth - 1)
 
 
@@ -82,7 +82,7 @@ INTEGERS = {
     code: struct.Struct(form)
     for code, form in zip(range(0xCC, 0xD4), (">B", ">H", ">I", ">Q", ">b", ">h", ">i", ">q"), strict=True)
 }
-# First byte: kind, and how its size is written. The short forms have the size in the first byte itself.
+# By first byte: the kind, and the format of the size. Short forms have the size in the first byte itself.
 SIZED = {
     **dict.fromkeys((0xC4, 0xD9), ("bytes", struct.Struct(">B"))),
     **dict.fromkeys((0xC5, 0xDA), ("bytes", struct.Struct(">H"))),
@@ -103,7 +103,7 @@ def _size(data: bytes | bytearray, at: int) -> tuple[str, int, int] | None:
     if first < 0xC0:
         return "bytes", first & 0x1F, at + 1
     if first not in SIZED:
-        raise WireError(f"byte 0x{first:02x} begins nothing that an agent sends here; is this the Forward protocol?")
+        raise WireError(f"unexpected byte 0x{first:02x} from the agent; is this the Forward protocol?")
     kind, form = SIZED[first]
     end = at + 1 + form.size
     return None if end > len(data) else (kind, form.unpack_from(data, at + 1)[0], end)

@@ -1,8 +1,8 @@
-"""Entries, msgpack [time, record] end to end, as values: what every mode of the Forward protocol comes down to.
+"""Decoding entries: msgpack [time, record] pairs end to end, which every mode of the Forward protocol contains.
 
-All of it is read and checked before anything is acknowledged, because a record that only fails later is lost. What a
-peer sends decides neither how much memory we take nor how long: one byte of msgpack can become a map of 64 bytes, so
-entries are counted and measured without making any objects, then made in slices, and what they hold is counted."""
+A frame is decoded and checked completely before it is acknowledged, because a record that failed later would be lost. A
+peer cannot cause unbounded memory or time: one byte of msgpack can become a map of 64 bytes, so entries are first counted
+and measured without making objects, then decoded in slices, and their values are counted."""
 
 import reprlib
 import zlib
@@ -22,55 +22,55 @@ from logship.wire import atoms
 Entries = list[tuple[int, dict[str, object]]]
 
 SLICE_BYTES = 256 * 1024
-# What one piece can inflate to before its size is looked at: 1 MiB with gzip, 32 MiB with zstd.
+# So much compressed data is inflated before the size is checked: it becomes at most 1 MiB with gzip, 32 MiB with zstd.
 PIECE_BYTES = 1024
-# fluentd makes one gzip member of each append to a buffer; an empty member costs 20 bytes there and an inflater here.
+# fluentd makes one gzip member of each append to a buffer. An empty member has 20 bytes and costs one decompressor.
 MEMBERS = 10_000
-# Fluent Bit opens and closes a group of records (from OpenTelemetry) with entries at the seconds -1 and -2.
+# Fluent Bit begins and ends a group of records (from OpenTelemetry) with entries at the seconds -1 and -2.
 GROUP_MARK = 0xFFFFFFFE
 NS = 10**9
-# For our messages: a peer can nest values deeper than repr() can follow.
+# For messages: a peer can nest values deeper than repr() can follow.
 SHORT = reprlib.Repr()
-# What msgpack can become, apart from text, numbers, booleans and None.
+# The types of decoded values other than text, numbers, booleans and None.
 NOT_PLAIN = frozenset((dict, list, tuple, bytes, msgpack.Timestamp))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a frame may hold. More is a WireError.
+    """The limits of a frame. Beyond one of them decoding raises WireError.
 
-    A full frame of ordinary records has 14,000 entries of 40 values; logship's own records have at most 64 KB."""
+    A full frame of ordinary records has 14,000 entries of 40 values; a record of logship has at most 64 KB."""
 
     frame_bytes: int = 16 * 2**20
-    """On the wire, and again when decompressed."""
+    """As received, and again after decompression."""
     record_bytes: int = 2**20
     entries: int = 200_000
     """In one frame."""
     values: int = 1_000_000
-    """In one frame, keys not counted."""
+    """In one frame, without keys."""
     keys: int = 4096
     """In one map."""
     depth: int = 64
-    """Maps and lists in each other, the record itself included."""
+    """Levels of maps and lists, including the record."""
 
 
 def decode_entries(packed: bytes | memoryview, limits: Limits) -> Entries:
     """Return (nanoseconds since 1970, record) per entry, in order.
 
     `packed`: [time, record] or [[time, metadata], record] end to end; a time is an EventTime, or seconds as an int or a
-    float. Keys that are no text become text, so do bytes and extension types; text that is no UTF-8 gets U+FFFD;
-    metadata is left out. WireError if anything is cut off or not an entry, if there is none, or beyond a limit."""
+    float. Keys of other types, bytes and extension types become text; invalid UTF-8 becomes U+FFFD; metadata is left out.
+    WireError if an entry is truncated or invalid, if there is no entry, and beyond a limit."""
     return decode_counted(packed, limits)[0]
 
 
 def decode_counted(packed: bytes | memoryview, limits: Limits) -> tuple[Entries, int]:
-    """Return the entries, as `decode_entries`, and how many values they hold, keys not counted."""
+    """Return the entries, as `decode_entries` does, and the number of their values without keys."""
     entries: Entries = []
-    tidy = _Tidy(limits)
+    normalizer = _Normalizer(limits)
     for count, part in _slices(packed, limits):
         for entry in _decode(count, part):
             if type(entry) is not list or len(entry) != 2 or type(entry[1]) is not dict:
-                raise WireError(f"{SHORT.repr(entry)} is no entry; it must be a time and a map")
+                raise WireError(f"{SHORT.repr(entry)} is not an entry: expected a time and a map")
             stamp, record = entry
             if type(stamp) is list and len(stamp) == 2 and type(stamp[1]) is dict:
                 stamp = stamp[0]
@@ -80,16 +80,16 @@ def decode_counted(packed: bytes | memoryview, limits: Limits) -> tuple[Entries,
                 time_ns = stamp[0] * NS + stamp[1]
             else:
                 time_ns = _time_ns(stamp)
-            tidy.record(record, 1)
+            normalizer.record(record, 1)
             entries.append((time_ns, record))
-    return entries, tidy.values
+    return entries, normalizer.values
 
 
 def _slices(packed: bytes | memoryview, limits: Limits) -> Iterator[tuple[int, bytes | memoryview]]:
-    """Cut `packed` between entries: (number of entries, their bytes), each little more than SLICE_BYTES."""
+    """Yield (number of entries, their bytes), cut between entries into slices of about SLICE_BYTES."""
     size = len(packed)
     if not size:
-        raise WireError("the frame holds no entries")
+        raise WireError("the frame has no entries")
     walker = msgpack.Unpacker(read_size=size, max_buffer_size=size)
     walker.feed(packed)
     begun = end = count = total = 0
@@ -98,7 +98,7 @@ def _slices(packed: bytes | memoryview, limits: Limits) -> Iterator[tuple[int, b
         try:
             walker.skip()
         except (ValueError, msgpack.OutOfData) as problem:
-            raise WireError(f"the entries are damaged or cut off behind byte {end} of {size}") from problem
+            raise WireError(f"the entries are damaged or truncated after byte {end} of {size}") from problem
         end = walker.tell()
         count += 1
         if end - start > limits.record_bytes:
@@ -106,7 +106,7 @@ def _slices(packed: bytes | memoryview, limits: Limits) -> Iterator[tuple[int, b
         if end - begun >= SLICE_BYTES or end == size:
             total += count
             if total > limits.entries:
-                raise WireError(f"a frame holds {total} entries or more, the limit is {limits.entries}")
+                raise WireError(f"a frame has {total} entries or more, the limit is {limits.entries}")
             yield count, packed[begun:end]
             begun, count = end, 0
 
@@ -116,10 +116,10 @@ def _decode(count: int, part: bytes | memoryview) -> list[object]:
     try:
         decoded = ormsgpack.unpackb(data, ext_hook=_extension)
     except ValueError:
-        # Text that is no UTF-8, keys that are no text: twice as slow, and as rare.
+        # Invalid UTF-8, or keys that are not text. This decoder takes twice the time.
         decoded = _decode_anything(data)
     if type(decoded) is not list:
-        raise WireError("the entries are no list")
+        raise WireError("the entries are not a list")
     return decoded
 
 
@@ -134,20 +134,20 @@ def _decode_anything(data: bytes) -> object:
             ext_hook=_extension,
         )
     except (ValueError, TypeError, msgpack.UnpackException) as problem:
-        raise WireError(f"the entries are no msgpack that can be read: {problem}") from problem
+        raise WireError(f"the entries are not valid msgpack: {problem}") from problem
 
 
 def decode_map(data: bytes | memoryview, limits: Limits) -> dict[str, object]:
-    """Return the map that `data` holds, as clean as a record."""
+    """Return the map in `data`, with values as in a record."""
     decoded = _decode_anything(bytes(data))
     if not isinstance(decoded, dict):
-        raise WireError(f"{SHORT.repr(decoded)} is where a map must be")
-    _Tidy(limits).record(decoded, 1)
+        raise WireError(f"{SHORT.repr(decoded)} is not a map")
+    _Normalizer(limits).record(decoded, 1)
     return decoded
 
 
 def _extension(code: int, data: bytes) -> object:
-    # A tuple, which nothing else in msgpack becomes: seconds and nanoseconds.
+    # An EventTime becomes a tuple of seconds and nanoseconds; no other value becomes a tuple.
     if code == 0 and len(data) == 8:
         return EVENT_TIME.unpack(data)
     return f"ext {code}: {bytes(data).hex()}"
@@ -159,7 +159,7 @@ def _map_of_pairs(pairs: list[tuple[object, object]]) -> dict[str, object]:
 
 def _key(key: object) -> str:
     if isinstance(key, list | dict):
-        raise WireError("a map's key is a list or a map")
+        raise WireError("a key of a map is a list or a map")
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
 
 
@@ -167,17 +167,17 @@ def _time_ns(stamp: object) -> int:
     if type(stamp) is int:
         time_ns = stamp * NS
     elif type(stamp) is float and abs(stamp) < 2**34:
-        # The shortest decimal that means this float: .123 was sent, and not .122999907.
+        # The shortest decimal of this float: .123 was sent, not .122999907.
         time_ns = int(Decimal(repr(stamp)).scaleb(9))
     else:
-        raise WireError(f"{SHORT.repr(stamp)} is no time; it must be an EventTime, or seconds since 1970")
+        raise WireError(f"{SHORT.repr(stamp)} is not a time: expected an EventTime, or seconds since 1970")
     if not 0 <= time_ns < 2**63:
         raise WireError(f"the time {SHORT.repr(stamp)} is not between 1970 and 2262")
     return time_ns
 
 
-class _Tidy:
-    """Makes one frame's values plain, in place, and counts them."""
+class _Normalizer:
+    """Replaces values that are not plain in the records of one frame, in place, and counts all values."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -185,12 +185,12 @@ class _Tidy:
 
     @property
     def values(self) -> int:
-        """How many there were."""
+        """The number of values so far."""
         return self._limits.values - self._values_left
 
     def record(self, values: dict[str, object], depth: int) -> None:
         self._spend_keys(values, depth)
-        # A comprehension, because most values are plain: this line is a quarter of the cost of decoding.
+        # A comprehension, because most values are plain: this line takes a quarter of the time of decoding.
         for key in [key for key, value in values.items() if type(value) in NOT_PLAIN]:
             value = values[key]
             if type(value) is dict and NOT_PLAIN.isdisjoint(map(type, value.values())):
@@ -212,7 +212,7 @@ class _Tidy:
             return value.decode("utf-8", "replace")
         if type(value) is tuple:
             return f"{value[0]}.{value[1]:09d}"
-        # Only msgpack's own time is left, from the slower decoder; the faster one hands it to _extension.
+        # What is left is a Timestamp of the slower decoder; the faster one passes it to _extension.
         return _extension(-1, value.to_bytes()) if isinstance(value, msgpack.Timestamp) else value
 
     def _spend_keys(self, values: dict[str, object], depth: int) -> None:
@@ -225,7 +225,7 @@ class _Tidy:
             raise WireError(f"a record nests deeper than the limit of {self._limits.depth} levels")
         self._values_left -= size
         if self._values_left < 0:
-            raise WireError(f"a frame holds more than {self._limits.values} values, the limit")
+            raise WireError(f"a frame has more than {self._limits.values} values, the limit")
 
 
 class Inflater(Protocol):
@@ -243,7 +243,7 @@ def _gzip_inflater() -> Callable[[], Inflater]:
 
 
 def _zstd_inflater() -> Callable[[], Inflater]:
-    # The default would let a header of some bytes ask for a window of 128 MiB.
+    # With the default limit a header of some bytes could request a window of 128 MiB.
     return zstandard.ZstdDecompressor(max_window_size=16 * 2**20).decompressobj
 
 
@@ -251,11 +251,11 @@ INFLATERS = {"gzip": _gzip_inflater, "zstd": _zstd_inflater}
 
 
 def inflate(packed: bytes | memoryview, compressed: str, limit_bytes: int) -> bytes:
-    """Return what `packed`, one or more gzip members or zstd frames end to end, holds.
+    """Return the content of `packed`: one or more gzip members or zstd frames end to end.
 
-    WireError if it is damaged, cut off, of another kind, or holds more than `limit_bytes`."""
+    WireError if it is damaged or truncated, has another compression, or more than `limit_bytes`."""
     if compressed not in INFLATERS:
-        raise WireError(f"entries compressed as {compressed!r:.50} cannot be read; gzip and zstd can")
+        raise WireError(f"unknown compression {compressed!r:.50}: use gzip or zstd")
     begin = INFLATERS[compressed]()
     inflated, member, members = bytearray(), begin(), 1
     try:
@@ -271,5 +271,5 @@ def inflate(packed: bytes | memoryview, compressed: str, limit_bytes: int) -> by
     except (zlib.error, zstandard.ZstdError) as problem:
         raise WireError(f"the entries are damaged: {problem}") from problem
     if not member.eof:
-        raise WireError(f"the entries are cut off: {compressed} ends before its end mark")
+        raise WireError(f"the entries are truncated: the {compressed} data ends too early")
     return bytes(inflated)

@@ -1,13 +1,13 @@
-"""The receiver's half of the Forward protocol v1: bytes in, batches out. No sockets.
+"""The receiver of the Forward protocol v1: bytes in, batches out. No sockets.
 
     Message                  [tag, time, record, option?]
     Forward                  [tag, [[time, record], ...], option?]
     PackedForward            [tag, bin or str: entries end to end, option?]
     CompressedPackedForward  the same, option {"compressed": "gzip" or "zstd"}
 
-option is nil or a map; its "chunk" is what the sender wants to see again once the records are safe. A lone nil is a
-heartbeat. A frame is found by walking over it without making objects, and that walk goes on where it stopped: a frame
-in many small pieces costs as much as in one. Nothing is ever handed out of a frame that is not all well."""
+option is nil or a map; its "chunk" is returned to the sender when the records are stored. A nil alone is a heartbeat. The
+end of a frame is found by skipping over its values without making objects, and the search continues where it stopped: a
+frame in many small pieces costs as much as in one. Records of a frame with any error are not returned."""
 
 from dataclasses import dataclass, field
 
@@ -19,9 +19,9 @@ from logship.wire.entries import Entries, Limits, decode_counted, decode_map, in
 from logship.wire.strangers import strange
 
 PIECE_BYTES = 256 * 1024
-# An option is a chunk, a size and a word; Fluent Bit may put a record's metadata into it.
+# An option has a chunk, a size and a compression; Fluent Bit may add the metadata of a record.
 OPTION_LIMIT_BYTES = 64 * 1024
-# Above it a frame's buffers are given back rather than kept for the next.
+# The buffers of a larger frame are freed and not reused.
 KEPT_BYTES = 2**20
 NIL = 0xC0
 DEFAULT_LIMITS = Limits()
@@ -29,9 +29,9 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One frame. `entries`: nanoseconds since 1970 and record, as sent; `chunk`: to be acknowledged, None if nobody
-    asked; `wire_bytes`: what the frame took on the wire; `inflated_bytes`: what compressed entries became, else 0;
-    `values`: how many values the entries hold, nested ones included."""
+    """One frame. `entries`: (nanoseconds since 1970, record), as sent; `chunk`: to acknowledge, None if not requested;
+    `wire_bytes`: the size of the frame as received; `inflated_bytes`: that of compressed entries, else 0; `values`: the
+    number of values in the entries, including nested ones."""
 
     tag: str
     entries: Entries
@@ -42,37 +42,37 @@ class Batch:
 
 
 def acknowledge(chunk: str | bytes) -> bytes:
-    """Return the message that says: the records of `chunk` are safe. It holds the same bytes that were sent."""
+    """Return the acknowledgement of `chunk`, with the same bytes as in the frame."""
     if isinstance(chunk, bytes):
         return b"\x81\xa3ack" + atoms.bin_head(len(chunk)) + chunk
     return b"\x81\xa3ack" + atoms.text(chunk)
 
 
 class Decoder:
-    """Turns the bytes of one connection into batches, however they are cut.
+    """Decodes the bytes of one connection into batches, however the bytes are split.
 
-    Memory: at worst some four times `limits.frame_bytes` and what the values of one frame take; next to nothing between
-    frames. One thread at a time."""
+    Memory: at most about four times `limits.frame_bytes` and the values of one frame; almost none between frames. Not
+    thread-safe."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.broken: WireError | None = None
-        """Why nothing more will come of this connection: acknowledge what you have, then close it."""
+        """The error that ended decoding, or None. Acknowledge the batches so far and close the connection."""
         self._limits = limits
-        self._held = bytearray()  # from the first byte of the frame that is not whole yet
-        self._ends: list[int] = []  # in _held, of that frame's elements
-        self._elements = 0  # of that frame; 0 while not even its head is here
+        self._held = bytearray()  # the incomplete frame
+        self._ends: list[int] = []  # in _held, of the elements of that frame
+        self._elements = 0  # of that frame; 0 while its header is incomplete
         self._walk_again()
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes held of a frame that is not all here yet."""
+        """The number of bytes of the incomplete frame."""
         return len(self._held)
 
     def feed(self, data: bytes) -> list[Batch]:
         """Return the batches that `data` completes, in order.
 
-        WireError, now and at every further call, for what is not the protocol or beyond a limit. Good frames before a
-        bad one are not lost: they are returned, and the error is in `broken` and raised by the next call."""
+        WireError, now and in every further call, if the protocol or a limit is violated. Valid frames before an invalid
+        one are returned; the error is then in `broken` and raised by the next call."""
         batches: list[Batch] = []
         try:
             for start in range(0, len(data), PIECE_BYTES):
@@ -85,14 +85,14 @@ class Decoder:
         return batches
 
     def hold(self, data: bytes) -> None:
-        """Keep up to PIECE_BYTES for `ready` and `next`, which decode one frame at a time: a receiver that is short of
-        memory holds what it received and waits. Take all that is ready before the next call. WireError as `feed`."""
+        """Add at most PIECE_BYTES for `ready` and `next`, which decode one frame at a time, so that a receiver can wait for
+        memory in between. Call `next` while `ready` before the next call. WireError as in `feed`."""
         self._refuse_if_broken()
         self._held += data
         self._walker.feed(data)
 
     def ready(self) -> bool:
-        """Return whether a whole frame is here. WireError, now and at every further call, if it cannot become one."""
+        """Return whether a frame is complete. WireError, now and in every further call, if it is invalid."""
         self._refuse_if_broken()
         try:
             return self._is_whole()
@@ -100,7 +100,7 @@ class Decoder:
             raise self._break(problem) from None
 
     def next(self) -> Batch:
-        """Return the frame that is `ready`, decoded. WireError, now and at every further call, if it holds anything bad."""
+        """Decode and return the complete frame. WireError, now and in every further call, if it is invalid."""
         try:
             frame = memoryview(bytes(memoryview(self._held)[: self._ends[-1]]))
             begin = 1 if frame[0] < 0xA0 else 3 if frame[0] == 0xDC else 5
@@ -136,12 +136,12 @@ class Decoder:
         return True
 
     def _walk(self) -> bool:
-        """Go on where the last walk stopped; return whether the frame is all here."""
+        """Continue where the last call stopped; return whether the frame is complete."""
         try:
             if not self._elements:
                 elements = self._walker.read_array_header()
                 if not 2 <= elements <= 4:
-                    raise WireError(f"a frame has {elements} elements; the Forward protocol knows 2 to 4")
+                    raise WireError(f"a frame has {elements} elements; the Forward protocol has 2 to 4")
                 self._elements = elements
             while len(self._ends) < self._elements:
                 self._walker.skip()
@@ -172,7 +172,7 @@ class Decoder:
 def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
     tag, body, *option = parts
     if tag[0] not in TEXT_HEADS:
-        raise WireError("a frame's tag is no text")
+        raise WireError("the tag of a frame is not text")
     entries: bytes | memoryview
     if body[0] in BYTES_HEADS:
         entries = body[BYTES_HEADS[body[0]] :]
@@ -181,9 +181,9 @@ def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
     elif option:
         entries, option = b"".join((b"\x92", body, option[0])), option[1:]
     else:
-        raise WireError("a frame has a tag and a time, but no record")
+        raise WireError("a frame has a tag and a time and no record")
     if len(option) > 1:
-        raise WireError(f"a frame has {len(parts)} elements; only Message mode has four")
+        raise WireError(f"a frame has {len(parts)} elements; only the Message mode has four")
     chunk, compressed = _options(option[0], limits) if option else (None, "")
     inflated_bytes = 0
     if compressed and body[0] in BYTES_HEADS:
@@ -195,22 +195,22 @@ def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
 
 
 def _options(packed: memoryview, limits: Limits) -> tuple[str | bytes | None, str]:
-    """Return chunk and compression, from an option that is nil or a map."""
+    """Return the chunk and the compression in an option, which is nil or a map."""
     if packed[0] == NIL:
         return None, ""
     if len(packed) > OPTION_LIMIT_BYTES:
-        raise WireError(f"a frame's option has {len(packed)} bytes, the limit is {OPTION_LIMIT_BYTES}")
+        raise WireError(f"the option of a frame has {len(packed)} bytes, the limit is {OPTION_LIMIT_BYTES}")
     options = decode_map(packed, limits)
     chunk, compressed = _chunk(packed), options.get("compressed")
     if not isinstance(chunk, str | bytes | None) or not isinstance(compressed, str | None):
         raise WireError(f"chunk {chunk!r:.50} and compressed {compressed!r:.50} must be text")
     if options.get("fluent_signal"):
-        raise WireError("metrics and traces cannot be stored; send logs only")
+        raise WireError("metrics and traces cannot be stored: send logs only")
     return chunk, "" if compressed == "text" or not compressed else compressed
 
 
 def _chunk(packed: memoryview) -> object:
-    """The chunk with the bytes it came with: text, whatever bytes it has, or bytes that are not text."""
+    """Return the chunk with the bytes as received: as text, or as bytes if it was a bin that is not UTF-8."""
     options = msgpack.unpackb(packed, raw=False, unicode_errors="surrogateescape", strict_map_key=False)
     chunk = options.get("chunk")
     if isinstance(chunk, bytes):
@@ -221,7 +221,7 @@ def _chunk(packed: memoryview) -> object:
     return chunk
 
 
-# Bytes before what a str, a bin or an array holds, by its first byte.
+# The size of the header of a str, a bin or an array, by its first byte.
 TEXT_HEADS = {**dict.fromkeys(range(0xA0, 0xC0), 1), 0xD9: 2, 0xDA: 3, 0xDB: 5}
 BYTES_HEADS = {**TEXT_HEADS, 0xC4: 2, 0xC5: 3, 0xC6: 5}
 ARRAY_HEADS = {**dict.fromkeys(range(0x90, 0xA0), 1), 0xDC: 3, 0xDD: 5}

@@ -1,27 +1,27 @@
-"""TLS towards an agent, and what to change when its handshake fails."""
+"""TLS connections to an agent, and the errors of their handshakes."""
 
 import ssl
 
 from logship.errors import WireError
 
-# OpenSSL's words for an answer that is not TLS.
+# Reasons of OpenSSL for a reply that is not TLS.
 NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 )
-PLAIN = "the agent does not speak TLS: write LOGSHIP_AGENT=HOST:PORT without tls://, or switch its TLS on"
+PLAIN = "the agent does not use TLS: set LOGSHIP_AGENT=HOST:PORT without tls://, or enable TLS in the agent"
 
 
 def client_context(ca_file: str) -> ssl.SSLContext:
-    """Return a context that trusts `ca_file`, or what the system trusts. WireError if the file cannot be read."""
+    """Return a context that trusts the certificates in `ca_file`, or those of the system. WireError if the file is invalid."""
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:  # ssl.SSLError is one
         reason = error.strerror or str(error)
-        raise WireError(f"LOGSHIP_AGENT_CA_FILE {ca_file} holds no certificates that can be read: {reason}") from error
+        raise WireError(f"LOGSHIP_AGENT_CA_FILE: no certificates can be read from {ca_file}: {reason}") from error
 
 
 def handshake_trouble(error: OSError) -> WireError:
-    """Return the error that says why a TLS handshake with an agent failed and what to change."""
+    """Return the error for a failed TLS handshake with an agent."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return WireError(
             f"the agent's certificate is not trusted ({error.verify_message}): set LOGSHIP_AGENT_CA_FILE, and use a host"

@@ -25,7 +25,7 @@ def test_beyond_the_limit_a_sender_is_refused_and_counted_until_another_leaves(
         assert running.connect().answer() is None
     assert running.health()["refused_connections_total"] == 4
     assert [record.getMessage() for record in caplog.records if "senders are refused" in record.getMessage()] == [
-        "senders are refused: 3 connections are open, the limit; further ones are only counted"
+        "senders are refused: the limit of 3 open connections is reached (further ones are counted and not logged)"
     ]
     kept[0].close()
     running.when(lambda: running.health()["connections"] == 2)
@@ -97,7 +97,7 @@ def test_without_descriptors_it_pauses_says_so_once_and_goes_on(
     assert len(served) == 1
     served[0].close()
     assert [record.getMessage() for record in caplog.records] == [
-        "no connection can be accepted for now: Too many open files; raise the limit (ulimit -n)"
+        "cannot accept connections: Too many open files; raise the limit of open files (ulimit -n)"
     ]
 
 

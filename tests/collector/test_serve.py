@@ -33,7 +33,7 @@ def test_an_event_is_stored_before_it_is_acknowledged(running: Running, sender: 
 def test_circles_are_looked_for_seldom_while_it_runs(start: Start) -> None:
     before = gc.get_threshold()
     running = start()
-    assert gc.get_threshold() == (serve.OBJECTS_BETWEEN_LOOKS, *before[1:])
+    assert gc.get_threshold() == (serve.GC_THRESHOLD, *before[1:])
     running.stop()
     assert gc.get_threshold() == before
 
@@ -250,7 +250,7 @@ def test_a_store_directory_that_is_replaced_gets_no_acknowledgement(running: Run
 def test_what_is_no_forward_is_named_with_what_to_change(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     expected = {
         b"GET / HTTP/1.1\r\n\r\n": "an HTTP request",
-        b"\x16\x03\x01\x02\x00\x01\x00": "a TLS handshake (the sender has tls://",
+        b"\x16\x03\x01\x02\x00\x01\x00": "a TLS handshake (the sender uses tls://",
     }
     for number, (sent, named) in enumerate(expected.items()):
         running.collector._health._named.clear()
@@ -332,7 +332,7 @@ def test_the_unix_socket_is_for_owner_and_group_and_replaces_a_stale_one(start: 
 
 
 def test_an_address_that_is_taken_is_said_so(running: Running, tmp_path: Path) -> None:
-    with pytest.raises(ListenError, match=f"127.0.0.1:{running.port} is taken"):
+    with pytest.raises(ListenError, match=f"127.0.0.1:{running.port} is in use"):
         Running(tmp_path / "other", forward=f"127.0.0.1:{running.port}")
 
 

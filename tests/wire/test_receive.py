@@ -108,7 +108,7 @@ def test_times(time: object, expected_ns: int) -> None:
     "time", [-1, 2**63, -0.5, float("nan"), float("inf"), 1e300, True, None, {}, [1], msgpack.ExtType(1, b"x" * 8)]
 )
 def test_what_is_no_time_is_an_error(time: object) -> None:
-    with pytest.raises(WireError, match=r"is no time|is not between 1970 and 2262"):
+    with pytest.raises(WireError, match=r"is not a time|is not between 1970 and 2262"):
         Decoder().feed(pack(["t", pack([time, {"a": 1}])]))
 
 
@@ -157,26 +157,26 @@ def test_a_heartbeat_is_no_frame() -> None:
         ("not a frame", "text"),
         ("elements", ["t"]),
         ("elements", ["t", 1, {}, {}, {}]),
-        ("tag is no text", [1, ENTRY]),
-        ("tag is no text", [b"t", ENTRY]),
+        ("tag of a frame is not text", [1, ENTRY]),
+        ("tag of a frame is not text", [b"t", ENTRY]),
         ("no record", ["t", 1]),
-        ("only Message mode has four", ["t", ENTRY, {}, {}]),
-        ("only Message mode has four", ["t", [[1, {}]], {}, {}]),
-        ("no entry", ["t", 1, "not a map"]),
+        ("only the Message mode has four", ["t", ENTRY, {}, {}]),
+        ("only the Message mode has four", ["t", [[1, {}]], {}, {}]),
+        ("not an entry", ["t", 1, "not a map"]),
         ("no entries", ["t", b""]),
         ("no entries", ["t", []]),
-        ("cut off", ["t", ENTRY[:-1]]),
-        ("cut off", ["t", ENTRY + b"\xc1"]),
-        ("no entry", ["t", ENTRY + b"garbage"]),
-        ("no entry", ["t", [[1, {}], [2]]]),
-        ("no entry", ["t", pack([1, ["not a map"]])]),
-        ("where a map must be", ["t", ENTRY, [1]]),
-        ("where a map must be", ["t", ENTRY, 7]),
+        ("truncated", ["t", ENTRY[:-1]]),
+        ("truncated", ["t", ENTRY + b"\xc1"]),
+        ("not an entry", ["t", ENTRY + b"garbage"]),
+        ("not an entry", ["t", [[1, {}], [2]]]),
+        ("not an entry", ["t", pack([1, ["not a map"]])]),
+        ("is not a map", ["t", ENTRY, [1]]),
+        ("is not a map", ["t", ENTRY, 7]),
         ("must be text", ["t", ENTRY, {"chunk": 7}]),
         ("must be text", ["t", ENTRY, {"compressed": 7}]),
         ("lz4", ["t", ENTRY, {"compressed": "lz4"}]),
         ("metrics", ["t", ENTRY, {"fluent_signal": 1}]),
-        ("option has", ["t", ENTRY, {"x": "x" * 70_000}]),
+        ("option of a frame has", ["t", ENTRY, {"x": "x" * 70_000}]),
     ],
 )
 def test_what_is_no_frame_is_one_error_that_says_why(what: str, frame: object) -> None:

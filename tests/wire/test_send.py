@@ -74,7 +74,7 @@ def test_an_acknowledgement_that_never_ends_is_an_error() -> None:
     reader, begun = AckReader(), b"\x81\xa3ack\xdb\xff\xff\xff\xff"
     assert reader.feed(begun) == []
     assert reader.feed(b"x" * (ACK_LIMIT_BYTES - len(begun))) == []
-    with pytest.raises(WireError, match="no whole acknowledgement"):
+    with pytest.raises(WireError, match="not a complete acknowledgement"):
         reader.feed(b"x")
 
 

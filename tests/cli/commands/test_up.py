@@ -53,11 +53,11 @@ def test_an_open_stream_does_not_hold_up_the_end(up: Up) -> None:
 def test_a_taken_address_is_said(up: Up, process: Logship, tmp_path: Path) -> None:
     told = process("up", "--dir", str(tmp_path / "b"), "--forward", f"127.0.0.1:{up.port}", "--http", "127.0.0.1:0")
     assert told.returncode == 2
-    assert f"error: 127.0.0.1:{up.port} is taken" in told.stderr
+    assert f"error: 127.0.0.1:{up.port} is in use" in told.stderr
     taken = up.http.removeprefix("http://")
     told = process("up", "--dir", str(tmp_path / "b"), "--forward", "127.0.0.1:0", "--http", taken)
     assert told.returncode == 2
-    assert f"error: {taken} is taken" in told.stderr
+    assert f"error: {taken} is in use" in told.stderr
 
 
 def test_a_store_that_is_being_written_is_left_alone(up: Up, process: Logship) -> None:
@@ -364,5 +364,5 @@ def test_the_first_line_is_what_the_store_holds_as_a_sentence(tmp_path: Path) ->
 def test_an_agent_that_is_no_address_is_told_once_before_anything_starts(process: Logship, agent: str) -> None:
     told = process("run", PYTHON, "-c", "print('started')", LOGSHIP_AGENT=agent)
     assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr.startswith(f"error: LOGSHIP_AGENT: {agent!r} is not an address; use HOST:PORT")
+    assert told.stderr.startswith(f"error: LOGSHIP_AGENT: invalid address {agent!r}: use HOST:PORT")
     assert len(told.stderr.splitlines()) == 1

@@ -70,7 +70,7 @@ def test_an_agent_that_returns_our_own_digest_gets_no_event(sending: Make) -> No
     sender = sending(far, agent_shared_key="the key")
     sender.log("one")
     sender.until(lambda: sender.agent.reconnects > 2, a_step_seconds=0.05)
-    assert "our own host name and digest" in sender.agent.trouble
+    assert "the host name and digest of the client" in sender.agent.trouble
     assert (far.got, sender.pending) == ([], 1)
 
 
@@ -230,7 +230,7 @@ HELO = ServerHandshake("the key", {}, "far").greeting
         (HELO, {}, "requires a shared key: set LOGSHIP_AGENT_SHARED_KEY"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", {}, "must name the Forward port"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", {"agent_shared_key": "k"}, "LOGSHIP_AGENT"),
-        (b"\x15\x03\x01\x00\x02\x02\x46", {}, "the agent speaks TLS: write LOGSHIP_AGENT=tls://"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", {}, "the agent requires TLS: set LOGSHIP_AGENT=tls://"),
         (b"", {}, "check that LOGSHIP_AGENT names a Forward port"),
     ],
     ids=["key", "http", "http and key", "tls", "closed"],
@@ -258,4 +258,5 @@ def test_a_ca_file_that_is_not_there_is_named(sending: Make, tmp_path: Path) -> 
     with contextlib.closing(Answering(b"", tls=True)) as other:
         sender = sending(other.address, agent_ca_file=str(tmp_path / "none.pem"))
         sender.log("one")
-        sender.until(lambda: f"LOGSHIP_AGENT_CA_FILE {tmp_path}/none.pem" in sender.agent.trouble, a_step_seconds=0.05)
+        expected = f"LOGSHIP_AGENT_CA_FILE: no certificates can be read from {tmp_path}/none.pem"
+        sender.until(lambda: expected in sender.agent.trouble, a_step_seconds=0.05)
