@@ -25,6 +25,7 @@ COMMANDS = {
         "trace": "Draw a request with its log lines as a waterfall.",
     },
     "Workers": {
+        "findings": "Show what stands out: crashes, slow workers, failing routes.",
         "workers": "List the workers: load, latency, errors, dropped events.",
         "view": "Draw a view of the catalogue.",
         "inflight": "List running and interrupted requests.",

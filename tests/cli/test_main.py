@@ -175,7 +175,7 @@ if os.geteuid() == 0:
 run(closed)
 """
 READING = (
-    "search", "count", "workers", "verify", "fields", "inflight", "trace x", "context x", "view requests",
+    "search", "count", "workers", "findings", "verify", "fields", "inflight", "trace x", "context x", "view requests",
     "export --format ndjson",
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ QUESTIONS = [
     ("trace", "abc"),
     ("workers", "--json", "--since", "1h"),
     ("inflight", "--csv"),
+    ("findings", "--since", "1h", "--json"),
     ("verify",),
     ("verify", "--json"),
     ("export",),

@@ -134,6 +134,7 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("view", EVIL, "--source", "STORE"),
     ),
     "inflight": (("inflight", "--source", "STORE"), ("inflight", "--csv", "--source", "STORE")),
+    "findings": (("findings", "--source", "STORE"), ("findings", "--csv", "--source", "STORE")),
     "verify": (("verify", "--source", "STORE"), ("verify", "--csv", "--source", "STORE")),
     "export": (("export", "--source", "STORE"), ("export", "--format", "csv", "--source", "STORE")),
     "import": (("import", "FILE", "--to", "INTO"), ("import", f"/nowhere/{NAME}")),
