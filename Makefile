@@ -44,6 +44,8 @@ stack:
 
 check: env check-js
 	@$(BIN)/ruff check .
+	@$(BIN)/codespell
+	@$(BIN)/python tests/prose.py
 	@$(BIN)/mypy
 
 # The formatter and the type checker of the page's JavaScript come from npm, at the versions of tests/page/package.json.

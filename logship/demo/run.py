@@ -34,7 +34,7 @@ class Demo:
 
         SIGTERM ends it like the end of its time, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
-            # Without a handler the parts, which are processes of their own, would continue.
+            # Without a handler the parts, which are separate processes, would continue.
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
         with tempfile.TemporaryDirectory(prefix="logship-demo-") as folder:
             layout = Layout(Path(folder), free_address(24224), free_address(24280), free_address(8000))

@@ -60,7 +60,7 @@ def _acknowledgement(agent: AgentConnection) -> Check:
 def doctor_event() -> Record:
     """Return an event of the doctor.
 
-    It has an id of its own: Fluent Bit gives a record without one the id of the record before it, and Elasticsearch keeps
+    It has a unique id: Fluent Bit gives a record without one the id of the record before it, and Elasticsearch keeps
     only one of them."""
     return {
         "event.id": f"doctor-{uuid.uuid4().hex}", "event.dataset": "logship.doctor", "log.level": "info",

@@ -162,10 +162,10 @@ def inflight(
     `live`: maps with started_ns, request_id, method and path of the cell, and service, node, slot, generation, pid and
     incarnation of the worker where known. `worker`: only this one, by slot, node, pid or incarnation."""
     found = kql.parse("event.action: (worker-lost or worker-ended) and logship.in_flight.count > 0")
-    crashs = source.search(
+    reports = source.search(
         Query(kql.every(found, query.where), query.since_ns, query.until_ns), Page(DEATHS_LIMIT)
     ).records
-    lost = [one for crash in crashs for one in _lost(crash)]
+    lost = [one for crash in reports for one in _lost(crash)]
     return running(live, query, now_ns, worker) + [one for one in lost if not worker or is_worker(one, worker)]
 
 

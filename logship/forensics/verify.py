@@ -4,7 +4,7 @@ Every event has a sequence from 1 without gaps, dropped ones too. A heartbeat or
 many of 1..n were dropped, so what is neither stored nor dropped is missing. What lies before the store's oldest event, or
 before what retention has removed, is not judged.
 
-Without a shared key anybody who reaches the port can send events in the name of a worker. Events and counters that
+Without a shared key anyone who reaches the port can send events in the name of a worker. Events and counters that
 contradict each other are a conflict: which of them is the worker's is not known, so nothing about it is complete.
 """
 
