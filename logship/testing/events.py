@@ -36,7 +36,7 @@ def capture_events(**arguments: object) -> Iterator[list[Event]]:
     Yields a list that grows with each event, oldest first. An event is a flat dict with the names of docs/events.md, as the
     agent would get it: redacted, cut and sampled. Events about the worker itself (worker-started and so on) are left out.
     `arguments`: settings as for `configure`; without any, those of the last `configure` call, else `LOGSHIP_*` and defaults.
-    Events are not sent to the agent meanwhile. All threads are captured, other processes are not. Blocks may be nested: the
+    Captured events are not sent to the agent. All threads are captured, other processes are not. Blocks may be nested: the
     inner one captures. SettingsError names an invalid setting."""
     settings = _settings(arguments)
     journal = _EventList(settings)

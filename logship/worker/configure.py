@@ -75,7 +75,7 @@ def _warn_ignored(error: SettingsError) -> None:
 
 
 def _check_agent(agent: str) -> None:
-    """SettingsError if `agent` is neither an address nor one of the words that stand for a sink."""
+    """SettingsError if `agent` is neither an address nor the name of a sink."""
     if has_address(agent):
         parse_address(agent)
 

@@ -1,8 +1,7 @@
-"""Calls before and after a fork of this process, so that a thread can be away meanwhile.
+"""Calls before and after a fork of this process, so that a thread can be stopped during the fork.
 
-Python 3.12 and newer warn of each fork of a process that has several threads. 3.12 counts them before it calls what was
-registered for the parent, 3.13 afterwards: there what starts a thread has to come later, with the next bytecode of the
-caller."""
+Python 3.12 and newer warn of each fork of a process that has several threads. 3.12 counts the threads before it calls the
+functions registered for the parent, 3.13 after it: there a thread must be started later, with the caller's next bytecode."""
 
 import os
 import sys
@@ -16,7 +15,7 @@ _kept: list[Any] = []
 
 
 def around_forks(before: Callable[[], None], after: Callable[[], None]) -> None:
-    """Have `before` called before each fork, and `after` in the parent when the fork is over. Neither may raise."""
+    """Call `before` before each fork, and `after` in the parent process when the fork is done. Neither may raise."""
     if sys.hexversion < COUNTS_LAST:
         os.register_at_fork(before=before, after_in_parent=after)
         return
@@ -30,9 +29,9 @@ def around_forks(before: Callable[[], None], after: Callable[[], None]) -> None:
 
 
 def _soon(after: Callable[[], None]) -> Callable[[], object]:
-    """Return a callable without bytecode of its own that has the main thread run `after` with its next bytecode."""
+    """Return a callable, itself without bytecode, that makes the main thread call `after` with its next bytecode."""
     try:
-        import ctypes  # for processes that fork: it would be in every worker's start
+        import ctypes  # only for processes that fork: it slows the start
 
         def run(_: object) -> int:
             after()
@@ -41,6 +40,6 @@ def _soon(after: Callable[[], None]) -> Callable[[], object]:
         call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(run)
         _kept.append(call)
         return partial(ctypes.pythonapi.Py_AddPendingCall, call, None)
-    except Exception:  # another kind of Python: it may warn
+    except Exception:  # not CPython: it may warn
         _kept.append(after)
         return after

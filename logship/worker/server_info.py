@@ -9,7 +9,7 @@ class ServerInfo:
 
     `instance`: names the address in worker names, a port or the name of a Unix socket. `slot`: the worker's number, if the
     server numbers its workers. `reports_shutdown`: whether logship notices when the server begins to shut down.
-    `settle_seconds`: an heir that is older than this, while no worker is closing, is an additional worker."""
+    `settle_seconds`: a worker that has waited so long for a slot, while no worker is closing, is not a replacement."""
 
     name: str = ""
     instance: str = ""

@@ -1,4 +1,4 @@
-"""The slot of this worker: an heir takes the slot of the worker that it replaces as soon as that one ends."""
+"""The slot of this worker. A replacement that started early takes its slot when the worker that it replaces has ended."""
 
 from logship.state import survey
 from logship.state.home import home_of
@@ -10,11 +10,11 @@ SETTLED_SECONDS = 2.0
 
 
 class SlotWatch:
-    """A task of the shipping thread. Polls the slots' locks every 0.2 s while this worker is an heir, else every 2 s."""
+    """A task of the shipping thread. Polls the slots' locks every 0.2 s while this worker waits for its slot, else every 2 s."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._heir_since = 0.0
+        self._waiting_since = 0.0
 
     def tick(self, now: float) -> float:
         slots = self._pipeline.slots
@@ -29,14 +29,14 @@ class SlotWatch:
         return WAITING_SECONDS if waiting else SETTLED_SECONDS
 
     def _is_additional(self, now: float) -> bool:
-        """Whether this heir is an additional worker (SIGTTIN) and not a replacement.
+        """Whether this waiting worker is an additional one (SIGTTIN) and not a replacement.
 
-        True when it has waited longer than a replacement may and no worker of its supervisor is closing."""
+        True if it has waited longer than a replacement may, and no worker of its supervisor is closing."""
         server, directory = self._pipeline.server, self._pipeline.journal.directory
         if server is None or server.settle_seconds is None or directory is None:
             return False
-        self._heir_since = self._heir_since or now
-        if now - self._heir_since < server.settle_seconds:
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since < server.settle_seconds:
             return False
         journals, _ = survey.survey(home_of(directory).path)
         supervisor = self._pipeline.journal.identity.facts.supervisor

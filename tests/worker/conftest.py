@@ -1,4 +1,4 @@
-"""Far agents, lines and senders that end with their test."""
+"""Far agents, pipelines and senders that end with their test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def far() -> Iterator[AwakeAgent]:
 
 @pytest.fixture
 def a_pipeline(tmp_path: Path) -> Iterator[Make]:
-    """Makes the line of a worker whose state directory is `tmp_path`/state; all end with the test."""
+    """Makes the pipeline of a worker whose state directory is `tmp_path`/state; all end with the test."""
     made: list[Pipeline] = []
 
     def make(agent: AwakeAgent | str, **options: object) -> Pipeline:

@@ -1,4 +1,4 @@
-"""Lines as `configure` makes them, logged to and asked; scripts in processes of their own."""
+"""Pipelines as `configure` makes them; scripts that run as processes."""
 
 import os
 import subprocess

@@ -57,7 +57,7 @@ def far() -> Iterator[AwakeAgent]:
 
 @pytest.fixture
 def a_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes the line of a worker as `configure` does, its state in the given folder."""
+    """Makes the pipeline of a worker as `configure` does, its state in the given folder."""
     monkeypatch.setattr(assemble, "_warned_in_memory", False)
     made: list[Pipeline] = []
 

@@ -49,6 +49,7 @@ class RequestLog:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # One long function, because a call takes 0.05 us and values in closures are slower than locals.
         kind = scope["type"]
         if MARK in scope:
             return await self.app(scope, receive, send)
@@ -114,7 +115,7 @@ class RequestLog:
             body = RequestBody(receive)
             receive = body.receive
 
-        def logged_send(message: Message) -> Awaitable[None]:  # a plain function: no coroutine of ours in between
+        def logged_send(message: Message) -> Awaitable[None]:  # a plain function saves one coroutine per message
             nonlocal status, first, last, sent, mime, handled, response_headers
             kind = message["type"]
             if kind == "http.response.body":

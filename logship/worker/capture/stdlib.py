@@ -169,10 +169,10 @@ def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
     failure: ExcInfo | str | None = failure_of(record.exc_info) if record.exc_info else None
     if type(failure) is tuple and record.name in SERVER_LOGGERS and getattr(failure[1], RECORDED, False):
         return  # the server's traceback of an exception that the event of its request has recorded
-    given = vars(record)
+    attributes = vars(record)
     own: dict[str, Any] = {}
-    if len(given) > _PLAIN or type(record) is not logging.LogRecord:
-        own = _added(record, given)
+    if len(attributes) > _PLAIN or type(record) is not logging.LogRecord:
+        own = _added(record, attributes)
     message: object = record.msg
     if type(message) is dict and "event" in message:  # structlog's ProcessorFormatter, from another process
         message, own, failure = _split(message, own, failure)
@@ -203,9 +203,9 @@ def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
 def _write_call(pipeline: Pipeline, record: logging.LogRecord, call: CapturedCall) -> None:
     """Record a structlog call that logging has let through, with its values from before it was rendered."""
     own = call.own
-    given = vars(record)
-    if len(given) > _PLAIN or type(record) is not logging.LogRecord:
-        own = {**_added(record, given, call.rendered_extra), **own}
+    attributes = vars(record)
+    if len(attributes) > _PLAIN or type(record) is not logging.LogRecord:
+        own = {**_added(record, attributes, call.rendered_extra), **own}
     failure = call.failure or (failure_of(record.exc_info) if record.exc_info else None)
     write(pipeline, _level(record), record.name, call.message, own, failure, _origin(record), call.stack)
 
@@ -218,11 +218,11 @@ def _origin(record: logging.LogRecord) -> tuple[str, int, str]:
     return record.filename, record.lineno, record.funcName or ""
 
 
-def _added(record: logging.LogRecord, given: Mapping[str, Any], apart: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _added(record: logging.LogRecord, attributes: Mapping[str, Any], apart: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return the fields that the call (`extra`), a record factory or a record class has added to a plain record.
 
     `apart`: names to leave out."""
-    own = {name: given[name] for name in given.keys() - _STANDARD}
+    own = {name: attributes[name] for name in attributes.keys() - _STANDARD}
     for name in apart:
         own.pop(name, None)
     if type(record) is logging.LogRecord:

@@ -68,14 +68,14 @@ class JournalBoundLogger(BoundLoggerBase):
     def _proxy_to_logger(self, method_name: str, event: Any = None, **event_kw: Any) -> Any:
         self._log(LEVEL_OF_METHOD.get(method_name, "info"), event, (), event_kw)
 
-    def _log(self, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _log(self, level: str, event: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         pipeline = registry.current()
         if pipeline is None:
             return
         chain = self._processors
         if chain and type(chain[-1]) is not ConsoleRenderer:  # type: ignore[index]
             # structlog.testing.capture_logs has replaced all processors by its own.
-            super()._proxy_to_logger(level, event, **named)
+            super()._proxy_to_logger(level, event, **kwargs)
             return
         depth = nesting.depth
         if depth >= MAX_NESTING:
@@ -83,19 +83,19 @@ class JournalBoundLogger(BoundLoggerBase):
             return
         nesting.depth = depth + 1
         try:
-            self._record(pipeline, level, event, given, named)
+            self._record(pipeline, level, event, args, kwargs)
         finally:
             nesting.depth = depth
 
     def _record(
-        self, pipeline: Pipeline, level: str, event: Any, given: tuple[Any, ...], named: dict[str, Any]
+        self, pipeline: Pipeline, level: str, event: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         try:
-            own = {**bound.values(), **self._context, **named} if bound.EVER_BOUND else {**self._context, **named}
+            own = {**bound.values(), **self._context, **kwargs} if bound.EVER_BOUND else {**self._context, **kwargs}
             if event is None:
                 event = own.pop("event", "")
-            if given:
-                event = formatted(event, given[0] if len(given) == 1 and isinstance(given[0], Mapping) else given)
+            if args:
+                event = formatted(event, args[0] if len(args) == 1 and isinstance(args[0], Mapping) else args)
             failure = stack = None
             if "exc_info" in own:
                 failure = failure_of(own.pop("exc_info"))
@@ -104,7 +104,7 @@ class JournalBoundLogger(BoundLoggerBase):
             name = own.pop("logger") if "logger" in own else self._logger.name
         except Exception as error:  # the application's own class of context
             report_error(error)
-            own, failure, stack, name = named, None, None, "app"
+            own, failure, stack, name = kwargs, None, None, "app"
         write(pipeline, level, name, event, own, failure, None, stack or "")
 
     def is_enabled_for(self, level: int) -> bool:
@@ -113,25 +113,25 @@ class JournalBoundLogger(BoundLoggerBase):
     def get_effective_level(self) -> int:
         return _least
 
-    def log(self, level: Any, event: Any = None, /, *given: Any, **named: Any) -> None:
+    def log(self, level: Any, event: Any = None, /, *args: Any, **kwargs: Any) -> None:
         number = level if type(level) is int else build.LEVELS.get(str(level).lower(), 20)
         if number >= _least:
-            self._log(build.level_name(number), event, given, named)
+            self._log(build.level_name(number), event, args, kwargs)
 
-    async def alog(self, level: Any, event: Any = None, /, *given: Any, **named: Any) -> None:
-        self.log(level, event, *given, **named)
+    async def alog(self, level: Any, event: Any = None, /, *args: Any, **kwargs: Any) -> None:
+        self.log(level, event, *args, **kwargs)
 
 
-def _nothing(self: JournalBoundLogger, event: Any = None, /, *given: Any, **named: Any) -> None:
+def _nothing(self: JournalBoundLogger, event: Any = None, /, *args: Any, **kwargs: Any) -> None:
     return None
 
 
-def _said(level: str, failed: bool) -> Callable[..., None]:
-    def method(self: JournalBoundLogger, event: Any = None, /, *given: Any, **named: Any) -> None:
+def _method(level: str, failed: bool) -> Callable[..., None]:
+    def method(self: JournalBoundLogger, event: Any = None, /, *args: Any, **kwargs: Any) -> None:
         if failed:
-            named.setdefault("exc_info", True)
+            kwargs.setdefault("exc_info", True)
         try:  # noqa: SIM105
-            self._log(level, event, given, named)
+            self._log(level, event, args, kwargs)
         except Exception:  # noqa: S110 - a recursion at its limit: the application's next call raises
             pass
 
@@ -139,14 +139,14 @@ def _said(level: str, failed: bool) -> Callable[..., None]:
 
 
 def _awaited(method: Callable[..., None]) -> Callable[..., Awaitable[None]]:
-    async def amethod(self: JournalBoundLogger, event: Any = None, /, *given: Any, **named: Any) -> None:
-        method(self, event, *given, **named)  # never waits, so it needs no thread
+    async def amethod(self: JournalBoundLogger, event: Any = None, /, *args: Any, **kwargs: Any) -> None:
+        method(self, event, *args, **kwargs)  # never waits, so it needs no thread
 
     return amethod
 
 
 _METHODS = {
-    name: (level, _said(level, name == "exception"))
+    name: (level, _method(level, name == "exception"))
     for name, level in LEVEL_OF_METHOD.items()
     if name not in {"log", "notset"}
 }
@@ -276,17 +276,17 @@ def _write(pipeline: Pipeline, level: str, name: object, call: CapturedCall, cha
 def _binding(bind: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(bind)
     def logged(self: Any, **new_values: Any) -> Any:
-        given = self._logger_factory_args
+        args = self._logger_factory_args
         if self._logger is None and _is_ours(self):
-            name = given[0] if given and isinstance(given[0], str) else ""
+            name = args[0] if args and isinstance(args[0], str) else ""
             context = {**self._initial_values, **new_values}
             return JournalBoundLogger(JournalLogger(name), structlog.get_config()["processors"], context)
         made = bind(self, **new_values)
-        if given and isinstance(given[0], str) and not isinstance(getattr(made, "_logger", None), STDLIB):
+        if args and isinstance(args[0], str) and not isinstance(getattr(made, "_logger", None), STDLIB):
             with contextlib.suppress(Exception):  # a logger with slots, or of an unknown kind
                 known = vars(made._logger).get(NAME)
                 # A factory may return one logger for all names: that one has no name.
-                setattr(made._logger, NAME, given[0] if known in {None, given[0]} else "")
+                setattr(made._logger, NAME, args[0] if known in {None, args[0]} else "")
         return made
 
     logged._logship = True  # type: ignore[attr-defined]

@@ -170,11 +170,11 @@ class CapturedCall:
         elif self._key not in self._last:
             self._key = ""  # removed: the message stays as it was
 
-    def finish(self, chain: ProcessorChain, given: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-        """Separate the call's fields from those that the chain added. `given`, `context`: fields of the call and its logger."""
+    def finish(self, chain: ProcessorChain, call_fields: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+        """Separate the call's fields from those that the chain added. `call_fields`, `context`: of the call and its logger."""
         own = {}
         for name, value in self._last.items():
-            if name in chain.own_names and (name in _ALWAYS or given.get(name, context.get(name)) is not value):
+            if name in chain.own_names and (name in _ALWAYS or call_fields.get(name, context.get(name)) is not value):
                 continue
             if name != self._key:
                 own[name] = value

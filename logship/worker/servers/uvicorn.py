@@ -30,7 +30,7 @@ def info(config: Any, sockets: Sequence[Any]) -> ServerInfo:
         return gunicorn.info(caller, "gunicorn (uvicorn)", reports_shutdown=True)
     host, port = address = _address(config, sockets)
     # A single process under --reload, or without --workers, has one slot.
-    # uvicorn kills a replacement that is not ready in this time (SIGHUP); an heir that lives longer is additional (SIGTTIN).
+    # uvicorn kills a replacement that is not ready in this time (SIGHUP); a worker that runs longer is additional (SIGTTIN).
     settle_seconds = getattr(config, "timeout_worker_healthcheck", 5) + 2.0
     return ServerInfo(
         name="uvicorn",

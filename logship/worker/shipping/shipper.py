@@ -159,7 +159,7 @@ class Shipper:
             try:
                 self._turn(began)
             except Exception:
-                # The thread must survive every error of ours: events go on into the journal. Logged once a second at most.
+                # The thread must survive every internal error: events still go to the journal. Logged once a second at most.
                 _logger.exception("internal error in the shipping thread; it continues. Please report it")
                 self.outlet.disconnect()
                 time.sleep(1.0)
