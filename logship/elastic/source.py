@@ -190,11 +190,12 @@ class ElasticSource:
     def incarnations(self, query: Query) -> list[Incarnation]:
         return lives.incarnations(self._ask, self._where(query), as_record)
 
-    def fields(self) -> list[FieldCount]:
+    def fields(self, query: Query | None = None) -> list[FieldCount]:
         labels = {name: "keyword" if name.startswith("labels.") else "number" for name in self.label_names()}
         asked = [*KIND_OF.items(), *labels.items()]
         has = {str(number): {"filter": {"exists": {"field": name}}} for number, (name, _) in enumerate(asked)}
-        told = self._ask({"size": 0, "query": dsl.ALL, "aggs": has}).get("aggregations", {})
+        where = self._where(query) if query is not None else dsl.ALL
+        told = self._ask({"size": 0, "query": where, "aggs": has}).get("aggregations", {})
         counts = [int(told.get(str(number), {}).get("doc_count", 0)) for number in range(len(asked))]
         return sorted(FieldCount(name, kind, n) for (name, kind), n in zip(asked, counts, strict=True) if n)
 

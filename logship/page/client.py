@@ -88,8 +88,8 @@ class HttpSource:
             Incarnation(**row | {name: tuple(map(tuple, row[name])) for name in RANGES if name in row}) for row in rows
         ]
 
-    def fields(self) -> list[FieldCount]:
-        return [FieldCount(**field) for field in self._ask("fields")["fields"]]
+    def fields(self, query: Query | None = None) -> list[FieldCount]:
+        return [FieldCount(**field) for field in self._ask("fields", query)["fields"]]
 
     def oldest_ns(self) -> int | None:
         oldest: int | None = self._ask("oldest")["oldest_ns"]

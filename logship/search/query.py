@@ -161,14 +161,19 @@ class SetAside:
         ) and (query.until_ns is None or self.oldest_ns is None or self.oldest_ns < query.until_ns)
 
 
-def around(source: "Source", id: str, before: int, after: int, everybody: bool) -> Excerpt:  # noqa: A002
-    """Return `Source.context` from searches, for sources whose page keys continue any search by time."""
+def around(
+    source: "Source", id: str, before: int, after: int, everybody: bool, service: str = ""  # noqa: A002
+) -> Excerpt:  # fmt: skip
+    """Return `Source.context` from searches, for sources whose page keys continue any search by time.
+
+    `service`: the others are of all workers of this service."""
     rows = source.search(Query(equal("event.id", id)), Page(1))
     if not rows.records:
         return Excerpt([])
     event = rows.records[0]
     name = next((name for name in WORKER_NAMES if event.get(name)), None)
     same = None if everybody or name is None else equal(name, str(event[name]))
+    same = equal("service.name", service) if service else same
     earlier, later = (
         source.search(Query(same), Page(limit, newest_first, rows.next)) if limit else Rows([], None)
         for newest_first, limit in ((True, before), (False, after))
@@ -224,8 +229,8 @@ class Source(Protocol):
         """Return the lives of workers with an event in `query`, oldest first, each with all the store holds of it."""
         ...
 
-    def fields(self) -> list[FieldCount]:
-        """Return the fields that occur, by name."""
+    def fields(self, query: Query | None = None) -> list[FieldCount]:
+        """Return the fields that occur in the events of `query`, or in all events, by name."""
         ...
 
     def oldest_ns(self) -> int | None:

@@ -73,7 +73,10 @@ def test_help_is_quick_because_it_loads_what_it_needs_and_no_more(tmp_path: Path
             ("up", "--forward", "here"),
             "error: --forward (LOGSHIP_FORWARD): invalid address 'here': use HOST:PORT, e.g. 127.0.0.1:24224",
         ),
-        (("up", "--http", "8080"), "error: --http (LOGSHIP_HTTP): invalid address '8080': use HOST:PORT, e.g. 127.0.0.1:24280"),
+        (
+            ("up", "--http", "8080"),
+            "error: --http (LOGSHIP_HTTP): invalid address '8080': use HOST:PORT, e.g. 127.0.0.1:24280",
+        ),
         (("up", "--forward", "off", "--http", "off"), "nothing to do"),
         (("page", "--http", "0.0.0.0:0"), "set LOGSHIP_TOKEN"),
         (("page", "--http", "off"), "nothing to do"),

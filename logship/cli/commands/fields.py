@@ -2,13 +2,13 @@
 
 import click
 
-from logship.cli.options import source_option
+from logship.cli.options import Window, make_query, service_option, source_option
 from logship.cli.output import NOTHING, talk
 from logship.cli.rows import Form, form_options, plain, show
-from logship.cli.source import open_source
+from logship.cli.source import nothing_found, open_source
 from logship.cli.terminal.table import Column
 from logship.event.fields import BY_NAME
-from logship.search.query import FieldCount
+from logship.search.query import FieldCount, Query
 from logship.search.shorthand import ALIASES, field_of
 
 SHORT = {field: [name for name in ALIASES if ALIASES[name] == field] for field in ALIASES.values()}
@@ -23,15 +23,17 @@ COLUMNS = (
 
 @click.command()
 @click.argument("part", default="")
+@service_option
 @source_option
 @form_options
-def fields(part: str, source: str | None, form: Form | None) -> int:
+def fields(part: str, service: str | None, source: str | None, form: Form | None) -> int:
     """List the fields that occur, with the number of events that have them. PART: only names that contain it."""
-    rows = [_row(field) for field in open_source(source).fields() if _matches(field, part.lower())]
-    if not show(rows, COLUMNS, form):
-        talk(f"nothing found: no field name contains {part!r}" if part else "nothing found: the store is empty")
-        return NOTHING
-    return 0
+    store, query = open_source(source), make_query(Window(service=service)) if service else None
+    rows = [_row(field) for field in store.fields(query) if _matches(field, part.lower())]
+    if show(rows, COLUMNS, form):
+        return 0
+    talk(f"nothing found: no field name contains {part!r}" if part else nothing_found(store, query or Query()))
+    return NOTHING
 
 
 def _matches(field: FieldCount, part: str) -> bool:

@@ -100,7 +100,8 @@ def incarnations(source: Source, params: RequestParams) -> object:
 
 
 def fields(source: Source, params: RequestParams) -> object:
-    return {"fields": source.fields(), "short_names": ALIASES}
+    query = params.query()
+    return {"fields": source.fields(query if query != Query() else None), "short_names": ALIASES}
 
 
 def oldest(source: Source, params: RequestParams) -> object:
@@ -185,7 +186,7 @@ QUERIES = {
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
     "kql": ApiQuery(kql, ("q",)),
-    "fields": ApiQuery(fields, ()),
+    "fields": ApiQuery(fields, QUERY_NAMES),
     "oldest": ApiQuery(oldest, ()),
     "set_aside": ApiQuery(set_aside, ()),
     "views": ApiQuery(views_, ()),

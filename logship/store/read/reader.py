@@ -186,19 +186,23 @@ class Reader:
     def incarnations(self, query: Query) -> list[Incarnation]:
         return self._runner.ask(query.where, lambda look: _incarnations(look, query))
 
-    def fields(self) -> list[FieldCount]:
+    def fields(self, query: Query | None = None) -> list[FieldCount]:
         def answer(look: Snapshot) -> list[FieldCount]:
-            rows = look.relation()
+            rows, params = look.relation(), ()
+            if query is not None:
+                condition = look.condition(query)
+                rows, params = f"SELECT * FROM ({look.relation(look.segments(query))}) WHERE {condition.text}", condition.params
             names = [name for name in COLUMNS if name in KIND_OF]
-            counts = look.all("SELECT " + ", ".join(f'count("{name}")' for name in names) + f" FROM ({rows})")[0]
+            columns = ", ".join(f'count("{name}")' for name in names)
+            counts = look.all(f"SELECT {columns} FROM ({rows})", *params)[0]
             found = [FieldCount(name, KIND_OF[name], count) for name, count in zip(names, counts, strict=True) if count]
             for name, kind in (("labels", "keyword"), ("numeric_labels", "number")):
                 labels = f"SELECT unnest(map_keys({name})) AS key FROM ({rows})"
-                for key, count in look.all(f"SELECT key, count(*) FROM ({labels}) GROUP BY 1"):
+                for key, count in look.all(f"SELECT key, count(*) FROM ({labels}) GROUP BY 1", *params):
                     found.append(FieldCount(f"{name}.{key}", kind, count))
             return sorted(found)
 
-        return self._runner.ask(None, answer)
+        return self._runner.ask(query.where if query else None, answer)
 
     def oldest_ns(self) -> int | None:
         def answer(look: Snapshot) -> int | None:

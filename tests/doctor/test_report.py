@@ -1,8 +1,7 @@
-"""`logship doctor` says what is reachable and what to do; `logship completion` makes a shell complete."""
+"""`logship doctor` reports the state of every part, and what to do about problems."""
 
 import http.server
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 from logship.state import aside
 from logship.wire.handshake import ServerHandshake
-from tests.cli.conftest import COMMAND, Kept, Logship, Up, environment
+from tests.cli.conftest import Kept, Logship, Up, environment
 
 Found = dict[str, list[dict[str, str]]]
 
@@ -208,21 +207,6 @@ def test_fluent_bit_is_asked_where_it_can_be(logship: Logship) -> None:
     assert said[0].startswith("version 5.1.1")
     assert said[1] == "it has no forward input"
     assert "gave up 3 chunks and dropped 120 records" in said[2]
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_completion_prints_what_a_shell_reads(logship: Logship, shell: str) -> None:
-    told = logship("completion", shell)
-    assert told.returncode == 0
-    assert "_LOGSHIP_COMPLETE" in told.stdout
-
-
-@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
-def test_bash_is_told_commands_and_fields(tmp_path: Path) -> None:
-    for words, found in (("logship wor", "workers"), ("logship top http.rou", "http.route")):
-        more = {"_LOGSHIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-        told = subprocess.run([*COMMAND], env=environment(tmp_path, **more), capture_output=True, text=True, timeout=60)
-        assert f"plain,{found}" in told.stdout, told.stderr
 
 
 def test_a_state_directory_that_is_a_file_is_wrong(logship: Logship, tmp_path: Path) -> None:
