@@ -37,7 +37,7 @@ def test_code_in_markdown_is_not_checked() -> None:
 
 
 def test_strings_and_comments_of_python_are_checked() -> None:
-    module = 'X = "a port is no number"  # whoever asks\n'
+    module = 'X = "a port is no number"  # whoever reads\n'
     messages = [m for text in prose.python("x.py", module) for m in prose.problems(text, module.split("\n"))]
     assert len(messages) == 2
 
