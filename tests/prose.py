@@ -33,7 +33,6 @@ UNFINISHED: Final = (
     "logship/state/",
     "logship/store/",
     "logship/wire/",
-    "logship/worker/",
 )
 
 

@@ -176,7 +176,7 @@ class Pipeline:
     # The end.
 
     def begin_closing(self) -> None:
-        """Note that the server begins to shut down: an end after this is no crash unless requests are interrupted."""
+        """Note that the server begins to shut down: an end after this is not a crash unless requests are interrupted."""
         if not self.journal.cells[Cell.CLOSING]:
             self.journal.cells[Cell.CLOSING] = 1
 

@@ -10,7 +10,7 @@ from logship.worker.asgi.types import Message, Receive
 class RequestBody:
     """Counts the bytes of a request body as the application receives it.
 
-    `disconnected_ns`: when the application was told that the client has left (`perf_counter_ns`); 0 if it was not."""
+    `disconnected_ns`: when the application received that the client has left (`perf_counter_ns`), else 0."""
 
     __slots__ = ("_receive", "disconnected_ns", "received_bytes")
 

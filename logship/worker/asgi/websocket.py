@@ -170,7 +170,7 @@ class WebSocketLog:
             return WebSocketEnd("refused", "failure" if status >= 500 else "success", status, None, self._text())
         if self._disconnected:
             return WebSocketEnd("client_disconnected", "unknown", 0, None, "not accepted, the client left")
-        # The application returned without a response: the server sends a 500 of its own.
+        # The application returned without a response: the server sends a 500 itself.
         return WebSocketEnd("server_error", "failure", 500, None, "failed 500")
 
     def _closed(self) -> WebSocketEnd:

@@ -190,7 +190,7 @@ def write_minimal(pipeline: Pipeline, level: str, error: Exception) -> bool:
 
 def write_nested(pipeline: Pipeline, level: str, logger: object, message: object) -> None:
     """Record a call that is nested too deeply in the values of others: its message as it was written, without values."""
-    write(pipeline, level, logger, message if type(message) is str else "[a log call inside of its own values]", {})
+    write(pipeline, level, logger, message if type(message) is str else "[a log call inside the values of another]", {})
 
 
 def report_error(error: Exception) -> None:

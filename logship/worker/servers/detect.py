@@ -1,4 +1,4 @@
-"""Which server calls us, read from the stack: for servers that no patch has told about."""
+"""Which server calls us, read from the stack: for servers that are not patched, or not yet."""
 
 from collections.abc import Mapping
 from typing import Any

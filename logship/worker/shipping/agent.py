@@ -81,7 +81,7 @@ class ForwardAgent:
         if self._connection is None:
             return self._retry_at if self._window or self._resolver.busy() else None
         oldest = self._window.oldest_sent()
-        if oldest is not None and oldest.overtaken:  # later frames are acknowledged: it keeps a time of its own
+        if oldest is not None and oldest.overtaken:  # later frames are acknowledged: it has a separate deadline
             return min(self._until, oldest.sent_at + self._ack_seconds)
         return self._until if oldest is not None or not self._is_ready() else None
 

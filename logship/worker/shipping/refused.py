@@ -18,7 +18,7 @@ class RefusedRecords:
         self._folder = folder
 
     def __call__(self, record: bytes) -> None:
-        """Keep a record of our own journal, and count it as dropped."""
+        """Keep a record of this process's journal, and count it as dropped."""
         self._journal.drop("refused")
         self.keep(record)
 

@@ -1,4 +1,4 @@
-"""Resolves the agent's host name in a thread of its own, because the system's resolver may hang."""
+"""Resolves the agent's host name in a separate thread, because the system's resolver may hang."""
 
 import contextlib
 import socket

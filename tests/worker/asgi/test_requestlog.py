@@ -432,6 +432,19 @@ def test_a_request_is_in_the_table_while_it_is_answered(at: Desk) -> None:
     assert parse(bytes(at.pipeline().journal.inflight.map)) == []
 
 
+def test_the_servers_line_about_a_recorded_exception_is_not_a_second_event(at: Desk) -> None:
+    failures: list[Exception] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        failures.append(ValueError("no card"))
+        raise failures[0]
+
+    at.drive(app)
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=failures[0])
+    logging.getLogger("uvicorn.error").error("another", exc_info=KeyError("unknown"))
+    assert [event["message"] for event in at.events() if event["log.level"] == "error"] [1:] == ["another"]
+
+
 def test_one_inside_another_steps_aside(at: Desk) -> None:
     at.drive(logship.RequestLog(answering(b"ok")))
     assert len(at.requests()) == 1
