@@ -15,7 +15,7 @@ help:
 	@echo "make env       create the environment in $(VENV)"
 	@echo "make demo      start a collector, a shop with four workers and traffic; prints the page's address"
 	@echo "make stack     start Elasticsearch, Kibana, Fluent Bit and a shop with traffic in containers"
-	@echo "make check     ruff, mypy, spelling and prose rules, and the page's JavaScript where npm is installed"
+	@echo "make check     ruff, mypy, unused names, spelling and prose rules, and the page's JavaScript where npm is installed"
 	@echo "make test      make check, then the quick test suite"
 	@echo "make coverage  branch coverage of the packages that tests run in their own process, with its floor"
 	@echo "make prove     the full-size tests, with measurements (long)"
@@ -47,6 +47,7 @@ check: env check-js
 	@$(BIN)/codespell
 	@$(BIN)/python tests/prose.py
 	@$(BIN)/mypy
+	@$(BIN)/vulture
 
 # The formatter and the type checker of the page's JavaScript come from npm, at the versions of tests/page/package.json.
 JS_TOOLS := $(VENV)/js

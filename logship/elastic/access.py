@@ -1,7 +1,6 @@
 """Who may do what: four roles, each with the least that its work needs, and the users that set-up makes where the operator
 gave their passwords. `tests/elastic/test_security.py` tries every one of these rights."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -151,8 +150,3 @@ def api_key_body(name: str, role: str) -> dict[str, Any]:
 def user_body(role: str, password: str) -> dict[str, Any]:
     """The body of PUT _security/user/<name> for a user with this one role."""
     return {"password": password, "roles": [role], "full_name": f"logship {role.partition('_')[2]}"}
-
-
-def as_roles_yml() -> str:
-    """The same roles for config/roles.yml, where security is kept in files; JSON is YAML."""
-    return "".join(f"{name}: {json.dumps(body)}\n" for name, body in ROLES.items())

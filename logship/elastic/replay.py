@@ -112,20 +112,12 @@ def replay(client: Elasticsearch, settings: Settings, records: Iterable[Record],
 
 
 def write_dead(path: Path, refused: Iterable[Refused]) -> None:
-    """Append one line a record: {"status": …, "reason": …, "event": {…}}. `from_dead` reads it."""
+    """Append one line a record: {"status": …, "reason": …, "event": {…}}."""
     # They hold what applications logged: for their owner alone.
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
         for one in refused:
             line = {"status": one.status, "reason": one.reason, "event": one.record}
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-
-
-def from_dead(path: Path) -> Iterator[Refused]:
-    """What `write_dead` wrote."""
-    for line in from_lines(path):
-        if not isinstance(line.get("event"), dict):
-            raise QuestionError(f"{path} is no file of dead letters: its lines have no event")
-        yield Refused(line["event"], int(line["status"]), str(line["reason"]))
 
 
 class Bulk:

@@ -1,8 +1,8 @@
-"""The account of one request as bytes: what repeats is packed once, what is new is written by few calls.
+"""The event of one request as bytes: values that repeat are packed once, new ones are written with few calls.
 
-Three kinds of pairs make a request's record beside the common ones: `head` (constants, and what repeats by method, route
-and answer), `who` (what repeats by client), and what is new. New numbers have eight bytes and ids fixed widths, so that
-one struct call writes them all. The dictionaries are bounded, because clients choose their keys.
+Beside the common pairs, a record has three kinds of pairs: `head` (constants, and what repeats by method, route and
+response), those that repeat by client, and new ones. New numbers have eight bytes and ids have a fixed width, so that one
+struct call writes them all. Dictionaries are bounded, because clients choose their keys.
 """
 
 import re
@@ -65,8 +65,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=\-]{1,64}")
 
 
 class Head(NamedTuple):
-    """Packed pairs that repeat by method, route, status, media type, reason and slowness; and what the message says
-    before and behind the path, `text_bytes` together."""
+    """Packed pairs that repeat by method, route, status, media type, reason and slowness; and the parts of the message
+    before (`begin`) and after (`answer`) the path, `text_bytes` together."""
 
     packed: bytes
     fields: int
@@ -76,7 +76,7 @@ class Head(NamedTuple):
 
 
 def pack_head(method: str, route: str | None, status: int, mime: bytes, reason: str, slow: bool) -> Head:
-    """Return the pairs of a kind of answer. `status` 0: no answer began, and none is claimed."""
+    """Return the pairs of a kind of response. `status` 0: no response was started."""
     method = method[:METHOD_CHARACTERS]
     failed = status >= 500 or reason in {"server_error", "cancelled"}
     fields: dict[str, object] = {
@@ -106,7 +106,7 @@ def pack_head(method: str, route: str | None, status: int, mime: bytes, reason: 
 def pack_client(
     redactor: Redactor, client_ip: str, agent: bytes, host: bytes, address: str, version: str, scheme: str
 ) -> tuple[bytes, int]:
-    """Return the pairs that repeat by client, and how many. `client_ip`: on, truncated or off."""
+    """Return the pairs that repeat by client, and their number. `client_ip`: on, truncated or off."""
     fields = {
         "user_agent.original": client.user_agent(agent, redactor) if agent else "",
         "url.domain": client.domain(host, redactor),
@@ -120,7 +120,7 @@ def pack_client(
 
 
 class Path(NamedTuple):
-    """A redacted path: its bytes, the packed pair, and whether it is a probe's."""
+    """A redacted path: its bytes, the packed pair, and whether it is a probe path."""
 
     shown: bytes
     packed: bytes
@@ -146,7 +146,7 @@ def trace_of(header: bytes) -> tuple[bytes, bytes] | None:
 
 
 def request_id_of(header: bytes, redactor: Redactor) -> bytes | None:
-    """Return a request id that a client sent, if it is harmless: at most 64 plain characters, and no secret by its look."""
+    """Return the request id that a client sent; None if it is longer than 64 characters, not plain, or a secret."""
     if _REQUEST_ID.fullmatch(header) is None or (
         suspicious(header) and redactor.text(header.decode()).encode() != header
     ):
@@ -154,7 +154,7 @@ def request_id_of(header: bytes, redactor: Redactor) -> bytes | None:
     return header
 
 
-# The answer was complete, and what the application did behind it failed: that is no failure of the request.
+# The response was complete and the application failed afterwards: the request itself did not fail.
 BACKGROUND_FAILED = "background_failed"
 BACKGROUND_CANCELLED = "background_cancelled"
 _GONE = {"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"}
@@ -164,29 +164,29 @@ _LEAVES_READ = 64
 def reason_of(
     failure: BaseException | None, status: int, last: int, disconnected: bool, answered: BaseException | None = None
 ) -> tuple[str, int]:
-    """Return (event.reason, status) of a request that did not simply complete. `last`: 0 if its last byte was never sent.
+    """Return (event.reason, status) of a request that did not complete normally. `last`: 0 if the last byte was not sent.
 
-    `answered`: the exception that was being handled when the answer began, as in a framework's handler of errors."""
+    `answered`: the exception that was being handled when the response began, as in an error handler of a framework."""
     if failure is None:
         if status or disconnected:
             return "client_disconnected", status
-        return "server_error", 500  # it returned without an answer: the server sends a 500 of its own
+        return "server_error", 500  # it returned without a response: the server sends a 500
     if last and status < 500 and (answered is None or answered not in (failure, *_leaves(failure))):
         return BACKGROUND_CANCELLED if cancelled(failure) else BACKGROUND_FAILED, status
     if cancelled(failure):
         return "cancelled", status
     if left_by_client(failure) or (disconnected and not last):
-        return "client_disconnected", 0 if last else status  # the framework's 500 was sent to nobody
+        return "client_disconnected", 0 if last else status  # the client did not receive the 500 of the framework
     return "server_error", status or 500
 
 
 def cancelled(failure: BaseException) -> bool:
-    """Return whether nothing failed: the application's task was cancelled, under asyncio or trio."""
+    """Return whether `failure` is only a cancellation of the task, by asyncio or trio."""
     return all(_is_cancellation(leaf) for leaf in _leaves(failure))
 
 
 def left_by_client(failure: BaseException) -> bool:
-    """Return whether all that failed is that the client has left: the framework's exception, or a group of such."""
+    """Return whether `failure` only means that the client disconnected: an exception of a framework, or a group of them."""
     names = {type(leaf).__name__ for leaf in _leaves(failure) if not _is_cancellation(leaf)}
     return bool(names) and names <= _GONE
 
@@ -197,7 +197,7 @@ def _is_cancellation(failure: BaseException) -> bool:
 
 
 def _leaves(failure: BaseException) -> list[BaseException]:
-    """The exceptions of a group, of groups inside it too; of a large one the first."""
+    """Return the exceptions of a group, including nested groups; the first ones of a large group."""
     found: list[BaseException] = []
     rest = [failure]
     while rest and len(found) < _LEAVES_READ:
@@ -210,7 +210,7 @@ def _leaves(failure: BaseException) -> list[BaseException]:
 
 
 def allowed_query(query: bytes, names: Mapping[str, object], redactor: Redactor) -> str:
-    """Return the pairs of a query string whose names are allowed, redacted; empty if none is."""
+    """Return the parameters of a query string whose names are allowed, redacted; "" if there are none."""
     pairs = parse_qsl(query[:_QUERY_BYTES_READ].decode("latin-1"), keep_blank_values=True, max_num_fields=None)
     kept = [(name, value) for name, value in pairs if name in names]
     return redacted_head(urlencode(kept), QUERY_CHARACTERS, redactor.text) if kept else ""
@@ -220,7 +220,7 @@ _second: tuple[int, bytes] = (-1, b"")
 
 
 def second_text(seconds: int) -> bytes:
-    """`seconds` since 1970 as RFC 3339 in UTC up to the point, 20 bytes; made once a second."""
+    """Return `seconds` since 1970 as RFC 3339 in UTC up to the decimal point, 20 bytes. Cached for one second."""
     global _second
     known, text = _second
     if known != seconds:

@@ -1,8 +1,8 @@
-"""Makes any value of the application safe to store, whatever it is: nothing here raises, nothing is left out unmarked.
+"""Makes any value of an application safe to store. Nothing here raises, and whatever is left out is marked.
 
-A value that cannot be stored as it is becomes text, or is cut where it is too deep, too long or too many, and says so:
-"...[cut 1234 bytes]", "[cycle]", "[too deep]", "[unreadable Order]". What stays fits JSON, msgpack and Elasticsearch:
-text without lone surrogates, numbers within 64 bits and finite, keys that are text.
+A value that cannot be stored becomes text, or is cut if it is too deep, too long or has too many items, with a mark:
+"...[cut 1234 bytes]", "[cycle]", "[too deep]", "[unreadable Order]". The result is valid in JSON, msgpack and Elasticsearch:
+text without lone surrogates, finite numbers within 64 bits, keys that are text.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ _KEY_CHARACTERS = 256
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a value is kept: levels, bytes of one text, items of one collection, values and characters in all.
+    """How much of a value is kept: levels, bytes of one text, items of one collection, values and characters in total.
 
-    Texts are redacted after they were cut, so that `characters` (names included) bounds the work, however many there are."""
+    Texts are redacted after they were cut, so that `characters`, which includes names, bounds the work."""
 
     depth: int = 8
     text_bytes: int = 16 * 1024
@@ -64,11 +64,11 @@ def application_fields(
     cut = False
     try:
         rest: dict[str, object] = {}
-        # Nearly always a few short texts and numbers under names seen before.
+        # Fast path: short texts and numbers under known names.
         for key, value in islice(fields.items(), limits.items):
             name = _KNOWN_KEYS.get(key)
             kind = type(value)
-            # The redactor follows a value without a limit: it sees only what cannot be long or deep.
+            # The redactor has no limits: here it only gets values that are neither long nor deep.
             simple = (
                 len(value) < 256 and value.isascii()  # type: ignore[arg-type, attr-defined]
                 if kind is str
@@ -83,13 +83,13 @@ def application_fields(
             else:
                 numbers[name] = value  # type: ignore[assignment]
         if rest:
-            gatherer = _Gatherer(labels, numbers, redactor, limits)
-            gatherer.gather(rest)
-            cut = gatherer.cleaner.cut
+            sorter = _Sorter(labels, numbers, redactor, limits)
+            sorter.sort(rest)
+            cut = sorter.cleaner.cut
         if len(fields) > limits.items:
             labels["_cut"] = f"{len(fields) - limits.items} more"
             cut = True
-    except Exception:  # noqa: BLE001 - a hostile mapping; what was read before it failed is kept
+    except Exception:  # noqa: BLE001 - a hostile mapping; what was read before the error is kept
         labels["unreadable"] = _type_name(fields)
         cut = True
     return labels, numbers, cut
@@ -106,7 +106,7 @@ def clean_key(key: object) -> str:
 
 
 class _Keys(Remembered[str]):
-    """Remembered names: of plain texts only, so that 1 and True do not meet, and of none that may be a secret."""
+    """Cached names of fields: of plain texts only, because 1 and True are equal, and not of names that may be secrets."""
 
     __slots__ = ()
 
@@ -121,7 +121,7 @@ _KNOWN_KEYS = _Keys()
 
 
 class _Cleaner:
-    """One pass over one value: what it has seen on the way down, and how much it may still keep."""
+    """One pass over one value, with the path to the current value and the remaining limits."""
 
     def __init__(self, limits: Limits, redactor: Redactor | None = None) -> None:
         self.limits = limits
@@ -149,11 +149,11 @@ class _Cleaner:
             return self._inside(value, depth)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001 - whatever the object's methods raise, SystemExit too, the record is kept
+        except BaseException:  # noqa: BLE001 - the record is kept whatever methods of the value raise, even SystemExit
             return self.mark(f"[unreadable {_type_name(value)}]")
 
     def text(self, text: str) -> str:
-        """Return `text` cut, then redacted: of the caller's texts no more than the limits is ever read."""
+        """Return `text` cut and then redacted, so that the limits bound the work."""
         if self._characters_left <= 0 and text:
             return self.mark(f"...[cut {len(text)} characters]")
         self._characters_left -= len(text)
@@ -162,7 +162,7 @@ class _Cleaner:
         limit = self.limits.text_bytes
         window = limit + CUT_MARGIN_CHARACTERS
         if len(text) > window:
-            # Of a secret at the cut nothing may stay.
+            # No part of a secret at the cut may remain.
             self.cut = True
             self._characters_left += len(text) - window
             shown = self._redacted(safe_text(text[:window]))[:-CUT_MARGIN_CHARACTERS]
@@ -181,7 +181,7 @@ class _Cleaner:
         return self._left >= 0
 
     def enter(self, value: object, depth: int) -> str:
-        """Begin a collection: return "" or the text that stands for it. `leave` must follow a ""."""
+        """Begin a collection. Return "", to be followed by `leave`, or the text that replaces the collection."""
         if id(value) in self._path:
             return self.mark("[cycle]")
         if depth >= self.limits.depth:
@@ -193,7 +193,7 @@ class _Cleaner:
         self._path.discard(id(value))
 
     def _scalar(self, value: object) -> object | None:
-        """Return what a value without insides becomes; None for a collection."""
+        """Return the stored form of a value that is not a collection; None for a collection."""
         match value:
             case Enum():
                 return self._enum(value)
@@ -220,7 +220,7 @@ class _Cleaner:
         return None
 
     def _inside(self, value: object, depth: int) -> object:
-        """Return what a collection, or an object that can tell its fields, becomes; text for any other object."""
+        """Return the stored form of a collection or of an object with known fields; text for any other object."""
         if isinstance(value, Mapping):
             return self._map(value, value, depth)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -231,14 +231,14 @@ class _Cleaner:
             "dict_values",
         }:
             return self._list(value, value, depth)  # type: ignore[arg-type]
-        found = foreign.plain(value, self.limits.items)
-        if found is foreign.UNKNOWN:
+        plain = foreign.plain(value, self.limits.items)
+        if plain is foreign.UNKNOWN:
             return self.text(repr(value))
-        return self._map(value, found, depth) if isinstance(found, Mapping) else self.clean(found, depth + 1)
+        return self._map(value, plain, depth) if isinstance(plain, Mapping) else self.clean(plain, depth + 1)
 
     def _map(self, value: object, items: Mapping[Any, object], depth: int) -> object:
-        if stands_for := self.enter(value, depth):
-            return stands_for
+        if replacement := self.enter(value, depth):
+            return replacement
         try:
             cleaned: dict[str, object] = {}
             for key, item in islice(items.items(), self.limits.items):
@@ -254,8 +254,8 @@ class _Cleaner:
             self.leave(value)
 
     def _list(self, value: object, items: Iterable[object], depth: int) -> object:
-        if stands_for := self.enter(value, depth):
-            return stands_for
+        if replacement := self.enter(value, depth):
+            return replacement
         try:
             size = len(items)  # type: ignore[arg-type]
             cleaned: list[object] = []
@@ -274,7 +274,7 @@ class _Cleaner:
     def _integer(self, value: int) -> int | str:
         if LONG_MIN <= value <= LONG_MAX:
             return value
-        # Python refuses to print integers of thousands of digits.
+        # Python does not convert integers of thousands of digits to text.
         return str(value) if value.bit_length() < 4096 else self.mark(f"[integer of {value.bit_length()} bits]")
 
     def _enum(self, value: Enum) -> object:
@@ -282,7 +282,7 @@ class _Cleaner:
         return self.clean(inner, 0) if type(inner) in {str, int, float, bool} else self.text(value.name)
 
     def _exact(self, value: Decimal | Fraction) -> object:
-        """Return a number if the nearest float says the same, else the digits as text."""
+        """Return a float if it is equal to `value`, else the digits as text."""
         number = float(value)
         exact = math.isfinite(number) and (not isinstance(value, Decimal) or Decimal(repr(number)) == value)
         return number if exact else self.text(str(value))
@@ -301,7 +301,7 @@ class _Cleaner:
         return self.text(text)
 
 
-class _Gatherer:
+class _Sorter:
     """Sorts the fields of the application into labels and numbers."""
 
     def __init__(
@@ -314,8 +314,8 @@ class _Gatherer:
         self.labels, self.numbers, self.redactor = labels, numbers, redactor
         self.cleaner = _Cleaner(limits, redactor)
 
-    def gather(self, fields: Mapping[Any, object]) -> None:
-        """Clean everything first, then redact, then flatten: a value is judged by what is going to be stored."""
+    def sort(self, fields: Mapping[Any, object]) -> None:
+        """Clean, then redact, then flatten, so that the redactor sees what is going to be stored."""
         cleaned = self.cleaner.clean(_Plain(fields), 0)
         if not isinstance(cleaned, dict):
             self._place("unreadable", cleaned)
@@ -347,18 +347,18 @@ class _Gatherer:
 
 
 class _Plain(dict[Any, object]):
-    """The caller's fields, copied: `clean` sees a map of ours at the top, whatever the caller's is."""
+    """A copy of the fields, so that the top level is always a plain dictionary."""
 
 
 def _joined(value: object) -> str:
-    """A list or an empty map as one text: scalars as people write them, anything else as JSON."""
+    """Return a list or an empty map as text: scalars joined by ", ", anything else as JSON."""
     if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
         return ", ".join(item if isinstance(item, str) else orjson.dumps(item).decode() for item in value)
     return orjson.dumps(value).decode()
 
 
 def _free(name: str, *taken: Mapping[str, object]) -> str:
-    """Two keys may become one name, as 1 and "1" do: the later one gets a number."""
+    """Return `name`, with a number if it is taken: 1 and "1" become the same name."""
     free, number = name, 2
     while any(free in names for names in taken):
         free, number = f"{name[: _KEY_CHARACTERS - 8]}~{number}", number + 1

@@ -1,6 +1,6 @@
-"""Who sent a request: address, host name and user agent, as far as they may be shown.
+"""The client of a request: address, host name and user agent, as far as settings allow them.
 
-All of it is the client's text, of any length: cut to what is shown and a margin first, then redacted."""
+These texts come from the client and may have any length: they are cut to a limit with a margin, then redacted."""
 
 import ipaddress
 import re
@@ -24,16 +24,16 @@ def user_agent(header: bytes, redactor: Redactor) -> str:
 
 
 def domain(host: bytes, redactor: Redactor) -> str:
-    """Return a Host header without its port and without what stands before an "@", redacted."""
+    """Return a Host header without its port and without a part before an "@", redacted."""
     text = host[:1024].decode("latin-1").rpartition("@")[2]
     return redactor.text(_PORT.sub("", text)[:DOMAIN_CHARACTERS])
 
 
 def shown_ip(address: str, how: str) -> str:
-    """Return the IP address in `address`: whole, or cut to its network (/24, /48); empty if there is none or `how` is off.
+    """Return the IP address in `address`, complete or cut to its network (/24, /48); "" without one, or if `how` is off.
 
-    `address`: as servers and proxies write it, with or without port, brackets or zone. An IPv4 client of a dual-stack
-    socket (`::ffff:203.0.113.9`) is an IPv4 client. `how`: on, truncated or off."""
+    `address`: as servers and proxies write it, with or without port, brackets or zone. The address of an IPv4 client of a
+    dual-stack socket (`::ffff:203.0.113.9`) is IPv4. `how`: on, truncated or off."""
     parsed = None if how == "off" or not address else _parsed(address[:_ADDRESS_CHARACTERS].strip())
     if parsed is None:
         return ""
@@ -53,5 +53,5 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def port_of(port: object) -> int:
-    """Return a client's port as a number: granian gives text, a unix socket none (0)."""
+    """Return the port of a client as a number; granian passes text. 0 for a Unix socket."""
     return int(port) if isinstance(port, (int, str)) and str(port).isdecimal() else 0

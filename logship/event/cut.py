@@ -1,22 +1,22 @@
-"""Makes texts and fields shorter, to a number of bytes, and says in their place how much is gone."""
+"""Cutting texts and fields to a number of bytes. A mark in the text says how much was removed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 # Room for the mark, "...[cut 1234 bytes]".
 MARK_BYTES: Final = 40
-# What msgpack adds to a name and a value, at most.
+# What msgpack adds to a name with its value, at most.
 FIELD_BYTES: Final = 20
-# How much more than what is shown the redactor reads. A secret that begins in what is shown is found by its beginning;
-# the end of a URL's user part must be in sight.
+# How much more than the shown text the redactor reads. A secret is recognized by its beginning; for a URL the end of the
+# user part must be included.
 HEAD_MARGIN_CHARACTERS: Final = 1024
 
 
 def redacted_head(text: str | bytes, limit: int, redact: Callable[[str], str]) -> str:
     """Return the first `limit` characters of `text`, redacted. Work is bounded by `limit`, whatever the text's length.
 
-    Bytes are read as latin-1, as HTTP headers are. Of a longer text the last characters before the cut are left away:
-    a secret may lie across it."""
+    Bytes are read as Latin-1, as HTTP headers are. The last characters before the cut of a longer text are left out,
+    because a secret may extend across the cut."""
     window = limit + HEAD_MARGIN_CHARACTERS
     head = text[:window].decode("latin-1") if isinstance(text, bytes) else text[:window]
     shown = redact(head)
@@ -24,9 +24,9 @@ def redacted_head(text: str | bytes, limit: int, redact: Callable[[str], str]) -
 
 
 def cut_text(text: str, limit_bytes: int, already_gone: int = 0) -> str:
-    """Return `text` in at most `limit_bytes` of UTF-8, its end replaced by a mark that says how much is gone.
+    """Return `text` in at most `limit_bytes` of UTF-8; its end is replaced by a mark with the number of removed bytes.
 
-    `already_gone`: characters that were left away before; then the mark is set in any case."""
+    `already_gone`: characters that were removed before; then the mark is always set."""
     if not already_gone and len(text) <= limit_bytes and (text.isascii() or size_bytes(text) <= limit_bytes):
         return text
     encoded = text.encode("utf-8", "replace")
@@ -51,7 +51,7 @@ def cut_to(
 ) -> tuple[dict[str, str | bool], dict[str, int | float], bool]:
     """Return the same fields in at most `budget_bytes` (names and values, packed), and whether anything was cut.
 
-    The longest texts are shortened first, all to the same length; if that is not enough, the last fields go."""
+    The longest texts are shortened first, all to the same length; if that is not enough, the last fields are left out."""
     texts = {name: size_bytes(value) for name, value in labels.items() if isinstance(value, str)}
     fixed = sum(size_bytes(name) + FIELD_BYTES for name in (*labels, *numbers))
     if fixed + sum(texts.values()) <= budget_bytes:
@@ -66,9 +66,9 @@ def cut_to(
 
 
 def fit(fields: Mapping[str, object], packed_bytes: int, budget_bytes: int) -> dict[str, object]:
-    """Return `fields`, which take `packed_bytes`, in about `budget_bytes`: their longest texts become shorter.
+    """Return `fields`, which take `packed_bytes`, in about `budget_bytes`: the longest texts are shortened.
 
-    Texts inside maps and lists count too, but not deeper. If what is no text is too large by itself, collections go."""
+    This includes texts in maps and lists of one level. If other values alone are too large, collections are left out."""
     over = dict(fields)
     texts = [size for value in over.values() for size in _text_sizes(value)]
     rest = packed_bytes - sum(texts)

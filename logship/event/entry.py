@@ -1,11 +1,11 @@
-"""Entries: the bytes of one event, ready to stand in a PackedForward frame.
+"""Entries: the bytes of one event, as they are sent in a PackedForward frame.
 
     entry   = 0x92 | EventTime | map16 | pairs                      (one [time, record] of the Forward protocol)
     EventTime = 0xd7 0x00 | seconds u32 | nanoseconds u32           (big-endian, ext type 0)
-    pairs   = the event's | stamp                                   (flat dotted ECS keys)
-    stamp   = "event.sequence" u64 | "event.id" str of 37 bytes     (both of fixed width: written under the journal's lock)
+    pairs   = those of the event | stamp                            (flat dotted ECS keys)
+    stamp   = "event.sequence" u64 | "event.id" str of 37 bytes     (both of fixed width: written under the lock of the journal)
 
-Source: Forward Protocol v1, msgpack specification. A number in eight bytes where fewer would do is valid msgpack.
+Source: Forward Protocol v1, msgpack specification. A number in more bytes than needed is valid msgpack.
 """
 
 import re
@@ -22,11 +22,11 @@ from logship.event.cut import fit
 TAG = "logship.events"
 EVENT_TIME = struct.Struct(">II")
 
-# Of one entry, the pairs that every event of a worker shares (about 1 KB) not counted.
+# The limit of one entry, without the pairs that all events of a worker share (about 1 KB).
 ENTRY_LIMIT_BYTES = 64 * 1024
 ID_BYTES = 37
 STAMP_FIELDS = 2
-# An EventTime has 32 bits of seconds; Fluent Bit marks groups of records with the last two, 0xFFFFFFFE and 0xFFFFFFFF.
+# An EventTime has 32 bits of seconds. Fluent Bit uses 0xFFFFFFFE and 0xFFFFFFFF as marks of groups of records.
 LATEST_NS = 0xFFFFFFFE * 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,12 +41,12 @@ SEQUENCE_KEY = _PACK("event.sequence") + b"\xcf"
 ID_KEY = _PACK("event.id") + b"\xd9" + bytes([ID_BYTES])
 stamp = struct.Struct(f">{len(SEQUENCE_KEY)}sQ{len(ID_KEY)}s{ID_BYTES}s").pack
 
-# One text for each sequence: more zeros would be another id of the same event.
+# One text for each sequence: with more zeros an event would have two ids.
 _ID = re.compile(r"([0-9a-f]{24})-([0-9]{12}|[1-9][0-9]{12,})")
 
 
 def pairs(fields: Mapping[str, object]) -> bytes:
-    """Return `fields` packed key by key, without the map's own header, to be spliced between others."""
+    """Return `fields` packed without the header of the map, to be joined with other pairs."""
     packed = _PACK(fields, option=_OPTIONS)
     first = packed[0]
     if first == 0xDE:
@@ -55,7 +55,7 @@ def pairs(fields: Mapping[str, object]) -> bytes:
 
 
 def limited_pairs(fields: Mapping[str, object]) -> tuple[bytes, int]:
-    """Return (`pairs` of `fields`, how many they are); fields beyond `ENTRY_LIMIT_BYTES` are cut, the longest texts first."""
+    """Return (`pairs` of `fields`, their number); fields beyond `ENTRY_LIMIT_BYTES` are cut, the longest texts first."""
     packed = pairs(fields)
     if len(packed) > ENTRY_LIMIT_BYTES:
         fields = fit(fields, len(packed), ENTRY_LIMIT_BYTES)
@@ -64,9 +64,9 @@ def limited_pairs(fields: Mapping[str, object]) -> tuple[bytes, int]:
 
 
 def begin(time_ns: int, count: int) -> bytes:
-    """Return the first bytes of an entry with `count` fields (the stamp's two not counted), up to its pairs.
+    """Return the beginning of an entry up to its pairs. `count`: the number of its fields without the two of the stamp.
 
-    A time that an EventTime cannot hold becomes the nearest that it can, and is kept as text in `event.created`."""
+    A time that an EventTime cannot hold is replaced by the nearest one, and kept as text in `event.created`."""
     if 0 <= time_ns < LATEST_NS:
         seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
         return head(HEAD_START, seconds, nanoseconds, MAP16, count + STAMP_FIELDS)
@@ -83,12 +83,12 @@ def _as_text(time_ns: int) -> str:
 
 
 def event_id(incarnation: str, sequence: int) -> str:
-    """Return the `event.id` of one event: the same whoever computes it, at most 64 characters."""
+    """Return the `event.id` of one event, at most 64 characters."""
     return f"{incarnation}-{sequence:012d}"
 
 
 def parse_event_id(text: object) -> tuple[str, int] | None:
-    """Return (incarnation, sequence) of an `event.id` of ours; None for anybody else's."""
+    """Return (incarnation, sequence) of an `event.id` of logship; None for any other value."""
     if type(text) is not str:
         return None
     match = _ID.fullmatch(text)

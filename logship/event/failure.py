@@ -1,7 +1,7 @@
-"""An exception as fields: class, text, stack trace with causes and groups, and a fingerprint. Redacted; never raises.
+"""An exception as fields: class, message, stack trace with causes and groups, and a fingerprint. Redacted; never raises.
 
-Local variables are never read. The fingerprint is made of the class and of the modules and functions on the stack,
-without lines: the same bug keeps its id when the file around it changes.
+Local variables are never read. The fingerprint is made from the class and from the modules and functions on the stack,
+without line numbers: it stays the same when other lines of a file change.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from typing import Final
 from logship.event.cut import MARK_BYTES, cut_middle, cut_text, safe_text
 from logship.event.redact import CUT_MARGIN_CHARACTERS, Redactor
 
-# A recursion has a thousand frames. The innermost say what failed; the rest would be cut away again.
+# A recursion has a thousand frames. The innermost ones show what failed; others would be cut anyway.
 _FRAMES: Final = 64
 _CAUSES: Final = 8
-# More than this of a text is not read: a message of megabytes takes too long to redact on a request's path.
+# The part of a text that is read: redacting megabytes would take too long on the request path.
 _READ_CHARACTERS: Final = 128 * 1024
-# Python's formatter reads all causes and members before it writes the first line: 20,000 take 0.6 s.
+# The formatter of Python reads all causes and members before it writes the first line: 20,000 take 0.6 s.
 _EXCEPTIONS: Final = 32
 _TRACEBACK: Final = "Traceback (most recent call last):"
 
@@ -31,9 +31,9 @@ def error_fields(
     redactor: Redactor,
     limit_bytes: int = 16 * 1024,
 ) -> dict[str, object]:
-    """Return error.type, error.message, error.stack_trace and error.id; {} if there is no exception at all.
+    """Return error.type, error.message, error.stack_trace and error.id; {} if there is no exception.
 
-    `limit_bytes`: of the stack trace, of which head and tail are kept; the message gets a quarter of it."""
+    `limit_bytes`: of the stack trace, whose beginning and end are kept; the message has a quarter of it."""
     if exc_type is None and exc is None:
         return {}
     kind = exc_type if exc_type is not None else type(exc) if exc is not None else BaseException
@@ -49,10 +49,9 @@ def error_fields(
 
 
 def error_fields_of_text(text: str, redactor: Redactor, limit_bytes: int = 16 * 1024) -> dict[str, object]:
-    """Return the same fields for a traceback that another process has written: class and message are read off its end.
+    """Return the same fields for the text of a traceback; class and message are taken from its last lines.
 
-    The fingerprint is made of the class and the functions that the text names: the same bug has one id for all such
-    texts, and another one where the exception itself is known."""
+    The fingerprint is made from the class and the functions in the text. It differs from that of the exception itself."""
     shown = _both_ends(text.rstrip("\n"), limit_bytes, redactor)
     name, message = _last_words(shown)
     fields: dict[str, object] = {"error.stack_trace": shown}
@@ -69,19 +68,19 @@ _LAST_LINE: Final = re.compile(r"([A-Za-z_][\w.]{0,255})(?:: (.*))?", re.DOTALL)
 
 
 def _last_words(trace: str) -> tuple[str, str]:
-    """Return (class, message) of the exception that a traceback ends with; two empty texts if it ends otherwise."""
+    """Return (class, message) of the exception at the end of a traceback; ("", "") if there is none."""
     lines = trace.split("\n")
     frames = [number for number, line in enumerate(lines) if line[:1] in {" ", "\t"}]
-    # The message may have several lines of its own; the class begins the first line behind the last frame.
+    # The message may have several lines; the class begins the first line after the last frame.
     behind = lines[frames[-1] + 1 :] if frames else lines[-1:]
     match = _LAST_LINE.fullmatch("\n".join(behind))
     return (match[1], match[2] or "") if match else ("", "")
 
 
 def fingerprint(exc_type: type[BaseException], exc: BaseException | None, tb: TracebackType | None) -> str:
-    """Return 32 hexadecimal digits that depend on classes, modules and functions only, of the exception and its causes.
+    """Return 32 hexadecimal digits that depend only on classes, modules and functions of the exception and its causes.
 
-    Functions that call themselves count once, so that the depth of a recursion does not matter."""
+    Recursive functions count once, so that the depth of a recursion does not matter."""
     parts = [_type_name(exc_type), *_functions(tb)]
     for cause in _causes(exc):
         parts += (_type_name(type(cause)), *_functions(cause.__traceback__))
@@ -104,7 +103,7 @@ def _functions(tb: TracebackType | None) -> list[str]:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """The exceptions that a traceback shows before this one, nearest first."""
+    """Yield the exceptions that a traceback shows before this one, nearest first."""
     seen = {id(exc)}
     for _ in range(_CAUSES):
         if exc is None:
@@ -117,13 +116,13 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _trace(kind: type[BaseException], exc: BaseException | None, tb: TracebackType | None) -> str:
-    # Without a value there is no text to show, but the frames are still worth it.
+    # Without a value there is no message, but the frames are still useful.
     value = exc if exc is not None else kind.__new__(kind)
     if not _few(value):
         return "\n".join(_short_trace(kind, value, tb))
-    told = traceback.TracebackException(kind, value, tb, limit=-_FRAMES, capture_locals=False, compact=True)
+    formatted = traceback.TracebackException(kind, value, tb, limit=-_FRAMES, capture_locals=False, compact=True)
     parts, size = [], 0
-    for part in told.format():
+    for part in formatted.format():
         parts.append(part)
         size += len(part)
         if size > _READ_CHARACTERS:
@@ -132,7 +131,7 @@ def _trace(kind: type[BaseException], exc: BaseException | None, tb: TracebackTy
 
 
 def _few(exc: BaseException) -> bool:
-    """Whether causes and members of groups are so few that Python's own formatter, which reads all of them, may."""
+    """Return whether there are at most `_EXCEPTIONS` causes and members of groups, which the formatter of Python reads all."""
     seen: set[int] = set()
     waiting = [exc]
     while waiting:
@@ -149,7 +148,7 @@ def _few(exc: BaseException) -> bool:
 
 
 def _short_trace(kind: type[BaseException], exc: BaseException, tb: TracebackType | None) -> Iterator[str]:
-    """The nearest causes, their frames and last lines, and the first members of a group by their last lines."""
+    """Yield the nearest causes with their frames and messages, and the messages of the first members of a group."""
     causes = [(type(cause), cause, cause.__traceback__) for cause in _causes(exc)]
     yield f"...[more than {_EXCEPTIONS} exceptions: the last {len(causes) + 1} are shown]"
     for its_kind, one, its_tb in [*reversed(causes), (kind, exc, tb)]:
@@ -171,7 +170,7 @@ def _type_name(kind: type[BaseException]) -> str:
 
 
 def _beginning(text: str, limit_bytes: int, redactor: Redactor) -> str:
-    """Return the beginning of `text`, redacted. It is cut first; of what follows the margin no secret can be left over."""
+    """Return the beginning of `text`, redacted. It is cut first; the margin prevents that a part of a secret remains."""
     window = limit_bytes + CUT_MARGIN_CHARACTERS
     if len(text) <= window:
         return cut_text(redactor.text(safe_text(text)), limit_bytes)
@@ -180,7 +179,7 @@ def _beginning(text: str, limit_bytes: int, redactor: Redactor) -> str:
 
 
 def _both_ends(text: str, limit_bytes: int, redactor: Redactor) -> str:
-    """Return head and, twice as long, tail of `text`, redacted; what lies between is not read."""
+    """Return the beginning and, twice as long, the end of `text`, redacted. The part in between is not read."""
     if len(text) <= limit_bytes + 3 * CUT_MARGIN_CHARACTERS:
         return cut_middle(redactor.text(safe_text(text)), limit_bytes)
     room = limit_bytes - MARK_BYTES
@@ -192,7 +191,7 @@ def _both_ends(text: str, limit_bytes: int, redactor: Redactor) -> str:
 
 
 def _attempt(read: Callable[[], str], otherwise: str) -> str:
-    """Return what `read` returns as a plain text, or `otherwise` if the exception's own code fails."""
+    """Return the text that `read` returns, or `otherwise` if the code of the exception fails."""
     try:
         return str.__str__(read())
     except KeyboardInterrupt:

@@ -1,20 +1,20 @@
 """Objects of other libraries as plain values, without importing those libraries: models, records, arrays, tensors.
 
-What a class keeps out of its own repr is not shown: that is how people keep secrets from logs. Attributes are looked for
-on the class and never on the object alone, because a mock answers to every name."""
+A field that a class leaves out of its repr is not shown, because that is how applications keep secrets out of logs.
+Attributes are looked up on the class and not on the object, because a mock has every attribute."""
 
 import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-# Returned for an object of which nothing but its repr is known.
+# Returned for an object of which only its repr is known.
 UNKNOWN: Final = object()
 
 
 def plain(value: object, most_items: int) -> object:
-    """Return the fields of a model or record as a map, the items of an array of at most `most_items` as a list, a scalar
-    of numpy or its like as a number; else UNKNOWN. Raises whatever the object's own methods raise."""
+    """Return the fields of a model or record as a map, the items of an array (at most `most_items`) as a list, a scalar of
+    numpy and similar libraries as a number; else UNKNOWN. Raises the errors of the methods of the object."""
     fields = _fields(value)
     if fields is not None:
         return fields
@@ -25,14 +25,14 @@ def plain(value: object, most_items: int) -> object:
 
 
 def _fields(value: object) -> Mapping[Any, object] | None:
-    """The fields of a dataclass, an attrs class or a pydantic model that its repr shows; None for anything else."""
+    """Return the fields in the repr of a dataclass, an attrs class or a pydantic model; None for anything else."""
     kind: Any = type(value)
     if isinstance(value, type):
         return None
     if dataclasses.is_dataclass(kind):
         parameters = getattr(kind, "__dataclass_params__", None)
         if parameters is not None and not parameters.repr:
-            return None  # the class shows itself in its own way, or not at all
+            return None  # the class has its own repr, or none
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind) if field.repr}
     if isinstance(attributes := getattr(kind, "__attrs_attrs__", None), tuple):
         return {
@@ -46,7 +46,7 @@ def _fields(value: object) -> Mapping[Any, object] | None:
 
 
 def _model(value: Any, kind: Any) -> Mapping[Any, object] | None:
-    """A pydantic model's fields, computed and extra ones included. Nested models are not dumped: they hide fields, too."""
+    """Return the fields of a pydantic model, with computed and extra ones. Nested models are not dumped: they may hide fields."""
     declared = _declared(kind, "fields")
     if not declared:
         return None
@@ -62,18 +62,18 @@ def _model(value: Any, kind: Any) -> Mapping[Any, object] | None:
 
 
 def _declared(kind: Any, what: str) -> Mapping[str, Any]:
-    """The register of a model's class, under its newer or older name."""
+    """Return the declared fields of the class of a model, by the newer or older name of the attribute."""
     found = getattr(kind, f"__pydantic_{what}__", None) or getattr(kind, f"model_{what}", None)
     return found if isinstance(found, Mapping) else {}
 
 
 def _own_classes(kind: type) -> list[type]:
-    """The classes of a model that are the application's, not pydantic's (or sqlmodel's)."""
+    """Return the classes of a model that belong to the application, not to pydantic or sqlmodel."""
     return [one for one in kind.__mro__ if one.__module__.partition(".")[0] not in {"pydantic", "sqlmodel", "builtins"}]
 
 
 def _size(value: Any) -> int:
-    """How many items an array has: `size` may be a number or a method, and `shape` too; -1 if nobody knows."""
+    """Return the number of items of an array, from `size` or `shape`, which may be methods; -1 if unknown."""
     for name in ("size", "shape"):
         found = getattr(value, name, None)
         if callable(found):

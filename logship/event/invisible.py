@@ -1,7 +1,7 @@
-"""Characters that a terminal obeys or does not show: what a stranger wrote must neither move a cursor nor hide.
+"""Characters that control a terminal or are invisible: text from outside must not move the cursor or hide anything.
 
-They are the controls C0 and C1 with ESC and DEL, the marks that turn the direction of text, line and paragraph
-separators, tags, and letters and marks without a shape. The zero-width joiner of emoji is one of them."""
+They are the control characters C0 and C1 with ESC and DEL, marks of the text direction, line and paragraph separators,
+tags, and letters and marks without a shape, such as the zero-width joiner of emoji."""
 
 import re
 from typing import Final
@@ -16,17 +16,17 @@ _IN_JSON: Final = re.compile(f"[{_INVISIBLE}]")
 
 
 def visible(text: str) -> str:
-    """Return `text` on one line, with each such character as Python writes it: \\n, \\x1b, \\u202e."""
+    """Return `text` on one line, with each of these characters as a Python escape: \\n, \\x1b, \\u202e."""
     return text if text.isascii() and text.isprintable() else _IN_A_LINE.sub(_named, text)
 
 
 def visible_lines(text: str) -> str:
-    """The same, with ends of lines and tabs as they are."""
+    """Return `text` as `visible` does, but with line breaks and tabs."""
     return _IN_LINES.sub(_named, text)
 
 
 def visible_json(line: bytes) -> bytes:
-    """Return JSON of equal value in which each such character is escaped, U+009B as \\u009b. `line`: JSON by orjson."""
+    """Return equal JSON in which each of these characters is escaped, U+009B as \\u009b. `line`: JSON of orjson."""
     if line.isascii() and b"\x7f" not in line:
         return line
     return _IN_JSON.sub(_escaped, line.decode("utf-8", "surrogatepass")).encode()

@@ -1,4 +1,4 @@
-"""Which names of fields, headers, parameters and variables promise a secret: one table, and how a name is read.
+"""Names of fields, headers, parameters and variables whose values are secrets: the table, and how a name is matched.
 
 `userPassword`, `db.password`, `X-Api-Key` and `PGPASSWORD` are secrets; `tokens_used`, `token_count`, `author` are not.
 """
@@ -10,11 +10,11 @@ from logship.event.secrets.formats import NAMED_AFTER
 
 
 class Promise(NamedTuple):
-    """What a name says of its value. `kind`: a key of `redact.KINDS`; `word`: the word of the name that promised it.
+    """What a name says about its value. `kind`: a key of `redact.KINDS`, "" for no secret; `word`: the matching word.
 
-    With kind "", `word` may be a vendor of `formats.NAMED_AFTER`: a value of its shape is a secret.
-    `sure` is False for a word with other meanings (`session`, `pin`): there the value has to look like a secret.
-    `plural`: the name counts secrets, `cookies: 3`."""
+    With kind "", `word` may be a vendor in `formats.NAMED_AFTER`: a value with the format of that vendor is a secret.
+    `sure` is False for a word with other meanings (`session`, `pin`): the value must then look like a secret too.
+    `plural`: the value may be a number of secrets, as in `cookies: 3`."""
 
     kind: str
     word: str
@@ -22,7 +22,7 @@ class Promise(NamedTuple):
     plural: bool = False
 
 
-# kind -> phrases; a phrase is one or more words of a name that stand together.
+# kind -> phrases; a phrase is one or more consecutive words of a name.
 ANYWHERE: Final = {
     "password": "password passwords passwd passphrase passcode passwort kennwort pwd pass-word contraseña contrasena senha "
     "wachtwoord lösenord losenord salasana passord hasło haslo heslo mot-de-passe motdepasse mdp пароль 密码 パスワード "
@@ -40,7 +40,7 @@ ANYWHERE: Final = {
     "recovery-code recovery-codes backup-code backup-codes verification-code one-time-code mfa-code fa-code tfa-code "
     "creds security-answer",
 }
-# The same, but only at the end of a name or before a word such as "number": elsewhere they are harmless words.
+# The same, but only at the end of a name or before a word such as "number": elsewhere they have other meanings.
 AT_THE_END: Final = {
     "authorization": "auth",
     "password": "pass pw",
@@ -50,7 +50,7 @@ AT_THE_END: Final = {
     "secret": "pin",
 }
 STILL_THE_END: Final = frozenset("code data digits hash header id key no num number raw text value".split())
-# After a secret word these say that only something about the secret is told: `password_length`, `token_type`.
+# After one of the phrases, these words mean that the value is only a property of the secret: `password_length`, `token_type`.
 HARMLESS: Final = frozenset(
     "age algorithm alg arn attempt attempts backend banner bits brand bucket budget bytes changed chars check checks class "
     "config consent correct count created dir disabled domain duration enabled encryption endpoint entropy error errors "
@@ -61,7 +61,7 @@ HARMLESS: Final = frozenset(
     "rules samesite scope scopes secure seconds settings size source state status store strategy strength suffix support timeout "
     "title total ttl type types updated url uri usage used valid validator validators verified version".split()
 )
-# Words in which a secret word hides without a border: "PGPASSWORD", "csrftoken", "PHPSESSID".
+# Endings of words without a separator: "PGPASSWORD", "csrftoken", "PHPSESSID".
 FUSED: Final = {
     **dict.fromkeys("password passwd passphrase passwort pwd".split(), "password"),
     **dict.fromkeys("token jwt".split(), "token"),
@@ -76,29 +76,29 @@ FUSED: Final = {
     **dict.fromkeys("authorization".split(), "authorization"),
     **dict.fromkeys("cookie cookies".split(), "cookie"),
 }
-# In the query of a URL these short names carry secrets too.
+# In the query of a URL the values of these short names are secrets too.
 IN_QUERIES: Final = {
     name: Promise(kind, name, sure=False)
     for name, kind in {"code": "token", "key": "api-key", "ticket": "token", "assertion": "token"}.items()
 }
-# Words that speak of other things too; `cookie` is what a page has as well as what a header holds.
+# Words with other meanings; `cookie` may also be a cookie banner or a setting.
 UNSURE: Final = frozenset(
     "auth pass session sid sessid signature sig card pan pin hmac mnemonic cookie cookies".split()
 )
 PLURAL: Final = frozenset("passwords cookies secrets credentials private-keys api-keys".split())
-# Beside the name of a vendor these say that an id is meant.
+# Beside the name of a vendor these words mean that the value is an id.
 NOT_OF_VENDORS: Final = frozenset(
     "id ids request trace span event commit sha version hash digest checksum user client url host region org release etag".split()
 )
 NOTHING: Final = Promise("", "")
 
-# Longer names are read from their end, where the telling word stands.
+# Of a longer name the end is read, because the relevant word is there.
 _NAME_CHARACTERS = 256
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*|[^\W\dA-Z_a-z]+")
 
 
 def words(name: str) -> tuple[str, ...]:
-    """Return the words of a name in small letters: `X-Api-Key`, `apiKey` and `api.key` all hold "api", "key"."""
+    """Return the words of a name in lowercase: `X-Api-Key`, `apiKey` and `api.key` all contain "api", "key"."""
     return tuple(word.lower() for word in _WORD.findall(name[-_NAME_CHARACTERS:]))
 
 
@@ -113,9 +113,9 @@ _BARE = re.compile(r"\d+\Z")
 
 
 class Names(dict[str, Promise]):
-    """Maps any name to its `Promise`, with kind "" for none. Remembers answers; threads may share one."""
+    """Maps any name to its `Promise`. Caches results; thread-safe."""
 
-    # Clients choose some of the names we are asked about: what is remembered must stay bounded.
+    # Clients choose some of the names: the cache must be bounded.
     _REMEMBERED = 4096
 
     def __init__(self, extra_names: tuple[str, ...] = ()) -> None:
@@ -131,7 +131,7 @@ class Names(dict[str, Promise]):
         return answer
 
     def _promise(self, found: tuple[str, ...]) -> Promise:
-        """The last secret word decides, read with the words after it."""
+        """Return the promise of the last matching phrase, which depends on the words after it."""
         for start in reversed(range(len(found))):
             for end in range(min(len(found), start + 5), start, -1):
                 phrase, rest = found[start:end], found[end:]

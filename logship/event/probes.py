@@ -1,22 +1,22 @@
-"""Which requests are a machine's question whether the service lives: counted, not logged one by one."""
+"""Probe requests: health checks of machines. They are counted and not logged."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
-# Probes read. A POST to the same path is somebody's request.
+# A POST to the same path is a request of a client.
 PROBING: Final = frozenset({"GET", "HEAD"})
 _PATH_CHARACTERS = 1024
 
 
 class Probes:
-    """Paths of probes. In a pattern `*` stands for anything within one segment, and `/*` at its end for all below it."""
+    """The paths of probes. In a pattern `*` matches within one segment, and `/*` at the end matches everything below."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._match = re.compile("|".join(map(_pattern, patterns)) or r"(?!)").fullmatch
 
     def match(self, path: str) -> bool:
-        """Return whether `path` is a probe's; a slash at its end makes no difference."""
+        """Return whether `path` is a probe path, with or without a slash at the end."""
         return len(path) <= _PATH_CHARACTERS and self._match(path.rstrip("/") or "/") is not None
 
 

@@ -1,25 +1,25 @@
-"""Takes secrets out of text: `login password=hunter2` becomes `login password=[redacted:password]`.
+"""Redaction of secrets in text: `login password=hunter2` becomes `login password=[redacted:password]`.
 
-Kinds of evidence, each a module of `event/secrets/`: a name before a value (`named`, `labels`, `forms`, `statements`), the
-look of the secret itself (`formats`, `cards`), its place in an address (`urls`) or after a flag (`commands`). Everything is
-linear in the length of the text: no pattern can start twice inside one run of characters that it may consume without a bound.
+A secret is recognized by a name before it (`named`, `labels`, `forms`, `statements`), by its format (`formats`, `cards`), by
+its place in a URL (`urls`) or after a flag (`commands`): these are the modules of `event/secrets/`. Everything takes time
+linear in the length of the text: no pattern can start twice within one run of characters that it may consume without limit.
 
-Redacting twice changes nothing. Nothing here raises. `suspicious` and `suspicious_text` are cheap and never say no
-to a text that the redactor would change; tests/event/test_redact.py holds them to it.
+Redaction is idempotent, and nothing here raises. `suspicious` and `suspicious_text` are cheap, and return True for every
+text that the redactor would change (tests/event/test_redact.py).
 """
 
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote
 
-from logship.event.names import IN_QUERIES, Names, Promise
+from logship.event.names import Names, Promise
 from logship.event.secrets import commands, encoded, formats, forms, named, statements, urls
 from logship.event.secrets.cards import hide_cards, is_card, is_other_number, may_hold_card
 from logship.event.secrets.marks import WHOLE, mark
 from logship.event.secrets.values import tells_nothing
 
-# Every kind, for docs/privacy.md and for the marks: "[redacted:card]".
+# Every kind with its description, for docs/privacy.md and for marks such as "[redacted:card]".
 KINDS: Final[dict[str, str]] = {
     "authorization": "values of authorization headers, and `Bearer`, `Basic`, `Digest`, `Negotiate`, `ApiKey` with what follows",
     "password": "values named password, passwd, pwd, passphrase and the like, in other languages too; hashes of passwords "
@@ -41,11 +41,11 @@ KINDS: Final[dict[str, str]] = {
     "named": "values of the names listed in `LOGSHIP_REDACT_NAMES`",
 }
 
-# A longer text is cut before it is read: its redaction would take too long.
+# A longer text is cut first: its redaction would take too long.
 TEXT_LIMIT_CHARACTERS = 2**20
-# A secret is hardly longer than this.
+# A secret is assumed not to be longer.
 CUT_MARGIN_CHARACTERS = 4096
-# Each round takes out what an earlier one laid bare. A text that still changes after these is hostile: all of it goes.
+# Each round removes what the previous one uncovered. A text that still changes after the last one is hostile, and is removed.
 _ROUNDS = 6
 
 _PEM = re.compile(
@@ -60,11 +60,11 @@ _PROSE = frozenset(
 _JWT = re.compile(r"(?<![\w\-])eyJ[\w\-]{5,}+\.[\w\-]{5,}+(?:\.[\w\-]*+){0,3}")
 _FIRST_CARD = 10**12
 
-# The cheap tests. What is left of a text without these characters is nearly always nothing.
+# For the cheap tests: most texts consist of these characters only.
 _NO_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ./_\r\n!()*#+;,"
 _NO_DIGITS = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
 _CARD_DIGITS = 13
-# Segments this short, of these characters, hold no name with a value, no known key, no card number.
+# So short segments of these characters contain no name with a value, no known key and no card number.
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_.\-]{0,12}+)*+").fullmatch
 
 
@@ -97,7 +97,7 @@ def suspicious_text(text: str) -> bool:
 
 
 def _may_be_between_signs(text: str, signs: bytes) -> bool:
-    """The part of the test for texts with signs other than those of prose; `signs`: those that it has."""
+    """Return the result of the test for a text with other signs than those of prose; `signs`: those signs."""
     if b"-" in signs:
         if "--" in text or "->" in text or commands.may_hold_command(text):
             return True
@@ -123,16 +123,12 @@ def _may_hold_scheme(text: str) -> bool:
 
 
 class Redactor:
-    """Takes secrets out of texts, URLs and fields. Holds only remembered answers; threads may share one.
+    """Removes secrets from texts, URLs and fields. Thread-safe.
 
-    `extra_names`: names of fields whose values are secrets too, in any spelling (`customer_name`, `customerName`)."""
+    `extra_names`: additional names of fields whose values are secrets, in any spelling (`customer_name`, `customerName`)."""
 
     def __init__(self, extra_names: Collection[str] = ()) -> None:
         self._names = Names(tuple(extra_names))
-
-    def name_is_secret(self, name: str) -> bool:
-        """Return whether the value of a field, header or parameter of this name has to be redacted whole."""
-        return self._names[name].kind != ""
 
     def text(self, text: str) -> str:
         """Return `text` with "[redacted:kind]" in place of every secret; the same object if there is none."""
@@ -141,9 +137,9 @@ class Redactor:
         return self._thorough(text)
 
     def url(self, url: str) -> str:
-        """Return a URL, path or query with its secrets redacted; a secret that was percent-encoded is found as well.
+        """Return a URL, path or query with its secrets redacted, including percent-encoded ones.
 
-        Then the answer is decoded and encoded again, so that it holds no spaces and no control characters."""
+        A redacted result is decoded and encoded again, so that it contains no spaces and control characters."""
         if not suspicious_text(url):
             return url
         clean = self._thorough(url)
@@ -156,32 +152,17 @@ class Redactor:
                 return clean
         return WHOLE
 
-    def query(self, query: str, allowed: Collection[str]) -> str:
-        """Return the parameters of `query` whose names are allowed, redacted, in their order; the others are absent."""
-        if not query or not allowed:
-            return ""
-        kept = []
-        for part in query.replace(";", "&").split("&"):
-            name, equals, value = part.partition("=")
-            plain = unquote_plus(name)
-            if plain in allowed:
-                promise = self._names[plain]
-                promise = promise if promise.kind else IN_QUERIES.get(plain.lower(), promise)
-                hidden = equals and promise.kind and not tells_nothing(promise, plain, unquote_plus(value))
-                kept.append(f"{name}={mark(promise.kind)}" if hidden else self.url(part))
-        return "&".join(kept)
-
     def fields(self, fields: Mapping[str, object]) -> dict[str, object]:
-        """Return a copy of a record or of application fields, without secrets: by name, and by the look of the value.
+        """Return a copy of the fields without secrets, which are recognized by name and by the format of the value.
 
-        Maps and lists inside are followed. A number under a secret name becomes text, as does a card number."""
+        This includes nested maps and lists. The number under a secret name and a card number become text."""
         try:
             return {self.text(name): self.value(name, value) for name, value in fields.items()}
-        except Exception:  # noqa: BLE001 - a record must survive whatever its values do
+        except Exception:  # noqa: BLE001 - a record is kept even if its values raise
             return {"redaction": WHOLE}
 
     def value(self, name: str, value: object) -> object:
-        """Return the value of one field as `fields` would; the same object if there is nothing to redact."""
+        """Return the redacted value of one field; the same object if there is nothing to redact."""
         promise = self._names[name]
         if promise.kind:
             return self._hidden(promise, name, value)
@@ -202,7 +183,7 @@ class Redactor:
         """Redact without the cheap test first."""
         try:
             if len(text) > TEXT_LIMIT_CHARACTERS:
-                # What the cut left of a secret may not look like one any more: the end goes too.
+                # A part of a secret before the cut may not be recognized: the end is removed too.
                 text = self._thorough(text[:TEXT_LIMIT_CHARACTERS])[:-CUT_MARGIN_CHARACTERS] + "[cut]"
             for _ in range(_ROUNDS):
                 cleaner = self._once(text)
@@ -211,7 +192,7 @@ class Redactor:
                     if cleaner == text:
                         return text
                 text = cleaner
-        except Exception:  # noqa: BLE001 - what cannot be read cannot be shown
+        except Exception:  # noqa: BLE001 - what cannot be checked is not shown
             return WHOLE
         return WHOLE
 
@@ -248,7 +229,7 @@ class Redactor:
         if isinstance(value, (str, int, float)) and tells_nothing(promise, name, str(value)):
             return value if not isinstance(value, str) else self.text(value)
         if not promise.sure and isinstance(value, Mapping):
-            # `card: {brand: visa, last4: 1111}`: its own names say what is secret.
+            # `card: {brand: visa, last4: 1111}`: the names inside decide.
             return self.fields(value)
         return mark(promise.kind)
 
@@ -261,7 +242,7 @@ def _scheme(found: re.Match[str]) -> str:
     word = found[2]
     if word.lower() in _PROSE:
         return found[0]
-    # "Basic" and the others are also words of prose; what they are followed by as schemes is base64, never plain words.
+    # "Basic" and the others are also words of prose; as schemes they are followed by base64, not by plain words.
     if found[1].lower() != "bearer" and word.islower() and word.isalpha():
         return found[0]
     return found[0][: found.start(2) - found.start()] + mark("authorization")

@@ -8,7 +8,7 @@ from logship.search.addresses import address_number
 from logship.search.kql import Node
 from logship.search.meaning import meaning
 from logship.search.predicate import Compare, Every, Exists, Like, Phrase, Some, Test, Unless, Within, WordLike
-from logship.search.query import Query, Record
+from logship.search.query import Record
 from logship.search.targets import Target
 from logship.search.times import from_rfc3339
 from logship.search.words import like_regex, words
@@ -19,13 +19,6 @@ _COMPARE = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 def matches(node: Node | None, record: Record, now_ns: int = 0, zone: tzinfo = UTC) -> bool:
     """Return whether `node` holds for `record`. KqlError as in `meaning`."""
     return holds(meaning(node, now_ns, zone), record)
-
-
-def in_query(query: Query, record: Record, now_ns: int = 0, zone: tzinfo = UTC) -> bool:
-    """Return whether `record` is in the question's time and fits it."""
-    at_ns = from_rfc3339(record["@timestamp"])
-    after = query.since_ns is None or at_ns >= query.since_ns
-    return after and (query.until_ns is None or at_ns < query.until_ns) and matches(query.where, record, now_ns, zone)
 
 
 def holds(test: Test, record: Record) -> bool:

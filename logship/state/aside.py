@@ -1,10 +1,10 @@
-"""What could not be delivered and is kept for a person to look at, beside the journals.
+"""Records and segments that could not be delivered. They are kept in the state directory for inspection.
 
-    <state>/refused/<incarnation>-<ns>.msgpack             a record that the agent refused alone
-    <state>/unreadable/<incarnation>-<number>.segment      a segment of which a part could not be read
+    <state>/refused/<incarnation>-<ns>.msgpack             a record that the agent refused, sent alone
+    <state>/unreadable/<incarnation>-<number>.segment      a segment with unreadable records
 
-Each directory holds `LIMIT_BYTES` at most; what does not fit is not kept, and the caller says so. Nothing is deleted here.
-A name that begins with a dot is being written.
+Each directory holds at most `LIMIT_BYTES`; what does not fit is not kept, and the caller reports it. Nothing is deleted.
+A file whose name begins with a dot is being written.
 """
 
 import errno
@@ -17,7 +17,7 @@ LIMIT_BYTES = 64 << 20
 
 
 def keep(folder: Path, name: str, data: bytes) -> Path:
-    """Write `data` as a file of `folder` and return its path. OSError if it does not fit or cannot be written."""
+    """Write `data` to the file `name` in `folder` and return its path. OSError if it does not fit or cannot be written."""
     _make_room(folder, len(data))
     making, path = folder / f".{name}", folder / name
     descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

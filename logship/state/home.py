@@ -1,13 +1,13 @@
-"""The state directory: where journals and slots outlive their processes.
+"""The state directory: it holds journals and slots, which survive their processes.
 
     <state>/journals/<24 hex>/    one incarnation: lock, identity, inflight, 00000001.segment …
     <state>/slots/<service>@<instance>/<n>.slot
-    <state>/refused/              records that the agent refused one by one
-    <state>/unreadable/           segments of which a part could not be read
+    <state>/refused/              records that the agent refused, sent alone
+    <state>/unreadable/           segments with unreadable records
 
-Everything that is made here is 0700 (directories) and 0600 (files), whatever the umask. A state directory that belongs to
-another user, or that others may write, is refused: they could put files there, or take ours away. The directories above
-it are not looked at. A name that begins with a dot is being made and is not read.
+Directories are created with mode 0700 and files with 0600, whatever the umask. A state directory that belongs to another
+user, or that others may write, is refused: they could add or remove files. The directories above it are not checked. What
+has a name that begins with a dot is not complete and is not read.
 """
 
 import os
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from logship.errors import StateUnusable
 
-# fcntl locks and shared mappings are not to be trusted there (NFS: a lock can vanish, a page can be stale).
+# fcntl locks and shared mappings are not reliable there (on NFS a lock can vanish, and a page can be stale).
 NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs4 cifs smb3 smbfs 9p afs ceph fuse.ceph fuse.sshfs fuse.glusterfs glusterfs lustre beegfs".split()
 )
@@ -98,12 +98,12 @@ def home_of(journal: Path) -> Home:
 
 
 def safe_name(text: str) -> str:
-    """`text` as a file name: other characters than letters, digits and `._@:-` become `_`; never empty or hidden."""
+    """Return `text` as a file name: characters other than letters, digits and `._@:-` become `_`; not empty, not hidden."""
     return _UNSAFE.sub("_", text)[:120].lstrip(".") or "_"
 
 
 def open_home(path: Path) -> Home:
-    """Return the state directory at `path`, made if need be. StateUnusable says why it cannot hold a journal."""
+    """Make and check the state directory at `path`, and return it. StateUnusable if it cannot hold a journal."""
     if sys.platform == "win32":
         raise StateUnusable("journals need POSIX locks and mappings, which Windows does not have")
     home = Home(path)
@@ -118,18 +118,18 @@ def open_home(path: Path) -> Home:
         raise
     except OSError as error:
         raise StateUnusable(
-            f"{path} is not writable ({error.strerror}); set LOGSHIP_STATE_DIR to a directory that is"
+            f"{path} is not writable ({error.strerror}): set LOGSHIP_STATE_DIR to a writable directory"
         ) from error
     kind = file_system(path)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StateUnusable(
-            f"{path} lies on a network file system ({kind}); set LOGSHIP_STATE_DIR to a local directory"
+            f"{path} is on a network file system ({kind}): set LOGSHIP_STATE_DIR to a local directory"
         )
     return home
 
 
 def make_directory(path: Path) -> None:
-    """Make `path` and the missing directories above it, each 0700 whatever the umask. One that exists is left as it is."""
+    """Make `path` and missing directories above it, each with mode 0700. A directory that exists is not changed."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
@@ -145,7 +145,7 @@ def make_directory(path: Path) -> None:
 
 
 def is_ours(directory: Path) -> bool:
-    """Whether `directory` is a real directory of our user that nobody else may write."""
+    """Return whether `directory` is a directory (no link) that belongs to this user and that others may not write."""
     try:
         _check(directory, directory.lstat)
     except OSError:
@@ -159,17 +159,17 @@ def _check(path: Path, look: Callable[[], os.stat_result]) -> None:
     except FileNotFoundError:
         return
     mode = stat.S_IMODE(status.st_mode)
-    advice = "set LOGSHIP_STATE_DIR to a directory of its own (one that is missing is made)"
+    advice = "set LOGSHIP_STATE_DIR to a separate directory (it is created if it does not exist)"
     if not stat.S_ISDIR(status.st_mode):
-        raise StateUnusable(f"{path} is not a directory; {advice}")
+        raise StateUnusable(f"{path} is not a directory: {advice}")
     if status.st_uid != os.geteuid():
-        raise StateUnusable(f"{path} belongs to uid {status.st_uid} and this process runs as {os.geteuid()}; {advice}")
+        raise StateUnusable(f"{path} belongs to uid {status.st_uid} and this process runs as {os.geteuid()}: {advice}")
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise StateUnusable(f"{path} can be written by other users (mode {mode:04o}); chmod go-w it, or {advice}")
+        raise StateUnusable(f"{path} can be written by other users (mode {mode:04o}): run chmod go-w on it, or {advice}")
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """The type of the file system that `path` lies on ("ext4"), or "" where the system does not tell."""
+    """Return the type of the file system of `path`, for instance "ext4"; "" where the system has no list of mounts."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

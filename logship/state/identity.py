@@ -1,4 +1,4 @@
-"""The identity table: who an incarnation is, and its counters, in one mapped page that outlives the process.
+"""The identity table: facts about an incarnation and its counters, in one mapped page that survives the process.
 
     0     magic "LSHIPID1"
     8     cells: 62 x u64, little-endian, each written by one aligned store (a kill cannot tear it)
@@ -6,10 +6,10 @@
     2304  the facts again: the two places are written in turn, and the valid one with the higher `serial` counts
     4096  end
 
-The magic ends with the format's version; another one is reported and left alone. One writer: the owner, or who has
-adopted the journal. Cells are written on the request path; facts before the directory gets its name and when more is
-known: a kill in the middle of that leaves those from before. The acknowledged mark is kept twice, and the lower one
-counts, so that damage makes an adopter send too much rather than too little.
+The magic ends with the version of the format; a file of another version is reported and not changed. One writer: the
+owner, or the process that has adopted the journal. Cells are written on the request path. Facts are written before the
+directory gets its name, and again when more is known; a kill during that leaves the previous ones. The acknowledged mark is
+stored twice and the lower one counts, so that damage makes an adopter send too much rather than too little.
 """
 
 import struct
@@ -30,29 +30,28 @@ FACTS_AT = (512, 2304)
 FACTS_BYTES = 2304 - 512
 CELLS_AT = 8
 CELL_COUNT = 62
-# Above this a number was not counted by us: a damaged cell.
+# A higher number was not counted: the cell is damaged.
 MOST = 1 << 53
 
 # `logship.worker.slot` is a short; a higher number is a damaged cell.
 MOST_SLOTS = 1 << 15
 
 class Cell(IntEnum):
-    """Places of the counters in the table. New ones go to the end: an older journal holds 0 there."""
+    """Places of the counters in the table. New ones go to the end, where an older journal holds 0. 10 is no longer used."""
 
     SEQUENCE = 0  # events that passed level, sampling and probe filters, dropped ones too
     MARK = 1  # acknowledged: segment number << 32 | records of that segment; see `move_mark`
     ACKNOWLEDGED = 2  # events acknowledged by the agent
-    CLOSING = 3  # 1 when the server began to shut down, 1 + the goodbye's sequence once that is in the journal; 0 before
+    CLOSING = 3  # 1 when the server begins to shut down, 1 + the sequence of the closing event once that is written; 0 before
     SLOT = 4  # 1 + slot; 0 until claimed
     GENERATION = 5
     ALIVE_NS = 6  # wall time of the last sign of life
     PROBES = 7
     SAMPLED_OUT = 8
     IN_FLIGHT_OVERFLOW = 9
-    BYTES = 10  # bytes appended
     MARK_AGAIN = 11
-    ADOPTED_FROM = 12  # 1 + the mark where the first adopter began to read; 0 while nobody has adopted it
-    UNREADABLE_EVENTS = 13  # found in segments that are gone since
+    ADOPTED_FROM = 12  # 1 + the mark at which the first adopter began to read; 0 before the first adoption
+    UNREADABLE_EVENTS = 13  # those in segments that were removed
     UNREADABLE_BYTES = 14
     DROPPED = 16  # first of the drop counters, see `drop_cell`
 
@@ -62,7 +61,9 @@ _DROP_CELLS = {reason: Cell.DROPPED + place for place, reason in enumerate(DROP_
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What never changes in one life of a worker. Times are wall clock nanoseconds."""
+    """What does not change during one run of a worker. Times are wall clock, nanoseconds since 1970.
+
+    `tells_closing`: the server notifies logship before it shuts the worker down."""
 
     service: str = ""
     version: str = ""
@@ -98,7 +99,7 @@ class Identity:
         self._map[: len(MAGIC)] = MAGIC
 
     def write_facts(self, facts: Facts) -> None:
-        """Put `facts` beside those that are there, and make them count (the instance is known with the server's address)."""
+        """Store `facts` in the other of the two places, and use them from now on."""
         self._serial += 1
         packed = _packed(facts, self._serial)
         at = FACTS_AT[self._serial % 2]
@@ -106,12 +107,12 @@ class Identity:
         self.facts = facts
 
     def dropped(self) -> dict[str, int]:
-        """Events lost so far, by reason."""
+        """Return the numbers of dropped events, by reason."""
         return dropped(self.cells)
 
 
 def _packed(facts: Facts, serial: int) -> bytes:
-    """`facts` as bytes that fit their place; names that are too long for it are cut."""
+    """Return `facts` packed; names that are too long for their place are cut."""
     values = asdict(facts) | {"serial": serial}
     for most in (FACTS_BYTES, 256, 64):
         cut = {name: value[:most] if isinstance(value, str) else value for name, value in values.items()}
@@ -122,13 +123,13 @@ def _packed(facts: Facts, serial: int) -> bytes:
 
 
 def move_mark(cells: memoryview, mark: int) -> None:
-    """Everything up to `mark` is acknowledged, or counted as lost."""
+    """Set the mark: all events up to it are acknowledged, or counted as dropped."""
     cells[Cell.MARK] = mark
     cells[Cell.MARK_AGAIN] = mark
 
 
 def mark_of(cells: memoryview) -> int:
-    """The acknowledged mark; the lower one if its two copies differ."""
+    """Return the acknowledged mark, the lower one if its two copies differ."""
     return min(cells[Cell.MARK], cells[Cell.MARK_AGAIN])
 
 
@@ -145,15 +146,15 @@ def dropped(cells: memoryview) -> dict[str, int]:
 
 
 def counted(cells: memoryview, cell: int) -> int:
-    """What a cell counts; 0 for a number that nobody can have counted: the cell is damaged."""
+    """Return the number in a cell; 0 for a damaged cell, whose number is impossible."""
     return cells[cell] if cells[cell] < MOST else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An identity table as it was when it was read; what the file does not hold is zeros.
+    """A copy of an identity table; the missing part of a truncated file is zeros.
 
-    `damaged`: neither copy of the facts is readable, and they are empty. `lost_bytes`: how much the file lacks."""
+    `damaged`: neither copy of the facts is readable, and `facts` is empty. `lost_bytes`: the size of the missing part."""
 
     incarnation: str
     facts: Facts
@@ -163,12 +164,12 @@ class Snapshot:
 
     @property
     def slot(self) -> int | None:
-        """None before a slot was claimed, and for a damaged cell."""
+        """The slot; None before one was claimed, and for a damaged cell."""
         return self.cells[Cell.SLOT] - 1 if 0 < self.cells[Cell.SLOT] <= MOST_SLOTS else None
 
 
 def read(directory: Path) -> Snapshot:
-    """Return the table of the journal at `directory`, damage included. JournalUnreadable for another version's, which is kept."""
+    """Return the table of the journal at `directory`, even if damaged. JournalUnreadable for a table of another version."""
     path = directory / "identity"
     try:
         found = mapping.read(path, SIZE_BYTES)
@@ -184,7 +185,7 @@ def read(directory: Path) -> Snapshot:
 
 
 def _facts(data: bytes) -> Facts | None:
-    """The newer of the two copies of the facts, or the one that is readable; None if neither is."""
+    """Return the newer readable copy of the facts; None if neither is readable."""
     found: list[tuple[int, Facts]] = []
     for at in FACTS_AT:
         length, checksum = struct.unpack_from("<II", data, at)
@@ -202,15 +203,15 @@ def _cells(view: memoryview) -> memoryview:
 
 
 def reopen(directory: Path) -> memoryview:
-    """Return the writable cells of a journal that we have adopted; a table that was cut off is filled up with zeros.
+    """Return the writable cells of an adopted journal. A truncated table is filled with zeros.
 
-    JournalUnreadable if the file is not a table of ours."""
+    JournalUnreadable if the file is not a table of this version."""
     path = directory / "identity"
     lost_bytes = read(directory).lost_bytes
     if lost_bytes:
         _fill_up(path)
     cells = _cells(memoryview(mapping.map_existing(path, SIZE_BYTES)))
-    if lost_bytes > SIZE_BYTES - CELLS_AT - 8 * CELL_COUNT:  # counters are among it: nobody can say what they had counted
+    if lost_bytes > SIZE_BYTES - CELLS_AT - 8 * CELL_COUNT:  # counters are missing, and with them the numbers of lost events
         cells[Cell.UNREADABLE_BYTES] += lost_bytes
     return cells
 

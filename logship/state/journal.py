@@ -1,13 +1,13 @@
-"""The journal of one incarnation: queue, spool and black box at once.
+"""The journal of one incarnation: the queue of its events on disk, which survives the process.
 
-    <24 hex>/lock              held by the owner, or by who has adopted the journal
+    <24 hex>/lock              held by the owner, or by the process that has adopted the journal
     <24 hex>/identity          `state/identity.py`
     <24 hex>/inflight          `state/inflight.py`
-    <24 hex>/00000001.segment  `state/segment.py`, ascending; the highest number that holds anything is being written
+    <24 hex>/00000001.segment  `state/segment.py`, in order; the last one that is not empty is being written
 
-The request path appends: it copies bytes into a mapping and publishes them by one store; it makes no system call but
-one wake-up a segment. The shipping thread prepares segments, reads entries in order, and moves the acknowledged mark.
-When that thread comes too late, an append makes the segment itself (under a millisecond) rather than drop.
+The request path appends: it copies bytes into a mapping and publishes them with one store. Its only system call is one
+wake-up for each segment. The shipping thread prepares segments, reads entries in order, and moves the acknowledged mark. If
+that thread is too late, an append makes the next segment (in less than a millisecond) rather than drop the event.
 """
 
 import secrets
@@ -24,7 +24,7 @@ from logship.state.identity import Cell, Facts, Identity, drop_cell, move_mark
 from logship.state.inflight import InFlight
 from logship.state.segment import DATA_BYTES, INDEX_COUNT, Segment
 
-# Heartbeats every 10 s of about 1 KB: ten minutes of them fit when nothing else does any more (the limit, a full disk).
+# Room for ten minutes of heartbeats (about 1 KB every 10 s) when the limit is reached or the disk is full.
 RESERVE_BYTES = 64 * 1024
 AHEAD = 2
 
@@ -32,7 +32,7 @@ _crc = zlib.crc32
 
 
 class Journal:
-    """Appends are safe from any thread, signal handler and finaliser; everything else belongs to the shipping thread."""
+    """`append` is safe in any thread, signal handler and finalizer; call everything else in the shipping thread."""
 
     __slots__ = (
         "_acquire",
@@ -58,7 +58,7 @@ class Journal:
     )
 
     def __init__(self, home: Path | None, facts: Facts, limit_bytes: int) -> None:
-        """Make a new incarnation under the journals directory `home`, or in memory. OSError if the disk is full."""
+        """Make the journal of a new incarnation in the directory `home`, or in memory. OSError if the disk is full."""
         self.incarnation = secrets.token_hex(12)
         self.directory: Path | None = None
         making = None if home is None else home / f".{self.incarnation}"
@@ -97,16 +97,16 @@ class Journal:
             self._current.path = self.directory / segment.file_name(1)
 
     def limit(self, limit_bytes: int) -> None:
-        """Set how much the journal may hold from now on. What it holds already stays."""
+        """Set the size limit. Events that are in the journal stay."""
         self.limit_segments = max(2, limit_bytes // segment.SIZE_BYTES)
 
     # The request path.
 
     def append(self, parts: tuple[bytes, ...], reserved: bool = False) -> bool:
-        """Keep one entry: `parts` end to end, and the stamp behind them. False: refused, and counted.
+        """Append one entry: `parts` end to end, and the stamp. Return False if it was dropped, which is counted.
 
-        The next sequence is taken and the entry published (or counted as dropped) under one lock. A call from inside
-        another (signal handler, finaliser) is kept aside and written before that one returns: then True means accepted."""
+        The sequence is assigned and the entry published (or counted as dropped) under one lock. A call from within another
+        call (in a signal handler or finalizer) is queued and written before that one returns; it returns True."""
         self._acquire()
         if self._busy:
             self._side.append((parts, reserved))
@@ -155,14 +155,14 @@ class Journal:
             self._place(record, reserved)
 
     def _mend(self, current: Segment, number: int, end: int) -> None:
-        """An exception came in the middle (a signal handler's): what is published counts, the rest never was."""
+        """Restore a consistent state after an exception (of a signal handler): a published record counts, others do not."""
         before = current.count
         current.recount()
         if current.count == before and current.position != end and self._sequence == number:
             self._sequence = number - 1
 
     def _place(self, record: bytes, reserved: bool) -> bool:
-        """Publish or count a record that does not simply fit."""
+        """Publish a record in this or the next segment, or count it as dropped."""
         number = self._sequence + 1
         current = self._current
         end = current.position + len(record)
@@ -183,7 +183,7 @@ class Journal:
         return True
 
     def _rotate(self, size_bytes: int) -> str:
-        """Make the next segment the current one; otherwise the reason why there is none."""
+        """Make the next segment the current one. Return "", or the reason for which there is none."""
         if size_bytes > DATA_BYTES - RESERVE_BYTES:
             return "internal_error"
         if len(self._segments) >= self.limit_segments:
@@ -194,33 +194,33 @@ class Journal:
             return "segment_late"
         self._segments.append(fresh)
         self._current = fresh
-        # No other lies ready, perhaps because the disk is full: heartbeats must fit, and the goodbye.
+        # No further segment is ready, perhaps because the disk is full: keep room for heartbeats and the closing event.
         self._room = DATA_BYTES if self._ready else DATA_BYTES - RESERVE_BYTES
         self.wake()
         return ""
 
     def _made_here(self) -> Segment | None:
-        """A segment made by the thread that logs, because the alternative is a drop; None if there is no room.
+        """Return a segment made by the thread that logs, because otherwise the event is dropped; None if the disk is full.
 
-        After that only the shipping thread tries again: each log call would try in vain."""
+        Afterwards only the shipping thread tries again, because every log call would fail."""
         if self._no_room:
             return None
         try:
-            # Without its pages: 0.1 ms on ext4 and 0.5 ms on tmpfs instead of 1.9 and 1.4 (measured); they come one by one.
+            # Without prefaulted pages: 0.1 ms on ext4 and 0.5 ms on tmpfs instead of 1.9 and 1.4 (measured).
             return self._make(present=False)
         except OSError:
             self._no_room = True
             return None
 
     def drop(self, reason: str, events: int = 1) -> None:
-        """Count events that were never given to the journal or left it unshipped, without a sequence of their own."""
+        """Count dropped events that never had a sequence, or that leave the journal without delivery."""
         with self._lock:
             self.cells[drop_cell(reason)] += events
 
     def refuse(self, reason: str) -> None:
-        """Count an event that could not be made: it takes a sequence, so that it is not lost silently."""
+        """Count an event that could not be built. It takes a sequence, so that the loss is visible."""
         with self._lock:
-            if self._busy:  # from inside an append: counted before that one returns, as its entries are
+            if self._busy:  # within another append: counted before that one returns
                 self._side.append(((), False))
             else:
                 self._count_refused(reason)
@@ -230,7 +230,7 @@ class Journal:
         self._sequence = self.cells[Cell.SEQUENCE] = self._sequence + 1
 
     def locked(self) -> threading.RLock:
-        """The lock of the append: who holds it reads counters that cover exactly the sequences so far."""
+        """Return the lock of `append`. While it is held, counters cover exactly the sequences so far."""
         return self._lock
 
     # The shipping thread.
@@ -248,7 +248,7 @@ class Journal:
         return None if self.directory is None else self.directory / segment.file_name(number)
 
     def prepare(self) -> None:
-        """Have two segments ready, within the limit. OSError if the disk is full: the caller says so and tries again."""
+        """Prepare up to two segments, within the limit. OSError if the disk is full; the caller reports it and retries."""
         while len(self._ready) < AHEAD and self._may_have_more():
             fresh = self._make()
             while not self._offer(fresh):
@@ -262,7 +262,7 @@ class Journal:
         return len(self._segments) + len(self._ready) < self.limit_segments
 
     def _offer(self, fresh: Segment) -> bool:
-        """Put a segment with those that are ready; False if an append has made a later one meanwhile."""
+        """Add a segment to those that are ready. Return False if an append has made a later one meanwhile."""
         with self._lock:
             if not self._may_have_more():
                 fresh.remove()
@@ -273,18 +273,18 @@ class Journal:
             return True
 
     def is_current(self, part: Segment) -> bool:
-        """Whether `part` is the one being written."""
+        """Return whether `part` is the segment being written."""
         return part is self._current
 
     def segment_after(self, number: int) -> Segment | None:
-        """The oldest segment with a higher number than `number`, or None."""
+        """Return the oldest segment with a higher number than `number`, or None."""
         for candidate in list(self._segments):
             if candidate.number > number:
                 return candidate
         return None
 
     def acknowledge(self, at: Segment, count: int, events: int) -> None:
-        """Move the mark: everything up to the first `count` records of `at` is acknowledged. Frees what is behind it."""
+        """Move the mark: all records up to the first `count` of `at` are acknowledged. Removes segments before it."""
         move_mark(self.cells, at.number << 32 | count)
         self.cells[Cell.ACKNOWLEDGED] += events
         while self._segments[0] is not self._current and self._segments[0].number < at.number:
@@ -293,19 +293,19 @@ class Journal:
             self._segments.popleft().remove()
 
     def written(self) -> int:
-        """The mark that `acknowledge` reaches when everything appended by now is acknowledged."""
+        """Return the mark after the last entry so far; 0 for an empty journal."""
         last = self._current
         return last.number << 32 | last.count if last.count else 0
 
     def backlog_bytes(self) -> int:
-        """Bytes of entries that are not acknowledged yet."""
+        """Return the bytes of entries that are not acknowledged."""
         mark = self.cells[Cell.MARK]
         parts = [part for part in list(self._segments) if part.number >= mark >> 32]
         done = parts[0].end((mark & 0xFFFFFFFF) - 1) if parts and parts[0].number == mark >> 32 else 0
         return sum(part.position for part in parts) - done
 
     def pending_events(self) -> int:
-        """Events in the journal that are not acknowledged yet."""
+        """Return the number of entries that are not acknowledged."""
         mark = self.cells[Cell.MARK]
         parts = [part for part in list(self._segments) if part.number >= mark >> 32]
         done = mark & 0xFFFFFFFF if parts and parts[0].number == mark >> 32 else 0

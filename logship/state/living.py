@@ -1,4 +1,4 @@
-"""The workers of this machine that live, and the requests that each is answering now."""
+"""The live workers of this machine, and the requests that each of them is handling."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from logship.state.survey import survey
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """One living worker, as its journal describes it, and its requests, oldest first."""
+    """One live worker, as its journal describes it, and its running requests, oldest first."""
 
     incarnation: str
     service: str
@@ -23,14 +23,14 @@ class Living:
     requests: tuple[inflight.Running, ...] = ()
 
     def cells(self) -> list[dict[str, Any]]:
-        """Each request with whose it is, as `forensics.inflight` takes it."""
+        """Return one map for each request, with its worker, as `forensics.inflight` expects."""
         worker = asdict(self)
         requests = worker.pop("requests")
         return [request | worker for request in requests]
 
 
 def living(state: Path) -> list[Living]:
-    """Return the workers whose journals are under the state directory `state`; [] if it cannot be read."""
+    """Return the live workers with journals in the state directory `state`; [] if it cannot be read."""
     try:
         found, _ = survey(state)
     except OSError:

@@ -1,8 +1,8 @@
-"""Owner locks: a POSIX record lock says that a process lives, and dies with it, also by SIGKILL.
+"""Owner locks: a POSIX record lock shows that its process is alive. The kernel frees it when the process ends, even by SIGKILL.
 
-Closing any descriptor of a locked file in the owner frees the lock, and a second descriptor of the same process
-obtains it again. So this registry is the one place of a process that opens lock files, and it never opens its own.
-A lock is not inherited by fork: the child starts with an empty registry.
+If the owner closes any descriptor of a locked file, the lock is freed, and a second descriptor of the same process can
+obtain it again. So only this registry opens lock files in a process, and never one that it holds. A lock is not inherited
+by fork: the child starts with an empty registry.
 """
 
 import errno
@@ -22,7 +22,7 @@ _FLOCK = struct.Struct("hhqqi4x" if sys.platform == "linux" else "qqihh")
 
 
 def hold(path: Path) -> bool:
-    """Lock the file at `path` (made if missing, 0600) for this process. False if another process, or we, hold it."""
+    """Lock the file at `path` (created with mode 0600). Return False if this or another process holds the lock."""
     key = str(path)
     with _guard:
         if key in _held:
@@ -41,12 +41,12 @@ def hold(path: Path) -> bool:
 
 
 def descriptor(path: Path) -> int:
-    """The descriptor of a lock that we hold; KeyError if we do not."""
+    """Return the descriptor of a lock that this process holds; KeyError if it does not."""
     return _held[str(path)]
 
 
 def still_there(path: Path) -> bool:
-    """Whether the file that we locked is the one that `path` names now (not removed or replaced meanwhile)."""
+    """Return whether `path` still names the locked file, and was not removed or replaced."""
     try:
         mine, named = os.fstat(_held[str(path)]), os.stat(path)
     except (KeyError, OSError):
@@ -55,13 +55,13 @@ def still_there(path: Path) -> bool:
 
 
 def renamed(old: Path, new: Path) -> None:
-    """Tell the registry that a locked file has moved (its directory was renamed)."""
+    """Record that a locked file has a new path, because its directory was renamed."""
     with _guard:
         _held[str(new)] = _held.pop(str(old))
 
 
 def release(path: Path) -> None:
-    """Free a lock that we hold; nothing happens if we do not."""
+    """Free a lock of this process; no effect if the process does not hold it."""
     with _guard:
         descriptor = _held.pop(str(path), None)
         if descriptor is not None:
@@ -69,7 +69,7 @@ def release(path: Path) -> None:
 
 
 def holder(path: Path) -> int | None:
-    """The pid that holds `path` (our own included), or None if it is free or missing. Does not take the lock."""
+    """Return the pid of the process that holds the lock, this one included; None if it is free. Does not take the lock."""
     key = str(path)
     with _guard:
         if key in _held:
@@ -79,32 +79,32 @@ def holder(path: Path) -> int | None:
         except OSError:
             return None
         try:
-            return _asked(descriptor)
+            return _holder_of(descriptor)
         finally:
             os.close(descriptor)
 
 
 def _open(path: Path, flags: int) -> int:
-    """A descriptor of a regular file, through no symbolic link and without waiting. OSError for anything else.
+    """Return a descriptor of a regular file, without following a link or waiting. OSError for anything else.
 
-    Closing it frees our own lock on the same file: never for one that we hold."""
+    Closing it frees a lock of this process on the same file: do not call this for a lock that is held."""
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o600:
-        os.fchmod(descriptor, 0o600)  # a strange umask, or a copy that somebody made
+        os.fchmod(descriptor, 0o600)  # an unusual umask, or a copied file
     return descriptor
 
 
-def _asked(descriptor: int) -> int | None:
+def _holder_of(descriptor: int) -> int | None:
     if sys.platform == "linux":
-        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+        request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, request))
     else:
-        question = _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
-        _, _, pid, kind, _ = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+        request = _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        _, _, pid, kind, _ = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, request))
     return None if kind == fcntl.F_UNLCK else int(pid)
 
 

@@ -1,7 +1,7 @@
-"""Mapped files: made once in full size, written by one process, never truncated (a reader would die of SIGBUS).
+"""Mapped files: created with their full size, written by one process, never truncated (readers would get SIGBUS).
 
-Files that another process left are opened with care: only regular files of our own user, through no symbolic link,
-without ever waiting (a FIFO), and never more bytes than their format has. Everything that is made here is 0600.
+Files of another process are opened with care: only regular files of this user, without following links, without waiting
+(for a FIFO), and at most as many bytes as their format has. Files are created with mode 0600.
 """
 
 import errno
@@ -18,13 +18,13 @@ FILE_MODE = 0o600
 def make(path: Path | None, size_bytes: int, present: bool = True) -> mmap.mmap:
     """Return a new mapping of `size_bytes` zeros, its disk space reserved; anonymous without `path`.
 
-    `present`: its pages are there as well; else each costs a page fault when it is first written. OSError if the disk is
-    full: it must surface here, and never as SIGBUS in a request."""
+    `present`: its pages are prefaulted; otherwise the first write to each page is a page fault. OSError if the disk is full:
+    the error must occur here, and not as SIGBUS in a request."""
     if path is None:
         return mmap.mmap(-1, size_bytes)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
-        os.fchmod(descriptor, FILE_MODE)  # a strange umask may have taken the owner's bits
+        os.fchmod(descriptor, FILE_MODE)  # an unusual umask may remove permissions of the owner
         _reserve(descriptor, size_bytes)
         mapped = mmap.mmap(descriptor, size_bytes)
     except BaseException:
@@ -46,13 +46,13 @@ def _reserve(descriptor: int, size_bytes: int) -> None:
 
 
 def _populate(mapped: mmap.mmap, size_bytes: int) -> None:
-    """Make every page writable now: mmap's own populate flag leaves the first write fault on ext4 (measured).
+    """Make every page writable now. The populate flag of mmap leaves the first write fault on ext4 (measured).
 
-    The kernel writes zeros into the mapping: `readv` gives the interpreter lock away while it does, and `madvise` with
-    MADV_POPULATE_WRITE does not (400 MB: every thread stood still for 150 ms; beside a busy disk a page can take longer)."""
+    The kernel writes zeros into the mapping. `readv` releases the interpreter lock meanwhile; `madvise` with
+    MADV_POPULATE_WRITE does not (400 MB blocked every thread for 150 ms, longer beside a busy disk)."""
     try:
         zeros = os.open("/dev/zero", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # no /dev: touch the pages from here
+    except OSError:  # no /dev: write to the pages here
         for start in range(0, size_bytes, mmap.PAGESIZE):
             mapped[start] = 0
         return
@@ -63,9 +63,9 @@ def _populate(mapped: mmap.mmap, size_bytes: int) -> None:
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """Return a descriptor of the regular file at `path`. JournalUnreadable for anything else and for another user's file.
+    """Return a descriptor of the regular file at `path`. JournalUnreadable for anything else, and for a file of another user.
 
-    Root may read the files of another user (`logship doctor`), and does not write them."""
+    Root may read files of other users (for `logship doctor`), but not write them."""
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -83,9 +83,9 @@ def open_regular(path: Path, flags: int) -> int:
 
 
 def map_existing(path: Path, size_bytes: int) -> mmap.mmap:
-    """Return a writable mapping of a file of `size_bytes` that another life of a worker left.
+    """Return a writable mapping of an existing file of `size_bytes`.
 
-    JournalUnreadable if it is not a regular file of our user and of that size."""
+    JournalUnreadable if it is not a regular file of this user and of that size."""
     descriptor = open_regular(path, os.O_RDWR)
     try:
         found = os.fstat(descriptor).st_size
@@ -99,8 +99,7 @@ def map_existing(path: Path, size_bytes: int) -> mmap.mmap:
 def read(path: Path, most_bytes: int) -> bytes:
     """Return the first `most_bytes` of a file that another process may be writing through a mapping.
 
-    Without a mapping of our own, which would be one of a file that may be truncated. JournalUnreadable if it is not a
-    regular file of our user."""
+    It is not mapped, because it could be truncated meanwhile. JournalUnreadable if it is not a regular file of this user."""
     descriptor = open_regular(path, os.O_RDONLY)
     try:
         return os.pread(descriptor, min(os.fstat(descriptor).st_size, most_bytes), 0)

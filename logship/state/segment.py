@@ -1,14 +1,14 @@
-"""Journal segments: fixed-size files of entries, mapped by their one writer.
+"""Journal segments: files of a fixed size that hold entries, mapped by their one writer.
 
     0        magic "LSHIPSG1" | number u64
     4096     index: 8,192 x u64, little-endian: end offset u32 (low half) | crc32 u32 (high half)
     69632    entries end to end, 1 MiB
 
-Record n reaches from the end of record n-1 to its own end. Valid: the index word is not zero, the end lies within the
-file and behind the one before, and the checksum matches. A record is published by its index word, one aligned store,
-after its bytes. A crash of the process leaves whole records; a power cut may leave a word without its bytes, a disk
-may flip a bit: such a record is unreadable, and reading goes on at the next one whose beginning can be found (the end
-in the index, else the first bytes of an entry) and whose checksum matches. Nobody truncates; the shipper unlinks.
+Record n begins at the end of record n-1. It is valid if its index word is not zero, its end lies within the file and after
+the previous one, and the checksum matches. A record is published by its index word, one aligned store, after its bytes. A
+crash of the process leaves complete records. A power cut may leave an index word without the bytes, a disk may flip a bit:
+such a record is unreadable, and reading continues at the next one whose beginning can be found (from the index, or by the
+first bytes of an entry) and whose checksum matches. Segments are never truncated; the shipper unlinks them.
 """
 
 import contextlib
@@ -29,19 +29,19 @@ DATA_AT = INDEX_AT + 8 * INDEX_COUNT
 DATA_BYTES = 1 << 20
 SIZE_BYTES = DATA_AT + DATA_BYTES
 
-# Most bytes that are gone over again to find where readable records begin after damage: 0.1 s, whatever the index says.
+# Limit of the bytes that are searched again for readable records after damage: 0.1 s, whatever the index holds.
 RESYNC_BYTES = 64 << 20
-# The first bytes of an entry may stand inside one as well, in a number: so many places are tried for each record.
+# The first bytes of an entry may also occur within one, in a number: so many places are tried for each record.
 MOST_HEADS = 4
 
 
 class Segment:
-    """A segment that this process writes. `count` records end at `position`; `view` and `index` are the mapping."""
+    """A segment that this process writes. Its `count` records end at `position`; `view` and `index` are the mapping."""
 
     __slots__ = ("_map", "count", "index", "number", "path", "position", "view")
 
     def __init__(self, number: int, path: Path | None, present: bool = True) -> None:
-        """Make segment `number` at `path` (or in memory), prefaulted if `present`. OSError if the disk is full."""
+        """Make segment `number` at `path`, or in memory, prefaulted if `present`. OSError if the disk is full."""
         self.number = number
         self.path = path
         self._map: mmap.mmap = mapping.make(path, SIZE_BYTES, present)
@@ -53,7 +53,7 @@ class Segment:
         self._map[: len(MAGIC) + 8] = MAGIC + number.to_bytes(8, "little")
 
     def renumber(self, number: int, path: Path | None) -> None:
-        """Give a prepared, empty segment a later place in the journal's order. OSError if it cannot be renamed."""
+        """Give a prepared, empty segment a higher number. OSError if it cannot be renamed."""
         if self.path is not None and path is not None:
             self.path.rename(path)
         self.number = number
@@ -61,35 +61,35 @@ class Segment:
         self._map[len(MAGIC) : len(MAGIC) + 8] = number.to_bytes(8, "little")
 
     def end(self, record: int) -> int:
-        """Offset of the end of `record` (0 for record -1)."""
+        """Return the offset of the end of record `record`; 0 for -1."""
         return (self.index[record] & 0xFFFFFFFF) if record >= 0 else 0
 
     def recount(self) -> None:
-        """Set `count` and `position` from the index, after an append was cut short by an exception."""
+        """Set `count` and `position` from the index, after an exception interrupted an append."""
         while self.count < INDEX_COUNT and self.index[self.count]:
             self.position = self.index[self.count] & 0xFFFFFFFF
             self.count += 1
 
     def remove(self) -> None:
-        """Unlink the file. Views that are still being sent stay valid. A file that cannot go goes with its directory."""
+        """Unlink the file. Views that are being sent stay valid. A file that cannot be unlinked is removed with its directory."""
         if self.path is not None:
             with contextlib.suppress(OSError):
                 self.path.unlink()
 
 
 def file_name(number: int) -> str:
-    """The name of segment `number` in its journal's directory."""
+    """Return the file name of segment `number`."""
     return f"{number:08d}.segment"
 
 
 def numbers(directory: Path) -> list[int]:
-    """The numbers of the segments that lie in `directory`, ascending."""
+    """Return the numbers of the segments in `directory`, ascending."""
     return sorted(int(name[:8]) for name in os.listdir(directory) if name.endswith(".segment") and name[:8].isdigit())
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch that cannot be read: records `first` to `first + events - 1` of a segment, `size_bytes` in all."""
+    """An unreadable part of a segment: records `first` to `first + events - 1`, `size_bytes` in total."""
 
     first: int
     events: int
@@ -98,22 +98,22 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The records of a segment by their place in it; None for one that cannot be read, which `gaps` accounts for."""
+    """The records of a segment in order; None for an unreadable one. `gaps`: the unreadable parts."""
 
     records: list[bytes | None] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
 
 def read(path: Path, start: int = 0) -> list[bytes]:
-    """The readable records of a segment file from place `start` on. JournalUnreadable if it is not a segment of ours."""
+    """Return the readable records of a segment file from record `start` on. JournalUnreadable if it is not a segment."""
     return [record for record in scan(path).records[start:] if record is not None]
 
 
 def scan(path: Path) -> Content:
-    """Everything that a segment file holds, damage included. JournalUnreadable if it is not a segment of ours."""
+    """Return the content of a segment file, including damage. JournalUnreadable if it is not a segment of this version."""
     data = mapping.read(path, SIZE_BYTES)
     if not any(data[:DATA_AT]):
-        return Content()  # its maker was killed before it was whole, or nothing was written to it
+        return Content()  # its maker was killed before it was complete, or nothing was written to it
     if data[: len(MAGIC)] != MAGIC and data[: len(MAGIC) - 1] == MAGIC[:-1] and data[len(MAGIC) - 1 : len(MAGIC)].isdigit():
         raise JournalUnreadable(f"{path} begins with {data[:8]!r}, not {MAGIC!r}: another version wrote it; it is kept")
     content = _Reader(data).content()
@@ -123,7 +123,7 @@ def scan(path: Path) -> Content:
 
 
 class _Reader:
-    """Goes over the index of one segment's bytes; past damage it looks for the next record that verifies."""
+    """Reads the records in the bytes of a segment; after damage it searches for the next valid record."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -137,8 +137,8 @@ class _Reader:
 
     def content(self) -> Content:
         content = Content()
-        begin = 0  # where the next record begins, or the damage that we are in
-        damaged = -1  # place of its first record
+        begin = 0  # of the next record, or of the damage
+        damaged = -1  # number of the first damaged record
         farthest = 0
         for place, word in enumerate(self._words):
             end = word & 0xFFFFFFFF
@@ -159,7 +159,7 @@ class _Reader:
         missing = SIZE_BYTES - len(self._data)
         if damaged >= 0:
             content.gaps.append(Gap(damaged, len(self._words) - damaged, max(0, farthest - begin)))
-        elif missing:  # whole files are made before anything is written to them: this one was cut off
+        elif missing:  # files are created with their full size before anything is written: this one was truncated
             content.gaps.append(Gap(len(self._words), 0, missing))
         return content
 
@@ -171,7 +171,7 @@ class _Reader:
         return record if zlib.crc32(record) == word >> 32 else None
 
     def _beginning(self, place: int, damage: int) -> int:
-        """Where the record at `place` begins if it can be read, -1 otherwise; what is damaged begins at `damage`."""
+        """Return where record `place` begins if it is readable, else -1. `damage`: where the damage begins."""
         word = self._words[place]
         end = word & 0xFFFFFFFF
         if end > DATA_BYTES:

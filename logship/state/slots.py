@@ -1,10 +1,11 @@
-"""Worker slots: 0..N-1, the same number after a restart, on servers that tell their workers nothing.
+"""Worker slots: numbers 0 to N-1 that stay the same after a restart, for servers that do not number their workers.
 
     <slots>/<service>@<instance>/<n>.slot      generation u64 | pid u64 | supervisor u64 | claimed ns u64, little-endian
 
-A slot is a lock file: it dies with the process, also by SIGKILL, and is not inherited by fork. Claimed lazily by the
-process that serves. During a rolling restart more workers live than slots: one that finds all N taken under its own
-supervisor becomes the heir of the oldest holder at once and keeps the first slot that frees. The generation counts claims.
+A slot is a lock file: it is freed when the process ends, even by SIGKILL, and is not inherited by fork. It is claimed by a
+process when that begins to serve. During a rolling restart there are more workers than slots: a worker that finds all N
+slots taken under its supervisor becomes the heir of the oldest holder at once, and keeps the first slot that is freed. The
+generation counts the claims of a slot.
 """
 
 import os
@@ -19,14 +20,14 @@ from logship.state.processes import is_running
 
 _RECORD = struct.Struct("<QQQQ")
 MOST_SLOTS = 256
-# Without a known number of workers an overflow label moves down only while the worker is this young:
-# eager compaction made healthy workers change their label after a neighbour's death (measured).
+# Without a known number of workers a worker takes a lower free slot only during its first seconds: otherwise healthy workers
+# changed their slot after the crash of another one (measured).
 YOUNG_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A slot of ours. An heir uses the number of a worker that still lives, until a lock frees."""
+    """The slot of this process. An heir shares the number of a worker that is still running, until a lock is freed."""
 
     slot: int
     generation: int
@@ -34,10 +35,10 @@ class Claim:
 
 
 class Slots:
-    """The slots of one service instance, as one worker sees them. One claim a process; `poll` while it is an heir."""
+    """The slots of one service instance. A process has one claim, and calls `poll` to improve it."""
 
     def __init__(self, folder: Path, service: str, instance: str, supervisor: int, workers: int | None) -> None:
-        """`workers`: how many the server runs, None if unknown. OSError if the folder cannot be made."""
+        """`workers`: the number of workers of the server, None if unknown. OSError if the folder cannot be made."""
         self._folder = folder / safe_name(f"{service}@{instance}")
         make_directory(self._folder)
         self._supervisor = supervisor
@@ -48,7 +49,7 @@ class Slots:
         self.claim: Claim | None = None
 
     def claim_one(self, preferred: int | None = None) -> Claim:
-        """Take the lowest free slot (or `preferred`, where the server itself numbers its workers), or become an heir."""
+        """Claim the lowest free slot, or `preferred` (the number that the server assigned), or become an heir."""
         self._numbered = preferred is not None
         if preferred is not None:
             generation = self._take(preferred)
@@ -67,7 +68,7 @@ class Slots:
         if kin:
             oldest = min(kin)[1]
             return Claim(oldest, self._generation(oldest) + 1, heir=True)
-        # Somebody else's workers hold them all (two services under one name): take the next number, never their labels.
+        # Workers of another supervisor hold all slots (two services with one name): take the next number, not one of theirs.
         return self._beyond(count)
 
     def _beyond(self, count: int) -> Claim:
@@ -78,13 +79,13 @@ class Slots:
         return Claim(MOST_SLOTS + count, 1, heir=False)
 
     def stay(self) -> Claim:
-        """Nobody makes room for this heir: it is one worker more (SIGTTIN), and takes the next number for good."""
+        """Claim the next number permanently: no slot is freed for this heir, because it is an additional worker (SIGTTIN)."""
         self._stays = True
         return self._keep(self._beyond(self._workers or MOST_SLOTS))
 
     def poll(self) -> Claim | None:
-        """The new claim if a lock has freed that we wait for (ours first), else None. Cheap: call it every 0.2 s while `waiting`,
-        every few seconds otherwise."""
+        """Return a better claim if a slot was freed, else None. Call it every 0.2 s while `waiting`, otherwise every few
+        seconds."""
         claim = self.claim
         if claim is None:
             return None
@@ -106,7 +107,7 @@ class Slots:
         return None
 
     def _come_down(self, claim: Claim) -> Claim | None:
-        """Take a number below N whose supervisor is gone (gunicorn's USR2): while it lives it will replace its worker."""
+        """Claim a slot below N whose supervisor has ended (USR2 of gunicorn); a running supervisor will replace its worker."""
         for slot in range(self._workers or 0):
             record = self._read(slot)
             if record is not None and is_running(record[2]):
@@ -118,7 +119,7 @@ class Slots:
         return None
 
     def waiting(self) -> bool:
-        """Whether `poll` may change the claim within seconds."""
+        """Return whether `poll` may change the claim within seconds."""
         claim = self.claim
         if claim is None:
             return False
@@ -126,18 +127,12 @@ class Slots:
         return claim.heir or (self._compacts() and claim.slot > 0 and young)
 
     def _overflows(self) -> bool:
-        """Whether the number is one beyond N because other supervisors' workers hold the N."""
+        """Return whether the slot is N or higher because workers of another supervisor hold the slots below N."""
         claim = self.claim
         return claim is not None and not (self._stays or self._numbered) and claim.slot >= (self._workers or MOST_SLOTS)
 
     def _compacts(self) -> bool:
         return self._workers is None and not self._numbered
-
-    def release(self) -> None:
-        """Give the slot back (a process that stops serving but lives on)."""
-        if self.claim is not None and not self.claim.heir:
-            locks.release(self._path(self.claim.slot))
-        self.claim = None
 
     def _keep(self, claim: Claim) -> Claim:
         self.claim = replace(claim)
@@ -147,7 +142,7 @@ class Slots:
         return self._folder / f"{slot}.slot"
 
     def _read(self, slot: int) -> tuple[int, int, int, int] | None:
-        # Reading through a fresh descriptor and closing it would free a lock of ours: only slots we do not hold are read.
+        # Closing a second descriptor would free a lock of this process: only slots that it does not hold are read.
         try:
             data = self._path(slot).read_bytes()
         except OSError:
@@ -159,7 +154,7 @@ class Slots:
         return record[0] if record else 0
 
     def _take(self, slot: int) -> int | None:
-        """The new generation if the lock of `slot` was free, else None."""
+        """Take the lock of `slot` and return the new generation; None if the lock is not free."""
         path = self._path(slot)
         if not locks.hold(path):
             return None

@@ -7,9 +7,8 @@ import pytest
 from logship.errors import KqlError
 from logship.event.fields import BY_NAME
 from logship.search.kql import parse
-from logship.search.matches import in_query, matches
+from logship.search.matches import matches
 from logship.search.names import nearest
-from logship.search.query import Query
 from logship.search.targets import BARE_TEXT_FIELDS
 from logship.search.times import from_rfc3339
 
@@ -176,14 +175,6 @@ def test_a_value_that_a_field_cannot_hold_is_refused_at_its_place(text: str, at:
     with pytest.raises(KqlError) as caught:
         matches(parse(text), RECORD, NOW)
     assert caught.value.at == at
-
-
-def test_the_time_of_a_query_begins_with_since_and_ends_before_until() -> None:
-    at_ns = from_rfc3339(RECORD["@timestamp"])
-    assert in_query(Query(None, at_ns, at_ns + 1), RECORD)
-    assert not in_query(Query(None, at_ns + 1, None), RECORD)
-    assert not in_query(Query(None, None, at_ns), RECORD)
-    assert not in_query(Query(parse("tenant: x"), at_ns, None), RECORD)
 
 
 def test_bare_text_is_looked_for_in_fields_that_exist() -> None:

@@ -1,7 +1,7 @@
-"""Which digits are a card number: the beginning and length of a card scheme, and Luhn's check digit.
+"""Card numbers: digits with the prefix and length of a card scheme and a valid Luhn check digit.
 
-Other long numbers pass Luhn's check one time in ten: times in milliseconds, article numbers and device ids are kept by
-their length, their beginning or the word before them."""
+One in ten other long numbers passes the Luhn check: times in milliseconds, article numbers and device ids are told apart by
+their length, their prefix or the word before them."""
 
 import re
 from typing import Final

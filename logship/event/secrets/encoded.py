@@ -1,4 +1,4 @@
-"""Encodings that hide a name or a secret from a reader of plain text: percent, JSON and Python escapes, HTML.
+"""Encodings in which a name or a secret is not recognized: percent-encoding, JSON and Python escapes, HTML entities.
 
 `token%3Dx`, `{"pass\\u0077ord": "x"}`, `&quot;password&quot;:&quot;x&quot;`."""
 
@@ -22,7 +22,7 @@ def may_hide(text: str) -> bool:
 
 
 def plain_forms(text: str) -> Iterator[str]:
-    """Yield `text` with one encoding after the other removed, each a form that nobody would write a secret in."""
+    """Yield `text` decoded, with one encoding after the other."""
     if "%" in text:
         plain = text
         for _ in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""How far a value reaches: in quotes, in brackets, up to a blank, or over the lines below its name."""
+"""The extent of a value: in quotes, in brackets, up to a space, or on the lines below its name."""
 
 import re
 from typing import Final
@@ -22,12 +22,12 @@ _BRACKETS_AND_QUOTES: Final = re.compile(r"\\.|[\[\](){}\"']", re.DOTALL)
 
 
 def value_after(text: str, at: int) -> tuple[int, int]:
-    """Return where the value at `at` begins and ends: in quotes, in brackets, or up to a blank."""
+    """Return where the value at `at` begins and ends: in quotes, in brackets, or up to a space."""
     return plain_value(text, at, "", BARE)
 
 
 def closing_bracket(text: str, at: int) -> int:
-    """Return where the bracket at `at` is closed, brackets in quotes aside; -1 if it never is."""
+    """Return where the bracket at `at` is closed, ignoring brackets in quotes; -1 if it is not closed."""
     depth, quote = 0, ""
     for sign in _BRACKETS_AND_QUOTES.finditer(text, at):
         one = sign[0]
@@ -43,7 +43,7 @@ def closing_bracket(text: str, at: int) -> int:
 
 
 def plain_value(text: str, at: int, opened: str, pattern: re.Pattern[str]) -> tuple[int, int]:
-    """The same, where a bare value is what `pattern` finds, up to the quote `opened`."""
+    """Return the same as `value_after`; a value without quotes is what `pattern` matches, up to the quote `opened`."""
     quoted = _QUOTE.match(text, at)
     if quoted:
         return quoted.end(), _closing_quote(text, quoted.end(), quoted["quote"])

@@ -1,12 +1,12 @@
-"""Keys and tokens that their look gives away: one table of the formats that vendors publish.
+"""Keys and tokens that are recognized by their format: a table of the formats that vendors publish.
 
-A row is plain data: who issues it, how it begins, which characters follow, and how many there are at least. Origin: the
+A row is plain data: the issuer, the prefixes, the characters that follow, and their least number. Origin: the
 vendors' documentation and the public rule list of gitleaks (MIT licence, config/gitleaks.toml of July 2026), read as
-facts and written as rows of our own. A row asks for fewer characters than the vendor issues, since a token that was cut
-is still a secret.
+facts and rewritten as these rows. A row requires fewer characters than the vendor issues, because a truncated token is still
+a secret.
 
-A format starts where no letter or digit stands before it. Nothing is required after an unbounded body, which keeps the
-search linear in the length of the text.
+A format begins where no letter or digit precedes it. Nothing is required after an unbounded body, which keeps the search
+linear in the length of the text.
 """
 
 import re
@@ -360,11 +360,11 @@ def hide_tokens(text: str) -> str:
 
 
 def is_vendors(vendor: str, value: str) -> bool:
-    """Return whether `value` has the look of what this vendor, a key of `NAMED_AFTER`, issues."""
+    """Return whether `value` has the format of `vendor`, a key of `NAMED_AFTER`."""
     return _VENDORS[vendor].fullmatch(value) is not None
 
 
 def vendors_value(vendor: str, text: str, at: int) -> tuple[int, int] | None:
-    """Return where the value at `at` begins and ends if it has the look of what this vendor issues, in quotes or not."""
+    """Return where the value at `at`, in quotes or not, begins and ends if it has the format of `vendor`."""
     value = _VENDOR_VALUE.match(text, at)
     return value.span("value") if value and is_vendors(vendor, value["value"]) else None

@@ -23,7 +23,7 @@ _PART: Final = re.compile(r"[\w.\-]+")
 
 
 def value_of(text: str, label: str, at: int, names: Names) -> tuple[int, int, str] | None:
-    """Return where the value of the secret name that stands at `at`, behind `label`, begins and ends, and its kind."""
+    """Return begin, end and kind of the value of the secret name at `at`, after `label`; None if there is none."""
     if label == "loc":
         found = _LOCATED.match(text, at)
         name = (_PART.findall(found["path"]) or [""])[-1] if found else ""

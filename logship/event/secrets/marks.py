@@ -1,4 +1,4 @@
-"""What stands in place of a secret: "[redacted:card]"."""
+"""The mark that replaces a secret: "[redacted:card]"."""
 
 import re
 from typing import Final

@@ -1,7 +1,7 @@
-"""Values behind secret names in a text: `password=x`, `"userPassword": "x"`, `--db-password x`, `(b'cookie', b'x')`.
+"""Values after secret names in a text: `password=x`, `"userPassword": "x"`, `--db-password x`, `(b'cookie', b'x')`.
 
-Between a name and its value may stand any number of blanks, and one end of a line (`password:\\n  x`). A name is searched
-only at the beginning of a run of its characters, and a value is passed over once: that keeps the search linear."""
+Spaces and one line break may stand between a name and its value (`password:\\n  x`). A name is matched only at the beginning
+of a run of its characters, and each value is scanned once, which keeps the search linear."""
 
 import re
 from typing import Final
@@ -41,7 +41,7 @@ _TOLD_BY_PLACE: Final = _COMPLETED | frozenset(IN_QUERIES) | labels.LABELS
 
 
 def hide_named(text: str, names: Names) -> str:
-    """Return `text` with a mark in place of every value that stands behind a secret name."""
+    """Return `text` with a mark in place of every value after a secret name."""
     pieces: list[str] = []
     done = at = 0
     while found := _NAME.search(text, at):
@@ -59,7 +59,7 @@ def hide_named(text: str, names: Names) -> str:
 
 
 def _secret_at(text: str, found: re.Match[str], names: Names) -> tuple[int, int, str]:
-    """Return where the value of the name just found begins and ends, and its kind; no kind if it is not a secret."""
+    """Return begin, end and kind of the value of the matched name; kind "" if it is not a secret."""
     promise, name, at = _promise_at(text, found, names), found["name"] or found["flag"], found.end()
     if not promise.kind:
         if value := labels.value_of(text, name, at, names):
@@ -81,7 +81,7 @@ def _is_loose(name: str) -> bool:
 
 
 def _promise_at(text: str, found: re.Match[str], names: Names) -> Promise:
-    """Return what the name just found promises where it stands."""
+    """Return the promise of the matched name in its context."""
     if flag := found["flag"]:
         return names[flag]
     name, start = found["name"], found.start()
@@ -103,7 +103,7 @@ def _promise_at(text: str, found: re.Match[str], names: Names) -> Promise:
 
 
 def _value_at(text: str, found: re.Match[str], promise: Promise) -> tuple[int, int]:
-    """Return where the value after the name just found begins and ends."""
+    """Return where the value of the matched name begins and ends."""
     at = found.end()
     if not (found["pair"] or found["said"] or found["flag"]) and (line := NEXT_LINE.match(text, at)):
         return value_below(text, line, promise.kind in ("cookie", "authorization"))

@@ -1,4 +1,4 @@
-"""Secrets told by their place in an address: user and password before a host, and the token of a link that acts.
+"""Secrets in URLs: user and password before a host, and the token of a link that grants access.
 
 `postgres://ann:s3cret@db/shop`, `Host: ann:s3cret@shop`, `/reset-password/9f86d081884c7d65`."""
 
@@ -43,7 +43,7 @@ def hide_credentials(text: str) -> str:
 
 
 def hide_link_tokens(text: str) -> str:
-    """Return `text` with a mark in place of what proves a right in links as `/reset/<token>`."""
+    """Return `text` with a mark in place of the token of links such as `/reset/<token>`."""
     return _LINK.sub(_without_token, text)
 
 
@@ -81,7 +81,7 @@ def _user(rest: str) -> str:
 
 
 def _is_host(text: str) -> bool:
-    """Whether this is surely a host: with a dot, a port or brackets, or the host of this machine."""
+    """Return whether `text` is certainly a host: with a dot, a port or brackets, or localhost."""
     return "." in text or ":" in text or text in ("", "localhost")
 
 
@@ -98,7 +98,7 @@ def _without_token(found: re.Match[str]) -> str:
 
 
 def _is_random(text: str) -> bool:
-    """Whether this is no title in words: a long part of letters and digits, or all three kinds of characters."""
+    """Return whether `text` is not a title in words: it has a long part of letters and digits, or mixed case and digits."""
     parts = _LINK_PARTS.findall(text)
     if _UUID.search(text) or any(not part.isalpha() and not part.isdigit() for part in parts):
         return True

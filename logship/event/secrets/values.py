@@ -1,4 +1,4 @@
-"""Whether what stands under a secret name can be a secret: `cookies: 3`, `pass: ok` and `password: str` tell nothing."""
+"""Values of secret names that are not secrets: `cookies: 3`, `pass: ok`, `password: str`."""
 
 import re
 from typing import Final
@@ -45,9 +45,9 @@ _BARE: Final = " \t,;()[]{}*\"'`"
 
 
 def tells_nothing(promise: Promise, name: str, value: str, prose: bool = False) -> bool:
-    """Return whether `value` under a name with this promise is surely not a secret.
+    """Return whether `value`, of a name with this promise, is certainly not a secret.
 
-    `prose`: it stands without quotes behind a colon and a space, where sentences do too."""
+    `prose`: it has no quotes and follows a colon and a space, so that it may be a sentence."""
     bare = value.strip(_BARE)
     small = bare.lower()
     if not bare or small in _NO_VALUES or is_mark(bare) or is_mark(value.strip()):
