@@ -334,12 +334,13 @@ def check_nothing_lost(stored: Stored, notes: Notes) -> None:
     """Each call that returned is stored exactly once, each request ends or is named, and every life adds up."""
     assert max(stored.ids().values()) == 1
     steps, requests, named = stored.steps(), stored.requests(), stored.named()
-    assert not notes.logged - steps.keys(), "log calls returned and their events are not stored"
-    assert not notes.ended - requests.keys(), "requests ended and their events are not stored"
+    wrong = [verdict.sentence for verdict in stored.verdicts if verdict.finding != "complete"]
+    lines, ends = notes.logged - steps.keys(), notes.ended - requests.keys()
+    assert not lines, f"{len(lines)} log calls returned and their events are not stored; verdicts: {wrong}"
+    assert not ends, f"{len(ends)} requests ended and their events are not stored; verdicts: {wrong}"
     assert set(steps.values()) <= {1}
     assert set(requests.values()) <= {1}
     assert not notes.begun.keys() - requests.keys() - named.keys(), "requests in flight at death that nobody names"
     assert not requests.keys() & named.keys(), "requests that ended are said to be in flight"
     assert all(notes.begun.get(name, pid) == pid for name, pid in named.items())
-    wrong = [verdict.sentence for verdict in stored.verdicts if verdict.finding != "complete"]
     assert not wrong, wrong

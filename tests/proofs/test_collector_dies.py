@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import secrets
 import signal
 import socket
 import sys
@@ -15,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from logship.errors import WireError
-from logship.event.entry import pack
 from logship.state import home
 from logship.wire.entries import Limits
 from logship.wire.receive import Batch, Decoder, acknowledge
+from tests.proofs.figures import row
 from tests.proofs.scene import (
     PROVE,
     SHOPS,
@@ -31,58 +30,13 @@ from tests.proofs.scene import (
     environment,
     until,
 )
-from tests.proofs.sender import Sender
+from tests.proofs.sender import Insistent
 
 KILLS = 50 if PROVE else 4
 BURST = 3000
 POISONED = 1234
 
 pytestmark = pytest.mark.timeout(1800 if PROVE else 180)
-
-
-class Insistent:
-    """A sender that keeps four frames of ten events unacknowledged, and sends them again when the connection is lost."""
-
-    WINDOW, EVENTS = 4, 10
-
-    def __init__(self, port: int) -> None:
-        self.incarnation = secrets.token_hex(12)
-        self.acknowledged = 0
-        self._port = port
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="insistent")
-
-    def __enter__(self) -> "Insistent":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with contextlib.suppress(OSError), Sender(self._port) as sender:
-                self._send(sender)
-            time.sleep(0.05)
-
-    def _send(self, sender: Sender) -> None:
-        sent = 0
-        while not self._stop.is_set():
-            while sent < self.WINDOW:
-                first = self.acknowledged + sent * self.EVENTS + 1
-                sender.send("logship.events", [self._entry(first + one) for one in range(self.EVENTS)])
-                sent += 1
-            if sender.acknowledged() is None:
-                return
-            self.acknowledged += self.EVENTS
-            sent -= 1
-            time.sleep(0.002)
-
-    def _entry(self, number: int) -> bytes:
-        name = f"{self.incarnation}-{number:012d}"
-        kind = {"event.dataset": "logship.app", "service.ephemeral_id": self.incarnation}
-        return pack(time.time_ns(), {"event.id": name, "event.sequence": number, "message": "x" * 300, **kind})
 
 
 def test_a_killed_collector_has_stored_what_it_acknowledged_once(tmp_path: Path) -> None:
@@ -111,6 +65,15 @@ def test_a_killed_collector_has_stored_what_it_acknowledged_once(tmp_path: Path)
     ids = stored.ids()
     acknowledged = [f"{insistent.incarnation}-{number:012d}" for number in range(1, insistent.acknowledged + 1)]
     assert insistent.acknowledged
+    row(
+        "the collector is killed with -9",
+        "a shop of 2 workers under load and a sender that repeats what is not acknowledged, at random moments",
+        f"{KILLS} kills in {lasted:.0f} s, {len(stored.events):,} events",
+        lost=len(notes.logged - stored.steps().keys()) + len(notes.ended - stored.requests().keys())
+        + sum(not ids[one] for one in acknowledged),
+        doubled=sum(count - 1 for count in ids.values()),
+        wrong=sum(verdict.finding != "complete" for verdict in stored.verdicts),
+    )
     assert all(ids[one] == 1 for one in acknowledged)
     print(
         f"\nproof 4: collector killed -9 {KILLS} times in {lasted:.0f} s: {len(stored.events)} events stored, "

@@ -1,6 +1,7 @@
 """The store's writer dies while it takes, seals and merges, and somebody counts all the time."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from logship.search.query import Query
 from logship.store.files import read_listing
 from logship.store.read.reader import Reader
 from logship.store.write.store import Appended, Store
+from tests.proofs.figures import row
 from tests.proofs.scene import PROVE, ROOT
 from tests.store.events import events
 
@@ -139,6 +141,14 @@ def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(tmp_path
     counts = [counted for _, counted in counting.counts]
     assert counts == sorted(counts)
     assert any(segment.rows > 200 for segment in read_listing(directory).segments)
+    row(
+        "the store's writer is killed with -9",
+        "while it appends, seals and merges, with a reader that counts all the time",
+        f"{KILLS} kills, {last:,} events, {len(counts):,} counts",
+        lost=sum(max(0, least - counted) for least, counted in counting.counts),
+        doubled=sum(max(0, counted - last) for _, counted in counting.counts),
+        wrong=sum(later < earlier for earlier, later in itertools.pairwise(counts)),
+    )
     print(
         f"\nthe store's writer killed -9 {KILLS} times, at which it {dict(moments)}: {last} events, 0 acknowledged lost, "
         f"0 twice; {len(counts)} counts by a reader meanwhile, 0 wrong"

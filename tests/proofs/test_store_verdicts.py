@@ -21,6 +21,7 @@ from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from logship.wire.entries import Limits
 from logship.wire.receive import Decoder, acknowledge
+from tests.proofs.figures import row
 from tests.proofs.scene import (
     PROVE,
     SHOPS,
@@ -84,6 +85,14 @@ def test_clean_runs_with_restarts_and_kills_are_complete(tmp_path: Path) -> None
     assert {verdict.finding for verdict in verdicts} == {"complete"}
     assert len(verdicts) >= RUNS * (2 * WORKERS + 1)
     stored = sum(verdict.stored for verdict in verdicts)
+    row(
+        "workers, the collector and the server are restarted or killed",
+        "one worker killed with -9, then the collector, then the server restarted and stopped, under load",
+        f"{RUNS} runs, {len(verdicts)} lives, {stored:,} events",
+        lost=sum(verdict.missing for verdict in verdicts),
+        doubled=sum(max(0, verdict.duplicates) for verdict in verdicts),
+        wrong=sum(verdict.finding != "complete" for verdict in verdicts),
+    )
     print(f"\nverify: {RUNS} runs with kills and restarts, {len(verdicts)} lives, {stored} events: all complete")
 
 
