@@ -32,7 +32,6 @@ UNFINISHED: Final = (
     "logship/search/",
     "logship/state/",
     "logship/store/",
-    "logship/wire/",
 )
 
 

@@ -33,7 +33,7 @@ def frame_tail(chunk: str, records: int) -> bytes:
 
 
 def encode_batch(tag: str, entries: bytes, chunk: str, records: int) -> bytes:
-    """Return one PackedForward message that asks the agent for an acknowledgement.
+    """Return one PackedForward message that requests an acknowledgement from the agent.
 
     `entries`: msgpack [EventTime, record] pairs end to end, oldest first; `chunk`: from `new_chunk`, echoed as
     {"ack": chunk}. ValueError if `entries` is empty. Source: Forward Protocol v1."""
