@@ -60,7 +60,7 @@ def test_windows_may_be_spans_times_and_nanoseconds(served: Served) -> None:
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/api/search?q=a%3A%20(", "expected a value, found the end"),
+        ("/api/search?q=a%3A%20(", "the query ends too early: expected a value"),
         ("/api/search?limit=0", "invalid limit '0': use an integer from 1 to 10000"),
         ("/api/search?limit=many", "invalid limit 'many': use an integer"),
         ("/api/search?limt=5", "unknown parameter 'limt'; did you mean limit?"),

@@ -71,7 +71,7 @@ def test_from_a_slow_worker_to_the_reason_by_clicking_only(visit: Visit) -> None
     wait(page, ".stands a", "Its slowest requests").click()
     address(page, r"/search\?.*event.duration")
     wait(page, ".row", "GET /orders/").click()
-    wait(page, ".details a", "The request").click()
+    wait(page, ".details a", "Open request").click()
     address(page, r"/r/")
     wait(page, "h2", "Where its time went")
     wait(page, "h2", "Other requests on w1")
@@ -290,10 +290,10 @@ def test_a_collector_that_is_gone_is_said_and_found_again(visit: Visit, shown: S
     wait(page, ".stands li")
     shown.cut()
     try:
-        wait(page, ".notice", "Nothing answers")
+        wait(page, ".notice", "is unreachable")
     finally:
         shown.start()
-    page.wait_for_selector(".notice:has-text('Nothing answers')", state="detached")
+    page.wait_for_selector(".notice:has-text('is unreachable')", state="detached")
 
 
 def test_an_empty_time_says_what_to_do(visit: Visit) -> None:
@@ -307,7 +307,7 @@ def test_an_empty_time_says_what_to_do(visit: Visit) -> None:
 def test_an_id_or_a_place_that_is_not_there_is_said(visit: Visit) -> None:
     wait(visit.go("/r/nobody"), "main", "No event, request or trace")
     wait(visit.go("/e/nobody"), "main", "No event has the id")
-    wait(visit.go("/panels/nothing"), "main", "There is no panel")
+    wait(visit.go("/panels/nothing"), "main", "No such panel")
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_left_behind(visit: Visit, shown: Shown) -> None:

@@ -82,6 +82,14 @@ def test_what_is_being_typed_is_known_at_the_caret(ask: Any, text: str, kind: st
     assert (told["kind"], told["field"], told["typed"]) == (kind, field, typed)
 
 
+def test_short_names_of_fields_are_suggested_where_the_field_occurs(ask: Any) -> None:
+    fields = [{"name": name, "type": "keyword", "events": 5} for name in ("http.response.status_code", "stage")]
+    names = {"fields": fields, "short_names": {"status": "http.response.status_code", "route": "http.route"}}
+    offers = ask("box", "nameOffers", names, "sta")
+    assert [one["insert"] for one in offers] == ["status: ", "stage: ", "http.response.status_code: "]
+    assert [one["text"] for one in ask("box", "nameOffers", names, "")] == ["status", *(one["name"] for one in fields)]
+
+
 def test_times_are_told_in_the_zone_that_is_asked_for(ask: Any) -> None:
     summer = 1_784_894_602_123  # 2026-07-24, 12:03 UTC
     assert ask("time", "stamp", summer, "utc") == "2026-07-24 12:03:22.123"

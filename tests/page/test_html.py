@@ -23,7 +23,7 @@ def test_a_question_finds_and_a_wrong_one_is_told(served: Served) -> None:
     found = httpx.get(served.url + "/plain", params={"q": "http.response.status_code: 500"}, timeout=20).text
     assert "/orders/3" in found
     assert "/orders/4" not in found
-    assert "found the end" in httpx.get(served.url + "/plain", params={"q": "a: ("}, timeout=20).text
+    assert "the query ends too early" in httpx.get(served.url + "/plain", params={"q": "a: ("}, timeout=20).text
     assert "invalid duration" in httpx.get(served.url + "/plain", params={"last": "x"}, timeout=20).text
 
 

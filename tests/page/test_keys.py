@@ -88,7 +88,7 @@ def test_the_chart_speaks_and_is_brushed(visit: Visit) -> None:
     press(page, "ArrowRight", "ArrowRight")
     assert focused(page) != first
     press(page, *["Shift+ArrowRight"] * 12)
-    assert "Enter looks closer" in focused(page)
+    assert "Enter zooms in" in focused(page)
     press(page, "Enter")
     address(page, "since=")
     page.wait_for_selector(".chart:not([aria-busy=true])")

@@ -84,7 +84,7 @@ def test_after_a_cut_it_goes_on_where_it_was(follower: Visit, shown: Shown) -> N
     received(page, 20)
     shown.cut()
     ids += fresh(shown, 30)
-    wait(page, ".summary", "cut off")
+    wait(page, ".summary", "disconnected")
     shown.start()
     received(page, 50)
     assert page.evaluate(IDS) == ids

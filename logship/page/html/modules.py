@@ -7,7 +7,8 @@ from typing import Final
 
 # What every view needs: `main.js` and its imports.
 FRAME: Final = (
-    "vendor/preact", "vendor/hooks", "vendor/htm", "html", "charts", "time", "url", "api", "words", "parts", "keys", "main",
+    "vendor/preact", "vendor/hooks", "vendor/htm", "html", "charts", "time", "url", "api", "words", "parts", "keys", "damage",
+    "main",
 )  # fmt: skip
 # The module of each view with its further imports, by the first part of the address.
 VIEWS: Final = {

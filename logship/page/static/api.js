@@ -45,10 +45,10 @@ let busy = 0;
 /** @type {(() => void)[]} */
 const waiting = [];
 
-// A view has been loaded by then, and has put its own questions.
+// A view is loaded by then and has sent its first requests.
 const HEAD_START_MS = 300;
 
-/** Resolves when nothing else is being asked: what a view can be read without comes after what it shows first. */
+/** Resolves when no request is pending: secondary content waits for what a view shows first. */
 export async function idle() {
   await new Promise((done) => {
     setTimeout(done, HEAD_START_MS);
@@ -56,7 +56,7 @@ export async function idle() {
   await answers();
 }
 
-/** Resolves when all that was asked before is answered: questions that are answered together wait for one another. */
+/** Resolves when all pending requests have their responses. */
 export async function answers() {
   while (busy)
     await new Promise((done) => {
@@ -71,19 +71,19 @@ async function answered(name, asked, signal) {
     answer = await fetch(address(name, asked), { signal, credentials: "same-origin" });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new AskError(`Nothing answers at ${location.host}. Is the collector running? Start it with: logship up`, 0);
+    throw new AskError(`The collector at ${location.host} is unreachable. Start it with: logship up`, 0);
   }
   const told = await answer.json().catch(() => null);
   if (answer.ok && told) return told;
   throw new AskError(
-    told?.error ?? `the answer has status ${answer.status}`,
+    told?.error ?? `the response has status ${answer.status}`,
     answer.status,
     told?.at ?? null,
     told?.expected ?? "",
   );
 }
 
-/** The time, and the service that is chosen. @param {Span} span */
+/** The parameters for a time range and the selected service. @param {Span} span */
 export const within = (span) => ({
   since_ns: asNs(span.since),
   until_ns: asNs(span.until),
@@ -92,8 +92,8 @@ export const within = (span) => ({
 
 /** @template T @typedef {{data: T | null, error: AskError | null, loading: boolean}} Answer */
 
-/** Ask again whenever the key changes; what was there stays until the new answer is. After a failure to reach the
- * collector it is asked again every three seconds.
+/** Request again whenever the key changes; the old result stays until the new one arrives. While the collector is
+ * unreachable, the request is repeated every three seconds.
  * @template T @param {string | null} key null: do not ask @param {(signal: AbortSignal) => Promise<T>} question
  * @param {boolean} [keep] false: forget the old answer at once @returns {Answer<T>} */
 export function useAnswer(key, question, keep = true) {
@@ -103,7 +103,7 @@ export function useAnswer(key, question, keep = true) {
   );
   const latest = useRef(question);
   latest.current = question;
-  // Before it is painted: a frame earlier than an effect.
+  // In a layout effect: one frame earlier than an effect.
   useLayoutEffect(() => {
     if (key === null) {
       setState({ data: null, error: null, loading: false, key });
@@ -136,7 +136,7 @@ export function useAnswer(key, question, keep = true) {
 }
 
 /**
- * One named question.
+ * One query of the API by name.
  * @param {string | null} name
  * @param {Asked} [asked]
  * @param {boolean} [keep]
@@ -151,7 +151,7 @@ export function useAsk(name, asked = {}, keep = true) {
 }
 
 /**
- * Count by one or two fields in bars.
+ * Count by one or two fields in time buckets.
  * @param {string} q
  * @param {Span} span
  * @param {number} every ms
@@ -164,7 +164,7 @@ export async function tally(q, span, every, by, signal, andBy = null) {
   return /** @type {Bucket[]} */ (told.buckets);
 }
 
-/** Buckets as one list of numbers for each key, a number for each bar from `since` on.
+/** Buckets as one list of numbers per key, with one number per bar from `since` on.
  * @param {Bucket[]} buckets @param {Span} span @param {number} every @returns {Map<string, number[]>} */
 export function series(buckets, span, every) {
   const first = Math.floor(span.since / every);
@@ -178,7 +178,7 @@ export function series(buckets, span, every) {
   return found;
 }
 
-/** p50 and p99 of requests by worker, a number for each slice of time.
+/** p50 and p99 of requests by worker, one number per time bucket.
  * @param {any[]} stats @param {Span} span @param {number} every
  * @returns {Map<string, {p50: (number | null)[], p99: (number | null)[]}>} */
 export function latencies(stats, span, every) {

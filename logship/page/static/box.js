@@ -1,4 +1,4 @@
-// The question: KQL with completion of fields and of values with counts; an error points at its character.
+// The query box: KQL with completion of fields and values, and a pointer to the position of an error.
 import { html } from "./html.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { ask, within } from "./api.js";
@@ -7,26 +7,33 @@ import { atCaret, is, literal } from "./kql.js";
 import * as words from "./words.js";
 
 const SHOWN = 12;
-/** @type {Promise<{name: string, type: string, events: number}[]> | null} */
-let known = null;
-/** The fields that occur, asked once a minute. */
-export function fields() {
-  if (!known) {
-    known = ask("fields").then((told) => told.fields);
-    known.catch(() => {
-      known = null;
-    });
-    setTimeout(() => {
-      known = null;
-    }, 60000);
-  }
-  return known;
-}
+const KEPT_MS = 60_000;
 
+/** @typedef {{name: string, type: string, events: number}} Field */
+/** @typedef {{fields: Field[], short_names: Record<string, string>}} Names `short_names`: the full name of each. */
 /** @typedef {{text: string, insert: string, events: number | null, type: string}} Offer */
 
+/** @type {Promise<Names> | null} */
+let names = null;
+
+/** The fields that occur and their short names, requested once a minute at most. */
+function known() {
+  if (!names) {
+    names = ask("fields");
+    const forget = () => {
+      names = null;
+    };
+    names.catch(forget);
+    setTimeout(forget, KEPT_MS);
+  }
+  return names;
+}
+
+/** The fields that occur. */
+export const fields = async () => (await known()).fields;
+
 /**
- * What could stand at the caret.
+ * Suggestions for the text at the caret.
  * @param {string} text
  * @param {number} caret
  * @param {{since: number, until: number}} window
@@ -35,46 +42,64 @@ export function fields() {
  */
 export async function offers(text, caret, window, signal) {
   const now = atCaret(text, caret);
-  if (now.kind === "field") {
-    const all = await fields();
-    const typed = now.typed.toLowerCase();
-    const found = all.filter((one) => one.name.toLowerCase().includes(typed));
-    found.sort(
-      (a, b) =>
-        Number(b.name.toLowerCase().startsWith(typed)) - Number(a.name.toLowerCase().startsWith(typed)) ||
-        b.events - a.events,
-    );
-    const before = text.slice(0, now.start).trim();
-    const joins = now.typed === "" && /[\w")*]$/.test(before) && !/\b(and|or|not)$/i.test(before) ? ["and", "or"] : [];
-    return [
-      ...joins.map((one) => ({ text: one, insert: `${one} `, events: null, type: "" })),
-      ...found
-        .slice(0, SHOWN)
-        .map((one) => ({ text: one.name, insert: `${literal(one.name)}: `, events: one.events, type: one.type })),
-    ];
-  }
-  const all = await fields();
-  const field = all.find((one) => one.name === now.field);
+  if (now.kind === "value") return values(now.field, now.typed.toLowerCase(), window, signal);
+  const before = text.slice(0, now.start).trim();
+  const joins = now.typed === "" && /[\w")*]$/.test(before) && !/\b(and|or|not)$/i.test(before) ? ["and", "or"] : [];
+  return [
+    ...joins.map((word) => ({ text: word, insert: `${word} `, events: null, type: "" })),
+    ...nameOffers(await known(), now.typed.toLowerCase()),
+  ];
+}
+
+/**
+ * Fields by their short and their full names: names that start with the text first, short names before full ones.
+ * @param {Names} all
+ * @param {string} typed
+ * @returns {Offer[]}
+ */
+export function nameOffers(all, typed) {
+  const byName = new Map(all.fields.map((field) => [field.name, field]));
+  const short = Object.entries(all.short_names).flatMap(([name, full]) => {
+    const field = byName.get(full);
+    return field ? [{ name, type: full, events: field.events, rank: 1 }] : [];
+  });
+  const starts = (/** @type {{name: string}} */ field) => Number(field.name.toLowerCase().startsWith(typed));
+  return [...short, ...all.fields.map((field) => ({ ...field, rank: 0 }))]
+    .filter((field) => field.name.toLowerCase().includes(typed))
+    .sort((a, b) => starts(b) - starts(a) || b.rank - a.rank || b.events - a.events)
+    .slice(0, SHOWN)
+    .map(({ name, type, events }) => ({ text: name, insert: `${literal(name)}: `, events, type }));
+}
+
+/**
+ * The most frequent values of a field that contain the text.
+ * @param {string} typedName a full or a short name
+ * @param {string} typed
+ * @param {{since: number, until: number}} window
+ * @param {AbortSignal} signal
+ * @returns {Promise<Offer[]>}
+ */
+async function values(typedName, typed, window, signal) {
+  const all = await known();
+  const name = all.short_names[typedName] ?? typedName;
+  const field = all.fields.find((one) => one.name === name);
   if (!field || field.type === "text" || field.type === "date") return [];
-  const told = await ask(
-    "top",
-    { field: now.field, limit: 50, q: `${literal(now.field)}: *`, ...within(window) },
-    signal,
-  );
-  const typed = now.typed.toLowerCase();
-  return told.values
-    .filter((/** @type {any} */ one) => String(one.value).toLowerCase().includes(typed))
+  const top = await ask("top", { field: name, limit: 50, q: `${literal(name)}: *`, ...within(window) }, signal);
+  // A worker is written w2: with this short name the number alone would do as well.
+  const shown = (/** @type {unknown} */ value) => (typedName === "worker" ? `w${value}` : String(value));
+  return top.values
+    .filter((/** @type {any} */ one) => shown(one.value).toLowerCase().includes(typed))
     .slice(0, SHOWN)
     .map((/** @type {any} */ one) => ({
-      text: String(one.value),
-      insert: `${value(now.field, field.type, String(one.value))} `,
+      text: shown(one.value),
+      insert: `${typedName === "worker" ? shown(one.value) : inserted(name, field.type, String(one.value))} `,
       events: one.events,
       type: "",
     }));
 }
 
 /** @param {string} field @param {string} type @param {string} text */
-const value = (field, type, text) =>
+const inserted = (field, type, text) =>
   is(field, type === "integer" || type === "number" || type === "boolean" ? Number(text) : text).slice(
     literal(field).length + 2,
   );
@@ -149,14 +174,14 @@ export function Box({ q, window, error = null, onAsk, children, verb = "Search" 
       <div class="box">
         <input ref=${input} data-question name="q" type="text" value=${text} spellcheck=${false} autocomplete="off"
           autocapitalize="off" placeholder="status >= 500 and path: /orders*"
-          role="combobox" aria-label="Question in KQL" aria-expanded=${found.length > 0} aria-controls="offers"
+          role="combobox" aria-label="Query in KQL" aria-expanded=${found.length > 0} aria-controls="offers"
           aria-autocomplete="list" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined}
           aria-invalid=${Boolean(error)} aria-describedby=${error ? "question-error" : undefined}
           onInput=${(/** @type {any} */ event) => {
             setText(event.target.value);
             complete();
           }} onKeyDown=${key} onClick=${complete} onBlur=${() => setTimeout(shut, 150)} />
-        <ul class="offers" id="offers" role="listbox" aria-label="What could come here" hidden=${!found.length}>
+        <ul class="offers" id="offers" role="listbox" aria-label="Suggestions" hidden=${!found.length}>
           ${found.map(
             (
               one,

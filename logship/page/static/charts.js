@@ -1,11 +1,11 @@
-// Charts: functions from data to SVG. They know neither the page nor the network, and draw the same for the same data.
+// Charts: pure functions from data to SVG.
 import { html } from "./html.js";
 
 /** @typedef {{key: string, values: (number | null)[]}} Series `key` names the class that colours it. */
 /** @typedef {{since: number, until: number}} Span */
 /** @typedef {{at: number, kind: "death" | "start" | "end", words: string}} Mark */
 
-// One failure among thousands must be seen.
+// One failure among thousands must be visible.
 /** @type {Record<string, number>} */
 const LEAST_PX = { 5: 2, x: 2, 4: 1 };
 
@@ -27,7 +27,7 @@ export function columns(span, every, width) {
   };
 }
 
-/** A round number that is at least `n`. @param {number} n */
+/** The smallest round number that is at least `n`. @param {number} n */
 export function ceiling(n) {
   if (!(n > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(n));
@@ -46,7 +46,7 @@ export function tallest(series) {
   return most;
 }
 
-/** Bars, one stack for each column; the first series lies at the bottom. One path a series keeps the page light.
+/** Stacked bars, the first series at the bottom. One path per series keeps the document small.
  * @param {{series: Series[], width: number, height: number, most?: number}} given */
 export function bars({ series, width, height, most = ceiling(tallest(series)) }) {
   const n = series[0]?.values.length ?? 0;
@@ -72,14 +72,14 @@ export function bars({ series, width, height, most = ceiling(tallest(series)) })
   })}</g>`;
 }
 
-// A logarithm shows 2 ms and 8 s in one track: the lowest line is 0.1 ms.
+// A log scale shows 2 ms and 8 s in one track; it starts at 0.1 ms.
 const LEAST_NS = 1e5;
-/** Where a duration lies on a logarithmic scale from 0 on. @param {number | null} ns @returns {number | null} */
+/** The position of a duration on the log scale, from 0 on. @param {number | null} ns @returns {number | null} */
 export const magnitude = (ns) => (ns === null ? null : Math.log10(Math.max(ns, LEAST_NS) / LEAST_NS));
-/** The duration at a place of that scale. @param {number} at */
+/** The duration at a position of the log scale. @param {number} at */
 export const duration = (at) => LEAST_NS * 10 ** at;
 
-/** A line from point to point, broken where there is no value.
+/** A line through all points, interrupted where there is no value.
  * @param {{values: (number | null)[], x: (index: number) => number, height: number, most: number, name: string}} given
  * */
 export function line({ values, x, height, most, name }) {
@@ -100,9 +100,9 @@ export function line({ values, x, height, most, name }) {
   return html`<g class=${`line line-${name}`}><path d=${path} />${dots && html`<path class="dot" d=${dots} />`}</g>`;
 }
 
-/** A line that keeps its value until the next point. @param {{points: [number, number][], x: (ms: number) => number,
+/** A step line. @param {{points: [number, number][], x: (ms: number) => number,
  * until: number, height: number, most: number, name: string, gap: number}} given
- * `gap`: longer without a point than that is a hole. */
+ * `gap`: a longer time without a point interrupts the line. */
 export function steps({ points, x, until, height, most, name, gap }) {
   let path = "",
     area = "";
@@ -119,7 +119,7 @@ export function steps({ points, x, until, height, most, name, gap }) {
 }
 
 /**
- * A strip of cells whose strength is the value: 0 to 4.
+ * A strip of cells with the class heat-0 to heat-4 by value.
  * @param {{values: (number | null)[], width: number, y: number, height: number, limits: number[]}} given
  */
 export function heat({ values, width, y, height, limits }) {
@@ -136,7 +136,7 @@ export function heat({ values, width, y, height, limits }) {
 }
 
 /**
- * Deaths, ends and starts of workers as signs with a line through the chart.
+ * Crashes, stops and starts of workers as signs with a vertical line.
  * @param {{marks: Mark[], x: (ms: number) => number, height: number}} given
  */
 export function marks({ marks: all, x, height }) {
@@ -154,7 +154,7 @@ export function marks({ marks: all, x, height }) {
 }
 
 /**
- * Moments for the axis, at most one each `room` pixels.
+ * Times for the labels of the axis, at most one per `room` pixels.
  * @param {Span} span
  * @param {number} width
  * @param {number} room
@@ -223,7 +223,7 @@ export function axis({ span, width, x, words, offset = 0, height = 18 }) {
 }
 
 /**
- * Faint lines where the axis has its moments.
+ * Vertical grid lines at the labels of the axis.
  * @param {{span: Span, width: number, height: number, x: (ms: number) => number, offset?: number}} given
  */
 export function grid({ span, width, height, x, offset = 0 }) {
@@ -233,7 +233,7 @@ export function grid({ span, width, height, x, offset = 0 }) {
 }
 
 /**
- * What is chosen: one column, or several.
+ * The highlight of the selected columns.
  * @param {{from: number, to: number, width: number, height: number, bars: number, brush: boolean}} given
  */
 export function chosen({ from, to, width, height, bars: n, brush }) {
@@ -243,7 +243,7 @@ export function chosen({ from, to, width, height, bars: n, brush }) {
 }
 
 /**
- * A small histogram of a number whose bars are as wide as one another on a logarithmic scale.
+ * A small histogram with bars of equal width.
  * @param {{counts: number[], width: number, height: number}} given
  */
 export function small({ counts, width, height }) {
@@ -251,7 +251,7 @@ export function small({ counts, width, height }) {
       ${bars({ series: [{ key: "plain", values: counts }], width, height, most: Math.max(1, ...counts) })}</svg>`;
 }
 
-/** A request from its first byte asked to its last work: parts of one line, in the order they happened.
+/** The phases of a request as parts of one line, in order of time.
  * @param {{parts: {name: string, from: number, to: number}[], whole: number, width: number, height: number}} given
  * nanoseconds */
 export function waterfall({ parts, whole, width, height }) {
@@ -264,7 +264,7 @@ export function waterfall({ parts, whole, width, height }) {
   )}</g>`;
 }
 
-/** Patterns beside the colours: whoever cannot tell the colours apart reads the hatching. Once in the page. */
+/** Hatch patterns for readers who cannot distinguish the colours. Once per document. */
 export function patterns() {
   const stripes = (/** @type {string} */ name, /** @type {number} */ size, /** @type {string} */ path) =>
     html`<pattern id=${`hatch-${name}`} width=${size} height=${size} patternUnits="userSpaceOnUse">

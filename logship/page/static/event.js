@@ -1,4 +1,4 @@
-// One event by its id: all its fields, and what happened around it, on its worker or on all.
+// One event by its id: all its fields, and the events around it on its worker or on all workers.
 import { html } from "./html.js";
 import { useAsk } from "./api.js";
 import { Notice, Problem, Text, useTitle, When } from "./parts.js";
@@ -25,7 +25,7 @@ export function View({ id }) {
   if (found.error?.status === 404)
     return html`<h1>Event</h1>
       <${Notice}><p>No event has the id <code>${words.short(id, 100)}</code>.</p>
-        <p>It may be older than what the store keeps. <a href=${href("/search")}>Search</a></p></${Notice}>`;
+        <p>It may be older than the retention of the store. <a href=${href("/search")}>Search</a></p></${Notice}>`;
   if (found.error) return html`<${Problem} error=${found.error} />`;
   if (!event) return html`<div class="waiting" role="status">Loading…</div>`;
   const name = words.workerName(event) || "this worker";
@@ -35,7 +35,7 @@ export function View({ id }) {
           <span class="tag">${words.workerName(event)}</span><code class="soft">${words.short(id, 80)}</code></p>
       </header>
       <section class="card"><${Details} event=${event} plain=${true} /></section>
-      <section><header class="over"><h2>Around it</h2><span class="splits" role="group" aria-label="Whose events">
+      <section><header class="over"><h2>Context</h2><span class="splits" role="group" aria-label="Events of">
             <button type="button" class="quiet" aria-pressed=${!everybody} onClick=${() => patch({ workers: null })}>
               ${name}
             </button>
@@ -48,7 +48,7 @@ export function View({ id }) {
             ? html`<${Problem} error=${context.error} />`
             : context.data
               ? html`<div class="context">
-                  <${List} events=${[...context.data.records].reverse()} label="Events around it" /></div>`
+                  <${List} events=${[...context.data.records].reverse()} label="Events around this event" /></div>`
               : html`<p class="soft">…
                 </p>`
         }</section></div>`;

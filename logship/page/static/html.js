@@ -1,4 +1,4 @@
-// Markup as tagged templates. What is put in is always text or an element: nothing an event holds becomes markup.
+// Markup as tagged templates. Values are inserted as text or elements: no content of an event becomes markup.
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 

@@ -1,4 +1,4 @@
-// What the keys do.
+// The help on keyboard shortcuts.
 import { html } from "./html.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 
@@ -6,36 +6,36 @@ const KEYS = [
   [
     "Everywhere",
     [
-      ["/", "to the question"],
-      ["1 2 3 4 0", "overview, search, tail, panels, account"],
+      ["/", "focus the query"],
+      ["1 2 3 4 0", "overview, search, tail, panels, delivery check"],
       ["[ ]", "earlier, later"],
-      ["z Z", "closer, wider"],
-      ["Space", "hold still, go on (overview, tail)"],
+      ["z Z", "zoom in, out"],
+      ["Space", "pause, resume (overview, tail)"],
       ["u", "UTC or local time"],
       ["y", "copy a link with absolute times"],
-      ["?", "these keys"],
-      ["Esc", "out of a box or a menu"],
+      ["?", "show these keys"],
+      ["Esc", "close"],
     ],
   ],
   [
     "In a chart",
     [
-      ["← →", "from bar to bar"],
+      ["← →", "previous, next bar"],
       ["Shift ← →", "select several bars"],
-      ["Enter", "the requests behind the bar, or closer into the selection"],
-      ["z", "closer into the bar"],
-      ["Esc", "nothing selected"],
+      ["Enter", "show the requests of the bar, or zoom into the selection"],
+      ["z", "zoom into the bar"],
+      ["Esc", "clear the selection"],
     ],
   ],
   [
     "In a list",
     [
-      ["j k", "next, previous line"],
-      ["Enter", "details, and back"],
-      ["c C", "what happened around it: on this worker, on all"],
-      ["r", "the request it belongs to"],
-      ["w", "its worker"],
-      ["e", "export all that matches"],
+      ["j k", "next, previous event"],
+      ["Enter", "show or hide details"],
+      ["c C", "context of the event: same worker, all workers"],
+      ["r", "open its request"],
+      ["w", "open its worker"],
+      ["e", "export all matching events"],
     ],
   ],
 ];

@@ -1,6 +1,6 @@
-// KQL as text: building conditions, and what is being typed at the caret. The server parses; the page never has to.
+// KQL as text: conditions, and what is typed at the caret. Only the server parses KQL.
 
-/** A field or a value as KQL takes it literally. @param {string} text @param {boolean} [quote] always in quotes */
+/** A field or a value as a KQL literal. @param {string} text @param {boolean} [quote] always in quotes */
 export function literal(text, quote = false) {
   if (!quote && /^[\w@.-]+$/.test(text) && !/^(and|or|not)$/i.test(text)) return text;
   const escaped = text
@@ -24,7 +24,7 @@ export function is(field, value) {
 const whole = (one) =>
   /\s(and|or)\s|^\s*not\s/i.test(one) && !/^\([^()]*\)$/.test(one.trim()) ? `(${one.trim()})` : one.trim();
 
-/** All conditions together; blank ones say nothing. @param {...(string | null | undefined)} parts */
+/** All conditions joined with `and`; blank ones are left out. @param {...(string | null | undefined)} parts */
 export function all(...parts) {
   const said = parts.filter((one) => one && one.trim()).map((one) => /** @type {string} */ (one));
   return said.length === 1
@@ -41,7 +41,7 @@ export function narrowed(question, condition, wanted) {
 export const REQUESTS = "event.dataset: logship.request and not event.action: ws-open";
 export const FAILURES = `${REQUESTS} and (http.response.status_code >= 500 or event.outcome: failure)`;
 
-/** What is being typed: a field's name, or a value of `field`, from character `start` on.
+/** What is typed at the caret: the name of a field or a value of `field`, from character `start` on.
  * @param {string} text @param {number} caret @returns {{kind: "field" | "value", field: string, typed: string, start:
  * number}} */
 export function atCaret(text, caret) {

@@ -1,4 +1,4 @@
-// Lanes: what each worker did, on one axis of time. Used for all workers and for one.
+// Lanes: the activity of one or all workers on one time axis.
 import { html } from "./html.js";
 import { useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
@@ -69,7 +69,12 @@ export function markOf(event) {
   };
 }
 
-/** The numbers of one worker's lane. @param {string} node @param {Traffic | null} traffic @param {Window} window */
+/**
+ * The stacked bars of one worker's lane.
+ * @param {string} node
+ * @param {Traffic | null} traffic
+ * @param {Window} window
+ */
 export function stacks(node, traffic, window) {
   const none = new Array(charts.columns(window, window.every, 1).bars).fill(0),
     its = traffic?.get(node);
@@ -160,7 +165,7 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, overvi
   for (const [number, beat] of beats.entries()) {
     const end = msOf(beat["@timestamp"]),
       before = number ? msOf(beats[number - 1]["@timestamp"]) : 0;
-    // A heartbeat speaks for the time since the one before, ten seconds at most.
+    // A heartbeat covers the time since the previous one, ten seconds at most.
     for (
       let at = Math.floor((Math.max(before + 1, end - 9999) - origin) / window.every);
       at <= Math.floor((end - origin) / window.every);
@@ -271,7 +276,7 @@ export function State({ worker }) {
   const kind =
     /** @type {Record<string, string>} */ ({ alive: "good", lost: "bad", silent: "warn" })[worker.state] ?? "soft";
   return html`<span class=${`state ${kind}`}>${words.visible(worker.state)}
-      ${worker.lives > 1 ? html`<span class="soft"> · life ${worker.generation ?? worker.lives}</span>` : ""}</span>`;
+      ${worker.lives > 1 ? html`<span class="soft"> · run ${worker.generation ?? worker.lives}</span>` : ""}</span>`;
 }
 
 /** @param {any} given */

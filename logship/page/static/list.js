@@ -1,4 +1,4 @@
-// A list of events: fixed columns, details under a line, and what can be done with it, by mouse and by keys.
+// A list of events with details and actions, for mouse and keyboard.
 import { html } from "./html.js";
 import { Component } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
@@ -13,7 +13,7 @@ import * as words from "./words.js";
 
 const TEXT_SHOWN = 2000;
 
-/** Every field by its own name: labels as `labels.plan`. @param {Event} event @returns {[string, unknown][]} */
+/** All fields by name, labels as `labels.plan`, sorted. @param {Event} event @returns {[string, unknown][]} */
 export function flat(event) {
   /** @type {[string, unknown][]} */
   const found = [];
@@ -32,7 +32,7 @@ export function valueOf(event, name) {
 }
 
 /**
- * Search for a value, or for all but it. In the search itself it joins the question.
+ * Search for events with or without a value. In the search view the condition is added to the query.
  * @param {string} name
  * @param {unknown} value
  * @param {boolean} wanted
@@ -49,7 +49,7 @@ export function filter(name, value, wanted) {
  *   import("./time.js").Zone, onToggle: (id: string) => void, onFocus: (id: string) => void}} RowGiven
  */
 
-/** One line. It is drawn again only when something about it changes.
+/** One event. It is drawn again only when its properties change.
  * @extends {Component<RowGiven>} */
 export class Row extends Component {
   /** @param {RowGiven} next */
@@ -110,7 +110,7 @@ export class Row extends Component {
   }
 }
 
-/** Every field of an event, and what can be done with it. @param {{event: Event, plain?: boolean}} given */
+/** All fields of an event, and its actions. @param {{event: Event, plain?: boolean}} given */
 export function Details({ event, plain = false }) {
   const zone = zoneOf(usePlace().params);
   const id = event["event.id"],
@@ -124,7 +124,7 @@ export function Details({ event, plain = false }) {
           request &&
           here().path !== `/r/${request}` &&
           html`<a class="button" href=${requestAddress(request)}
-              aria-keyshortcuts="r">The request</a>`
+              aria-keyshortcuts="r">Open request</a>`
         }
         ${
           node &&
@@ -134,8 +134,8 @@ export function Details({ event, plain = false }) {
         ${
           id &&
           !plain &&
-          html`<a class="button" href=${href(`/e/${id}`)} aria-keyshortcuts="c">Around it, this worker</a>
-            <a class="button" href=${href(`/e/${id}`, { workers: "all" })} aria-keyshortcuts="C">Around it, all workers
+          html`<a class="button" href=${href(`/e/${id}`)} aria-keyshortcuts="c">Context, this worker</a>
+            <a class="button" href=${href(`/e/${id}`, { workers: "all" })} aria-keyshortcuts="C">Context, all workers
             </a>`
         }
         ${id && html`<${Copy} text=${() => `${location.origin}/e/${encodeURIComponent(id)}`}>Copy link</${Copy}>`}
@@ -153,7 +153,8 @@ export function Details({ event, plain = false }) {
             <pre tabindex="0"><bdi>${words.visible(trace, true)}</bdi></pre></details>`
       }
       <table class="fields"><caption class="away">Fields of the event</caption>
-        <thead class="away"><tr><th scope="col">Field</th><th scope="col">Value</th><th scope="col">Do</th></tr></thead>
+        <thead class="away"><tr><th scope="col">Field</th><th scope="col">Value</th><th scope="col">Actions</th></tr>
+        </thead>
         <tbody>${flat(event)
           .filter(([name]) => name !== "error.stack_trace")
           .map(([name, value]) => html`<${FieldRow} key=${name} name=${name} value=${value} />`)}</tbody></table>
@@ -174,7 +175,7 @@ function FieldRow({ name, value }) {
         ${
           text.length > TEXT_SHOWN &&
           html` <button type="button" class="quiet" onClick=${() => setWhole(!whole)}>
-              ${whole ? "less" : `all ${words.count(text.length)} characters`}</button>`
+              ${whole ? "show less" : `show all ${words.count(text.length)} characters`}</button>`
         }</td>
       <td class="do">${
         able &&
@@ -186,7 +187,7 @@ function FieldRow({ name, value }) {
         <${Copy} text=${() => text} label=${`Copy ${said}`}>Copy</${Copy}></td></tr>`;
 }
 
-/** The list. j and k move, Enter opens; the open line is in the address.
+/** The list. j and k move, Enter opens; the open event is part of the address.
  * @param {{events: Event[], chosen?: string[], onChoose?: (name: string) => void, label: string, delta?: boolean}}
  * given */
 export function List({ events, chosen = NONE, label, delta = true, onChoose }) {
@@ -203,8 +204,8 @@ export function List({ events, chosen = NONE, label, delta = true, onChoose }) {
     events.every((one) => stamp(msOf(one["@timestamp"]), zone, Date.now()).length < 13);
   return html`<div class=${`list ${today ? "" : "dated"}`} ref=${box}>
       <div class="row heads" aria-hidden="true"><span class="c-time">Time ${zoneWords(Date.now(), zone)}</span>
-        <span class="c-delta n">${delta ? "after" : ""}</span><span class="c-worker">Worker</span>
-        <span class="c-status">Status</span><span class="c-took n">Took</span><span class="c-message">Message</span>
+        <span class="c-delta n">${delta ? "since previous" : ""}</span><span class="c-worker">Worker</span>
+        <span class="c-status">Status</span><span class="c-took n">Duration</span><span class="c-message">Message</span>
         ${chosen.map((name) => html`<span class="c-chosen">${words.short(name, 40)}</span>`)}</div>
       ${
         chosen.length > 0 &&
@@ -212,7 +213,7 @@ export function List({ events, chosen = NONE, label, delta = true, onChoose }) {
         html`<p class="chosen-names"><span class="soft">Columns:
             </span> ${chosen.map(
               (name) => html`<button type="button" class="pill"
-                  aria-label=${`Take the column ${words.short(name, 60)} away`} onClick=${() => onChoose(name)}>
+                  aria-label=${`Remove the column ${words.short(name, 60)}`} onClick=${() => onChoose(name)}>
                   ${words.short(name, 60)} ×</button>`,
             )}</p>`
       }

@@ -4,13 +4,14 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { html } from "./html.js";
 import { patterns } from "./charts.js";
 import { ask, idle, useAnswer, within } from "./api.js";
+import { DamageBanner } from "./damage.js";
 import { copy, Notice } from "./parts.js";
 import { exactly, go, here, href, patch, permanent, toggleLive, usePlace, useWindow, windowOf, zoneOf } from "./url.js";
 import { fromInput, range, spanOf, spanWords, toInput, zoneWords } from "./time.js";
 import * as words from "./words.js";
 import { isCommand, Keys } from "./keys.js";
 
-// A view is loaded when somebody goes there; the server names the first one in the page's head.
+// A view is loaded when it is opened; the head of the page preloads the first one.
 /** @type {Record<string, () => Promise<any>>} */
 const VIEWS = {
   overview: () => import("./overview.js"),
@@ -23,7 +24,7 @@ const VIEWS = {
   panels: () => import("./panels.js"),
 };
 
-/** Which view an address means. @param {string} path @returns {{name: string, id: string}} */
+/** The view of an address. @param {string} path @returns {{name: string, id: string}} */
 export function route(path) {
   const [, first = "", ...rest] = path.split("/");
   const id = rest.join("/");
@@ -53,7 +54,7 @@ function Time() {
   const window = useWindow();
   const zone = zoneOf(params);
   const [open, setOpen] = useState(false);
-  // The form is a new one whenever it was shut. The event comes late: one that somebody already types into must stay.
+  // A new form each time the menu closes. The event comes late: a form that is in use must stay.
   const [shut, setShut] = useState(0);
   const box = useRef(/** @type {any} */ (null));
   const close = () => {
@@ -119,7 +120,7 @@ function Time() {
     </div>`;
 }
 
-/** Make the window longer or shorter around its middle. @param {number} factor */
+/** Scale the time range around its middle. @param {number} factor */
 function zoomed(factor) {
   const window = windowOf(here().params, Date.now());
   const middle = (window.since + window.until) / 2,
@@ -143,7 +144,7 @@ function Zone() {
       onClick=${() => patch({ zone: zone === "utc" ? "local" : null })}>${zoneWords(Date.now(), zone)}</button>`;
 }
 
-/** Which service is looked at, where there are several. */
+/** The selector of a service, if there are several. */
 function Service() {
   const { params } = usePlace();
   const { data } = useAnswer("services", async (signal) => {
@@ -163,7 +164,7 @@ function Service() {
 /** The result of the delivery check in a few words, as a link to its page. */
 function Delivery() {
   const window = useWindow(30);
-  // The runs of a window hardly change from one moment to the next: queried twice a minute, after what the view needs.
+  // Queried twice a minute, after what the view needs.
   const span = within({
     since: window.since - (window.since % 30000),
     until: window.live ? Math.ceil(window.until / 30000) * 30000 : window.until,
@@ -172,7 +173,7 @@ function Delivery() {
     await idle();
     const first = await ask("verify", span, signal);
     if (first.finding !== "missing") return first;
-    // Events that are on their way look like missing ones for a moment: the alarm is raised when they stay away.
+    // Events in transit look like missing ones for a moment: the second check decides.
     await new Promise((done) => {
       setTimeout(done, 3000);
     });
@@ -191,7 +192,7 @@ function Delivery() {
 /** @type {Record<string, [string, string]>} */
 const LEVELS = { good: ["good", "✓"], warning: ["warn", "?"], critical: ["bad", "!"], none: ["soft", "–"] };
 
-/** The view that was asked for at first, by its name. @type {Record<string, any>} */
+/** The first view by its name. @type {Record<string, any>} */
 const first = {};
 
 function View() {
@@ -242,9 +243,9 @@ function Page() {
       <div class="tools"><${Service} /><${Time} />
         ${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} />
         <${Delivery} />
-        <button type="button" class="icon" aria-label="Keys and help" aria-keyshortcuts="?"
+        <button type="button" class="icon" aria-label="Keyboard shortcuts" aria-keyshortcuts="?"
           onClick=${() => setHelp(true)}>?</button></div></header>
-    <main id="main" tabindex="-1"><${View} /></main>
+    <main id="main" tabindex="-1"><${DamageBanner} /><${View} /></main>
     ${help && html`<${Keys} close=${() => setHelp(false)} />`}
     <div class="toast" role="status">${toast}</div>`;
 }
@@ -282,7 +283,7 @@ function useKeys(setHelp, setToast) {
         Z: () => zoomed(2),
         u: () => patch({ zone: zoneOf(here().params) === "utc" ? "local" : null }),
         y: () => {
-          copy(link()).then((said) => setToast(said === "copied" ? "The link is copied, with absolute times" : said));
+          copy(link()).then((said) => setToast(said === "copied" ? "Link copied, with absolute times" : said));
         },
         1: () => go(href("/")),
         2: () => go(href("/search")),
@@ -301,7 +302,7 @@ function useKeys(setHelp, setToast) {
   }, []);
 }
 
-/** A link to what is shown: to the open event, or to this view with absolute times. */
+/** A link to the open event, or to this view with absolute times. */
 function link() {
   const open =
     document.querySelector("[data-event][aria-expanded=true]") ?? document.activeElement?.closest("[data-event]");
@@ -312,7 +313,7 @@ function link() {
     : permanent(windowOf(here().params, Date.now()));
 }
 
-// Links of ours change the view without loading the page; with a modifier the browser does what it always does.
+// Links within the page change the view without loading it; with a modifier key the browser handles them.
 addEventListener("click", (event) => {
   const found = /** @type {HTMLElement} */ (event.target).closest?.("a[href]");
   if (
@@ -336,7 +337,7 @@ addEventListener("click", (event) => {
   go(found.pathname + found.search);
 });
 
-// The first view comes along with the frame, so that its questions are put when the page is drawn for the first time.
+// The first view is loaded before the first drawing, so that its requests start with it.
 await VIEWS[route(here().path).name]?.().then(
   (module) => {
     first[route(here().path).name] = module.View;

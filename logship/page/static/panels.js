@@ -1,4 +1,4 @@
-// Panels by name: every view of the catalogue, asked as it says and drawn by its shape.
+// Panels: every view of the catalogue, drawn by its shape.
 import { html } from "./html.js";
 import { useState } from "./vendor/hooks.js";
 import { ask, series, tally, useAnswer, useAsk, within } from "./api.js";
@@ -17,7 +17,7 @@ import * as words from "./words.js";
 
 const SERIES_MOST = 12;
 const TRACK_PX = 64;
-/** What the list shows anyway. */
+/** Columns that the list always shows. */
 const SHOWN = ["@timestamp", "service.node.name", "http.response.status_code", "event.duration", "message"];
 
 /** @param {{id: string}} given */
@@ -30,7 +30,7 @@ export function View({ id }) {
   if (told.error) return html`<h1>Panels</h1><${Problem} error=${told.error} />`;
   if (!told.data) return html`<h1>Panels</h1><div class="waiting" role="status">Loading…</div>`;
   if (id && !chosen)
-    return html`<h1>Panels</h1><p>There is no panel ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a>
+    return html`<h1>Panels</h1><p>No such panel: ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a>
       </p>`;
   if (!chosen)
     return html`<h1>Panels</h1>
@@ -52,7 +52,7 @@ export function View({ id }) {
     numbers: chosen.over_time ? Lines : Stats,
   }[chosen.shape];
   return html`<p class="crumbs"><a href=${href("/panels")}>Panels</a></p><h1>${chosen.title}</h1>
-    <p class="soft">${chosen.sentence} ${q && html`<a href=${href("/search", { q })}>The events behind it</a>`}</p>
+    <p class="soft">${chosen.sentence} ${q && html`<a href=${href("/search", { q })}>Show these events</a>`}</p>
     ${
       chosen.needs_id &&
       html`<form class="question" onSubmit=${(/** @type {any} */ event) => {
@@ -71,7 +71,7 @@ const said = (panel, n) => (panel.unit === "nanoseconds" ? words.took(n) : words
 /** @param {string} key */
 const name = (key) => words.short(key || "none", 60);
 
-/** Counts over time, one chart for each value. @param {{panel: Panel, q: string}} given */
+/** Counts over time, one chart per value. @param {{panel: Panel, q: string}} given */
 function Bars({ panel, q }) {
   const window = useWindow(),
     zone = zoneOf(usePlace().params);
@@ -82,7 +82,7 @@ function Bars({ panel, q }) {
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const sum = (/** @type {number[]} */ values) => values.reduce((a, b) => a + b, 0);
   const found = [...told.data].sort(([, a], [, b]) => sum(b) - sum(a)).slice(0, SERIES_MOST);
-  if (!found.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
+  if (!found.length) return html`<${Nothing} what="No events" window=${window} />`;
   const most = charts.ceiling(Math.max(...found.flatMap(([, values]) => values)));
   const colour = (/** @type {string} */ key) => (panel.split?.includes("status") && /^[345]/.test(key) ? key[0] : "2");
   return html`<div class="many">${found.map(
@@ -107,7 +107,7 @@ function Bars({ panel, q }) {
 }
 
 /**
- * A number over time, one chart for each value of the split, with a line for each metric.
+ * A number over time, one chart per value of the split, one line per metric.
  * @param {{panel: Panel, q: string}} given
  */
 function Lines({ panel, q }) {
@@ -132,7 +132,7 @@ function Lines({ panel, q }) {
   );
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  if (!told.data.length) return html`<${Nothing} what="Nothing to measure" window=${window} />`;
+  if (!told.data.length) return html`<${Nothing} what="No values" window=${window} />`;
   const first = Math.floor(window.since / window.every),
     bars = charts.columns(window, window.every, 1).bars;
   const names = panel.metrics.map((metric) => ({ p50: "p50", p95: "flight" })[metric] ?? "p99");
@@ -201,7 +201,7 @@ function rows(window, zone, bars, cells) {
   ]);
 }
 
-/** A bar for each row, and its number. @param {{rows: {key: any, q: string, part: number, says: string}[]}} given */
+/** One bar per row, with its number. @param {{rows: {key: any, q: string, part: number, says: string}[]}} given */
 const Parts = ({ rows: all }) =>
   html`${all.map(
     (one) => html`<div class="share long"><a href=${href("/search", { q: one.q })}>${one.key}</a>
@@ -218,7 +218,7 @@ function Counts({ panel, q }) {
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const found = /** @type {any[]} */ (told.data.buckets).sort((a, b) => b.events - a.events).slice(0, 40);
-  if (!found.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
+  if (!found.length) return html`<${Nothing} what="No events" window=${window} />`;
   const condition = (/** @type {any} */ one) =>
     all(q, one.key && is(panel.split ?? "", one.key), one.and_key && is(panel.and_split ?? "", one.and_key));
   return html`<section class="card">
@@ -237,13 +237,13 @@ function Counts({ panel, q }) {
     </section>`;
 }
 
-/** Values with the part of the whole that each has. @param {{panel: Panel, q: string}} given */
+/** Values with their shares. @param {{panel: Panel, q: string}} given */
 function Shares({ panel, q }) {
   const window = useWindow();
   const told = useAsk("top", { q, field: panel.split, limit: 40, ...within(window) });
   if (told.error) return html`<${Problem} error=${told.error} />`;
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  if (!told.data.values.length) return html`<${Nothing} what="Nothing to count" window=${window} />`;
+  if (!told.data.values.length) return html`<${Nothing} what="No events" window=${window} />`;
   return html`<section class="card">
       <${Parts}
         rows=${told.data.values.map((/** @type {any} */ one) => ({
@@ -255,7 +255,7 @@ function Shares({ panel, q }) {
         }))} /></section>`;
 }
 
-/** The statistics of a number for each value. @param {{panel: Panel, q: string}} given */
+/** Statistics of a number per value. @param {{panel: Panel, q: string}} given */
 function Stats({ panel, q }) {
   const window = useWindow(),
     by = panel.and_split ?? panel.split;
@@ -264,7 +264,7 @@ function Stats({ panel, q }) {
   if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const first = panel.metrics.includes("p99") ? "p99" : panel.metrics[panel.metrics.length - 1];
   const stats = /** @type {any[]} */ (told.data.stats).filter((one) => one.key).sort((a, b) => b[first] - a[first]);
-  if (!stats.length) return html`<${Nothing} what="Nothing to measure" window=${window} />`;
+  if (!stats.length) return html`<${Nothing} what="No values" window=${window} />`;
   const worst = Math.max(1, ...stats.map((one) => one[first]));
   const cell = (/** @type {any} */ one, /** @type {string} */ metric) =>
     metric === "count" ? words.count(one.count) : said(panel, one[metric]);
@@ -277,7 +277,7 @@ function Stats({ panel, q }) {
           part: one[first] / worst,
           says: cell(one, first),
         }))} />
-      <${Numbers} caption=${panel.title} heads=${["Of", ...panel.metrics]}
+      <${Numbers} caption=${panel.title} heads=${["Group", ...panel.metrics]}
         rows=${stats.map((one) => [
           html`<${Text} value=${one.key}
               most=${60} />`,
@@ -301,5 +301,5 @@ function Events({ panel, q }) {
   return told.data.records.length
     ? html`<${List} events=${told.data.records} label=${panel.title} chosen=${chosen}
         delta=${!panel.greatest && !panel.needs_id} />`
-    : html`<${Nothing} what="Nothing of this happened" window=${window} />`;
+    : html`<${Nothing} what="No such events" window=${window} />`;
 }

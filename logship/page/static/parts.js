@@ -1,4 +1,4 @@
-// What several views show: charts that can be driven by mouse and keys, times, notices, numbers.
+// Components of several views: interactive charts, times, notices, tables.
 import { html } from "./html.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
@@ -10,7 +10,7 @@ import * as words from "./words.js";
 /** @typedef {import("./words.js").Event} Event */
 /** @typedef {{since: number, until: number}} Span */
 
-/** The width of an element, measured before it is painted. @param {import("./vendor/hooks.js").Ref<any>} ref */
+/** The width of an element, measured before the first paint. @param {import("./vendor/hooks.js").Ref<any>} ref */
 export function useWidth(ref) {
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {
@@ -35,7 +35,7 @@ export const ahead = (ms, zone) => (zone === "utc" ? 0 : -new Date(ms).getTimezo
  * @property {(said: string) => void} [onPoint] what the bar under the pointer or the focus says; "" for none
  */
 
-/** A chart over time as one stop of the Tab key. ← → go from bar to bar, Shift with them selects several, Enter opens.
+/** A chart over time as one Tab stop. ← → move between bars, with Shift they select several, Enter opens.
  * To a screen reader it is a slider whose value is the bar's sentence. @param {PlotGiven} given */
 export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush = brushed, onPoint = () => {} }) {
   const box = useRef(/** @type {any} */ (null));
@@ -52,7 +52,7 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
   const sentence = (/** @type {{bar: number, anchor: number}} */ one) => {
     const bar = Math.min(one.bar, last);
     const time = bounds(bar, Math.min(one.anchor, last));
-    return `${range(time.since, time.until, zone)}: ${one.bar === one.anchor ? speak(bar) : "Enter looks closer"}`;
+    return `${range(time.since, time.until, zone)}: ${one.bar === one.anchor ? speak(bar) : "Enter zooms in"}`;
   };
   const put = (/** @type {{bar: number, anchor: number} | null} */ next) => {
     setAt(next);
@@ -107,7 +107,7 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
   };
   const shown = at ?? { bar: last, anchor: last };
   return html`<div class="plot" ref=${box} tabindex="0" role="slider"
-      aria-label=${`${label}. Arrow keys go from bar to bar, Enter opens`}
+      aria-label=${`${label}. Arrow keys move between bars, Enter opens`}
       aria-orientation="horizontal" aria-valuemin="1" aria-valuemax=${columns.bars}
       aria-valuenow=${Math.min(shown.bar, last) + 1} aria-valuetext=${sentence(shown)}
       onKeyDown=${key} onBlur=${() => put(null)} ...${pointer}>
@@ -129,7 +129,7 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
 
 const brushed = (/** @type {Span} */ span) => patch(exactly(span));
 
-/** The axis of time under charts of the same width. @param {{span: Span, every: number}} given */
+/** The time axis below charts of the same width. @param {{span: Span, every: number}} given */
 export function Axis({ span, every }) {
   const box = useRef(/** @type {any} */ (null));
   const width = useWidth(box);
@@ -142,7 +142,7 @@ export function Axis({ span, every }) {
         }</svg></div>`;
 }
 
-/** A chart with its name, what it says at the pointer, and the same numbers as a table.
+/** A chart with title, the values at the pointer, and a table of the same numbers.
  * @param {PlotGiven & {title: string, table: () => {heads: string[], rows: (string | number)[][]}, legend?: any, busy?:
  * boolean, children?: any}} given */
 export function Chart(given) {
@@ -206,25 +206,25 @@ export function Legend({ items, line = [] }) {
 export const Notice = ({ kind = "", children }) =>
   html`<div class=${`notice ${kind}`} role=${kind === "bad" ? "alert" : undefined}>${children}</div>`;
 
-/** What went wrong, as the interface said it. @param {{error: import("./api.js").AskError | null}} given */
+/** An error of the API. @param {{error: import("./api.js").AskError | null}} given */
 export function Problem({ error }) {
   if (!error) return null;
   return html`<${Notice} kind="bad"><p>${words.visible(error.message)}</p>
-      ${(error.status === 0 || error.status === 503) && html`<p class="soft">Asking again every three seconds.</p>`}
-      ${error.status === 401 && html`<p class="soft">Load the page again and give the token as the password.</p>`}
+      ${(error.status === 0 || error.status === 503) && html`<p class="soft">Retrying every three seconds.</p>`}
+      ${error.status === 401 && html`<p class="soft">Reload the page and enter the token as the password.</p>`}
     </${Notice}>`;
 }
 
-/** How to begin, when there is nothing yet. */
-export const Begin = () => html`<div class="begin"><p>To see your service here, start it with one word more:</p>
+/** The first steps, shown while there are no events. */
+export const Begin = () => html`<div class="begin"><p>To see your service here, start it through logship:</p>
     <pre tabindex="0">logship run uvicorn shop:app --workers 4</pre>
-    <p>or put one line first into the application's module:</p><pre tabindex="0">import logship.auto</pre>
-    <p>Its events go to 127.0.0.1:24224 unless <code>LOGSHIP_AGENT</code> says otherwise; <code>logship doctor
-      </code> finds out what is in the way.</p></div>`;
+    <p>or add this as the first line of your application:</p><pre tabindex="0">import logship.auto</pre>
+    <p>Events are sent to 127.0.0.1:24224; <code>LOGSHIP_AGENT</code> changes that.</p>
+    <p>If no events arrive, run <code>logship doctor</code>.</p></div>`;
 
 const WIDER = ["1h", "24h", "7d", "30d", "365d"];
 /**
- * Nothing in this window: what to do about it.
+ * There is nothing in the time range, with links to longer ones.
  * @param {{what: string, window: import("./url.js").Window, children?: any}} given
  */
 export function Nothing({ what, window, children }) {
@@ -239,20 +239,19 @@ export function Nothing({ what, window, children }) {
       ${
         spans.length > 0 &&
         html`<p>
-            Widen the
-            time: ${spans.map(
+            Longer time range: ${spans.map(
               (last) => html`<a class="pill" href=${href(here().path, { ...here().params, ...wider, last })}>
                   last ${last}</a>`,
             )}</p>`
       }${children}</${Notice}>`;
 }
 
-/** The moment of an event; the other zone and the nanoseconds are in its title and in the details.
+/** The time of an event; its title has the other zone and the nanoseconds.
  * @param {{at: string, zone: Zone, now?: number}} given */
 export function When({ at, zone, now = Date.now() }) {
   const ms = msOf(at);
   if (Number.isNaN(ms)) return html`<time>${words.visible(at)}</time>`;
-  // A time of day alone says little where the window spans days.
+  // With the date if the time range spans days.
   const today = windowOf(here().params, now).span > DAY ? undefined : now;
   const other = zone === "utc" ? "local" : "utc";
   return html`<time dateTime=${at} title=${`${at}\n${stamp(ms, other)} ${zoneWords(ms, other)}`}>
@@ -267,15 +266,15 @@ export function Status({ event }) {
       ? html`<span class=${`level level-${words.gravity(event) || "plain"}`}>${words.short(event["log.level"], 8)}
         </span>`
       : null;
-  if (kind === "x") return html`<span class="status status-5" title="ended without a status">cut</span>`;
+  if (kind === "x") return html`<span class="status status-5" title="failed without a status">fail</span>`;
   return html`<span class=${`status status-${kind}`}>${event["http.response.status_code"]}</span>`;
 }
 
-/** Text of an event: never markup, in a direction of its own. @param {{value: unknown, most?: number}} given */
+/** Text of an event: never markup, isolated in its direction. @param {{value: unknown, most?: number}} given */
 export const Text = ({ value, most = 400 }) => html`<bdi>${words.short(value, most)}</bdi>`;
 
 /**
- * A button that copies, and says that it has.
+ * A button that copies a text and confirms it.
  * @param {{text: () => string | Promise<string>, children?: any, label?: string, kind?: string}} given
  */
 export function Copy({ text, children, label, kind = "quiet" }) {
@@ -299,7 +298,7 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text);
     return "copied";
   } catch {
-    // Without a secure context there is no clipboard; the old way needs a selection.
+    // Without a secure context there is no clipboard API; the old command needs a selection.
     const box = document.createElement("textarea");
     box.value = text;
     box.className = "away";
@@ -307,11 +306,11 @@ export async function copy(text) {
     box.select();
     const done = document.execCommand("copy");
     box.remove();
-    return done ? "copied" : "not allowed";
+    return done ? "copied" : "copying is not allowed";
   }
 }
 
-/** The name of a view, for the tab and for whoever cannot see it. @param {string} title */
+/** The title of the document, for the tab and for screen readers. @param {string} title */
 export function useTitle(title) {
   useEffect(() => {
     document.title = `${words.short(title, 80)} – logship`;

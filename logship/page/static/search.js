@@ -1,4 +1,4 @@
-// Search: a question, when its answers happened, the answers, and what values their fields have.
+// Search: the query, its events over time, the list of events, and the values of their fields.
 import { html } from "./html.js";
 import { useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
@@ -14,7 +14,7 @@ import * as words from "./words.js";
 
 const PAGE = 100;
 const ROWS_MOST = 3000;
-// More than fit on most screens: these are painted before the others are made.
+// More than fit on most screens; painted before the rest.
 const ROWS_FIRST = 40;
 const HISTOGRAM_PX = 88;
 /** @type {Record<string, {field: string, words: string}>} */
@@ -30,7 +30,7 @@ export function View() {
   const q = params.q ?? "",
     by = SPLITS[params.by] ? params.by : "status";
   const [asked, setAsked] = useState(0);
-  // The window is fixed when the question is put: the list stays as it is while somebody reads it.
+  // The time range is fixed when the query starts, so that the list does not change while it is read.
   const window = useMemo(() => windowOf(params, present()), [q, params.last, params.since, params.until, asked]);
   const span = useMemo(
     () =>
@@ -41,7 +41,7 @@ export function View() {
   );
   useTitle(q ? `${q} – Search` : "Search");
   const bars = useAnswer(`bars ${q} ${by} ${span.since} ${span.until}`, async (signal) => {
-    await answers(); // the list first
+    await answers(); // the list comes first
     signal.throwIfAborted();
     return series(await tally(q, span, window.every, SPLITS[by].field, signal), span, window.every);
   });
@@ -88,12 +88,13 @@ export function View() {
     }}>
       ${
         q &&
-        html`<${Copy} kind="" label="Copy for Kibana: the query in full"
+        html`<${Copy} kind="" label="Copy for Kibana: the query with full field names"
             text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`
       }
       <details class="menu export"><summary class="button" aria-keyshortcuts="e">Export</summary>
         <div class="pop">
-          <p class="soft">Everything that matches, not the page: ${total === null ? "" : words.plural(total, "event")}
+          <p class="soft">
+            All matching events, not only those shown: ${total === null ? "" : words.plural(total, "event")}
           </p>
           <a class="button" href=${exported("ndjson")} download>NDJSON
           </a> <a class="button" href=${exported("csv")} download>CSV</a></div></details>
@@ -217,7 +218,7 @@ function Found({ q, span, window, order, chosen, choose, total }) {
   );
   if (!events.length)
     return html`<div class="found">
-        <${Nothing} what=${q ? "Nothing matches" : "Nothing happened"} window=${{ ...window, ...span }}>
+        <${Nothing} what=${q ? "No events match" : "No events"} window=${{ ...window, ...span }}>
           ${
             q
               ? html`<p>or <a href=${href("/search", { ...here().params, q: null })}>clear the query</a>.
@@ -227,7 +228,7 @@ function Found({ q, span, window, order, chosen, choose, total }) {
   return html`<div class="found">${hints}
       <p class="summary" role="status">
         ${words.count(events.length)} of ${total === null ? "…" : words.count(total)} shown, <button type="button"
-          class="quiet" aria-label=${`${order} first; turn round`}
+          class="quiet" aria-label=${`${order} first; reverse the order`}
           onClick=${() => patch({ order: order === "newest" ? "oldest" : null })}>${order} first ⇅</button>
         <a class="pill" href=${href("/tail", { q })}>Follow</a></p>
       <${List} events=${whole ? events : events.slice(0, ROWS_FIRST)} chosen=${chosen} onChoose=${choose} label="Events"
@@ -240,17 +241,17 @@ function Found({ q, span, window, order, chosen, choose, total }) {
                 ${
                   events.length >= ROWS_MOST
                     ? html`<${Notice}>
-                        ${words.count(ROWS_MOST)} lines are enough to read. Narrow the time to go on, or export all.
+                        The list shows up to ${words.count(ROWS_MOST)} events. Narrow the time range, or export all.
                       </${Notice}>`
                     : ""
                 }
                 <button type="button" onClick=${load} disabled=${more}>${more ? "Loading…" : "More"}</button>
               </p>`
-            : html`<p class="end soft">That is all.</p>`
+            : html`<p class="end soft">End of results.</p>`
       }</div>`;
 }
 
-/** The fields of what was found: values with their share, numbers as a histogram. @param {any} given */
+/** The fields of the result: values with their shares, numbers as a histogram. @param {any} given */
 function Panel({ q, span, chosen, choose, total }) {
   const [typed, setTyped] = useState("");
   const [open, setOpen] = useState("");
@@ -291,7 +292,7 @@ function Panel({ q, span, chosen, choose, total }) {
               </button></div>
             ${open === one.name && html`<${Values} field=${one} q=${q} span=${span} total=${total} />`}</li>`,
       )}</ul>
-      ${!typed && shown.length > 40 && html`<p class="soft">and ${shown.length - 40} more: type to find them</p>`}
+      ${!typed && shown.length > 40 && html`<p class="soft">${shown.length - 40} more: type to filter</p>`}
     </details>`;
 }
 
@@ -309,7 +310,7 @@ function Values({ field, q, span, total }) {
   });
   if (numeric) return html`<${Spread} field=${field.name} q=${q} span=${span} />`;
   if (field.type === "text" || field.type === "date")
-    return html`<p class="soft">Running text and times have no top values: search for words.</p>`;
+    return html`<p class="soft">Text and times have no top values: search for words instead.</p>`;
   if (values.error) return html`<p class="bad">${words.visible(values.error.message)}</p>`;
   if (!values.data) return html`<p class="soft">…</p>`;
   return html`<ol class="values">${values.data.values.map((/** @type {any} */ one) => {
@@ -320,7 +321,7 @@ function Values({ field, q, span, total }) {
           onClick=${() => filter(field.name, value, true)}>+</button>
         <button type="button" class="icon" aria-label=${`All but ${words.short(String(one.value), 40)}`}
           onClick=${() => filter(field.name, value, false)}>−</button></li>`;
-  })}${!values.data.values.length && html`<li class="soft">No event found has it.</li>`}</ol>`;
+  })}${!values.data.values.length && html`<li class="soft">No matching event has this field.</li>`}</ol>`;
 }
 
 const SPREAD_BARS = 12;
@@ -356,7 +357,7 @@ function Spread({ field, q, span }) {
     return { stat, counts };
   });
   if (told.error) return html`<p class="bad">${words.visible(told.error.message)}</p>`;
-  if (!told.data) return html`<p class="soft">${told.loading ? "…" : "No event found has it."}</p>`;
+  if (!told.data) return html`<p class="soft">${told.loading ? "…" : "No matching event has this field."}</p>`;
   const { stat, counts } = told.data;
   const say = (/** @type {number} */ n) => words.inUnit(field, n);
   return html`<div class="spread">${charts.small({ counts, width: 220, height: 44 })}

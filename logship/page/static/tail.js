@@ -1,5 +1,5 @@
-// Tail: events as they arrive. It follows while one looks at its end; it holds still as soon as one scrolls, selects
-// or pauses, and counts what waits. After a cut it goes on where it was, and an event is shown once.
+// Tail: new events as they arrive. It follows the end, pauses while the reader scrolls, selects or pauses it, and
+// counts the waiting events. After a disconnect it resumes where it was, without duplicates.
 import { html } from "./html.js";
 import { Component } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
@@ -11,10 +11,10 @@ import { Notice, useTitle } from "./parts.js";
 import { go, here, href, patch, usePlace, zoneOf } from "./url.js";
 import * as words from "./words.js";
 
-// 2,000 lines are more than anyone reads back; what is older is a search away.
+// Older events are in the search.
 const LINES_MOST = 2000;
 const BLOCK = 100;
-// Waiting lines are kept as the text they came as: 40,000 of a kilobyte are 40 MB.
+// Waiting events are kept as text: 40,000 of one kilobyte are 40 MB.
 const WAITING_MOST = 40_000;
 const SEEN_MOST = 20_000;
 const FLUSH_MS = 200;
@@ -24,7 +24,7 @@ const NO_COLUMNS = [];
 /** @typedef {import("./words.js").Event} Event */
 
 /**
- * Lines in blocks, so that only the newest block is looked at again.
+ * Events in blocks, so that only the newest block is drawn again.
  * @extends {Component<{events: Event[], before: Event | null, open: string, focused: string, zone: any, onToggle: any,
  *   onFocus: any}>}
  */
@@ -114,7 +114,7 @@ export function View() {
       if (message.lastEventId) state.last = message.lastEventId;
       const id = /"event\.id":"([^"\\]{1,80})"/.exec(message.data)?.[1];
       if (id) {
-        // After a cut in the middle of a batch the batch comes again.
+        // After a disconnect within a batch the batch is sent again.
         if (state.seen.has(id)) return;
         state.seen.add(id);
         if (state.seen.size > SEEN_MOST)
@@ -137,22 +137,20 @@ export function View() {
         setError(null);
       };
       source.onmessage = take;
-      source.addEventListener("skipped", () =>
-        setLine("the store was emptied or is another one: following from now on"),
-      );
+      source.addEventListener("skipped", () => setLine("the store was emptied or replaced: following from now on"));
       source.onerror = async (/** @type {any} */ event) => {
         if (event.data) {
           setLine(JSON.parse(event.data).error);
           return;
         }
-        setLine("cut off, trying again");
+        setLine("disconnected, retrying");
         if (source?.readyState !== EventSource.CLOSED) return;
-        // The browser gives up after an answer that is no stream: find out why.
+        // The browser stops after a response that is not a stream: find the reason.
         const answer = await fetch(address("count", { q }), { credentials: "same-origin" }).catch(() => null);
         const told = answer && answer.status === 400 ? await answer.json() : null;
         if (told) {
           setError({ status: 400, message: told.error, at: told.at ?? null });
-          setLine("wrong question");
+          setLine("invalid query");
           return;
         }
         again = setTimeout(connect, 2000);
@@ -167,7 +165,7 @@ export function View() {
     };
   }, [q]);
   useEffect(() => {
-    // After the new lines are there: to the end, if that is where one was.
+    // After new events: scroll to the end, if the reader was there.
     if (!held() && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [blocks]);
   const scrolled = () => {
@@ -233,7 +231,7 @@ export function View() {
       <${Box} q=${q} window=${{ since: now - 900000, until: now }} error=${error} verb="Filter"
         onAsk=${(/** @type {string} */ next) => patch({ q: next })}>
         <button type="button" class="button" aria-pressed=${paused} aria-keyshortcuts="Space" onClick=${pause}>
-          ${paused ? "Go on" : "Pause"}</button>
+          ${paused ? "Resume" : "Pause"}</button>
         <a class="button" href=${href("/search", { q, ...(here().params.last ? {} : { last: "15m" }) })}>Search</a>
       </${Box}>
       <p class="summary" role="status">
@@ -242,18 +240,18 @@ export function View() {
           ${words.count(state.received)} received</span>
         ${
           lines >= LINES_MOST
-            ? html`, the newest ${words.count(lines)} are here; <a href=${href("/search", { q })}>
-                search has all</a>`
+            ? html`, showing the newest ${words.count(lines)}; <a href=${href("/search", { q })}>
+                search for all</a>`
             : ""
         }
         ${
           state.let
-            ? html`, ${words.count(state.let)} that waited too long are only in <a href=${href("/search", { q })}>
+            ? html`, ${words.count(state.let)} older ones are only in <a href=${href("/search", { q })}>
                 search</a>`
             : ""
         }</p>
       <div class="tail-box list" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off"
-        aria-label="Events as they arrive">
+        aria-label="New events">
         ${
           lines
             ? html`<ol class="events">
@@ -263,8 +261,8 @@ export function View() {
                       zone=${zone}
                       onToggle=${toggle} onFocus=${setFocused} />`,
                 )}</ol>`
-            : html`<${Notice}><p>Nothing has arrived since this page was opened${q ? " that matches the question" : ""}.
-                </p><p>New events come here within a second. <a href=${href("/search", { q })}>What was before</a></p>
+            : html`<${Notice}><p>${q ? "No matching events" : "No events"} since this page was opened.
+                </p><p>New events appear within a second. <a href=${href("/search", { q })}>Show earlier events</a></p>
               </${Notice}>`
         }</div>
       ${

@@ -5,7 +5,7 @@ export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-// Widths of a bar that people can name. All divide the epoch, so that a bar has the same edges in every question.
+// Round widths of a bar. Bars start at multiples of the width since 1970: their edges are the same in every query.
 const STEPS = [
   1,
   2,
@@ -44,13 +44,13 @@ const STEPS = [
 ];
 const UNITS = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY };
 
-/** The width of a bar with which `span` milliseconds make at most `most` bars.
+/** The smallest round width with which `span` milliseconds are at most `most` bars.
  * @param {number} span @param {number} most @returns {number} */
 export function stepFor(span, most) {
   return STEPS.find((step) => span / step <= most) ?? STEPS[STEPS.length - 1];
 }
 
-/** Milliseconds of `15m`, `90s`, `1h30m`; null when it is none.
+/** Milliseconds of `15m`, `90s`, `1h30m`; null for anything else.
  * @param {string} text @returns {number | null} */
 export function spanOf(text) {
   const parts = [
@@ -82,7 +82,7 @@ export function spanWords(ms) {
   return said.join(" ");
 }
 
-/** Milliseconds of an RFC 3339 text, with a fraction for what is finer; NaN when it is none.
+/** Milliseconds of an RFC 3339 text, with a fraction for nanoseconds; NaN if it is invalid.
  * @param {string} text @returns {number} */
 export function msOf(text) {
   const found = /^(.*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(text ?? "");
@@ -111,7 +111,7 @@ export const rfc = (ms) => new Date(ms).toISOString();
 
 /** @typedef {"utc" | "local"} Zone */
 
-/** The parts of a moment in a zone. @param {number} ms @param {Zone} zone */
+/** Date and time of day in a zone. @param {number} ms @param {Zone} zone */
 function parts(ms, zone) {
   const at = new Date(zone === "utc" ? ms : ms - offset(ms) * MINUTE);
   const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
@@ -174,5 +174,5 @@ export function toInput(ms, zone) {
   return `${at.date}T${at.clock}`;
 }
 
-/** Back from it; NaN when it is empty. @param {string} text @param {Zone} zone */
+/** The inverse of toInput; NaN for empty text. @param {string} text @param {Zone} zone */
 export const fromInput = (text, zone) => Date.parse(zone === "utc" ? `${text}Z` : text);

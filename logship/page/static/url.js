@@ -1,14 +1,15 @@
-// The state of every view is its address. This module reads it, changes it, and tells who listens.
+// The state of every view is its address. This module reads it, changes it, and notifies components.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { asNs, MINUTE, rfc, spanOf, stepFor } from "./time.js";
 
 /** @typedef {import("./time.js").Zone} Zone */
 /** @typedef {{path: string, params: Record<string, string>}} Place */
 /** @typedef {{since: number, until: number, live: boolean, span: number, every: number, now: number}} Window
- * Milliseconds; `live`: it moves with the clock; `every`: width of a bar; `now`: its last moment that has been. */
+ * Milliseconds; `live`: it moves with the clock; `every`: width of a bar; `now`: its end, or the present if that is
+ * earlier. */
 
 export const DEFAULT_LAST = "15m";
-// What goes along from view to view.
+// Parameters that links between views keep.
 const CARRIED = ["last", "since", "until", "zone", "service"];
 export const REFRESH_MS = 5000;
 
@@ -49,7 +50,7 @@ export function href(path, params = {}) {
   return encodeURI(path).replace(/[?#]/g, encodeURIComponent) + (text ? `?${text}` : "");
 }
 
-/** Go to an address of the page. @param {string} address @param {boolean} [replace] without a step back to here */
+/** Go to an address of the page. @param {string} address @param {boolean} [replace] without an entry in the history */
 export function go(address, replace = false) {
   const view = address.split("?")[0] !== location.pathname;
   history[replace ? "replaceState" : "pushState"](null, "", address);
@@ -58,7 +59,7 @@ export function go(address, replace = false) {
 }
 
 /**
- * Change parameters of this view; null takes one away.
+ * Change parameters of this view; null removes one.
  * @param {Record<string, string | null>} changes
  * @param {boolean} [replace]
  */
@@ -85,10 +86,10 @@ export const here = () => place;
 /** The zone that times are shown in. @param {Record<string, string>} params @returns {Zone} */
 export const zoneOf = (params) => (params.zone === "local" ? "local" : "utc");
 
-/** A moment in an address: RFC 3339 or nanoseconds since 1970. @param {string | undefined} text */
+/** A time in an address: RFC 3339 or nanoseconds since 1970. @param {string | undefined} text */
 const moment = (text) => (text ? (/^\d{16,}$/.test(text) ? Number(text) / 1e6 : Date.parse(text)) : NaN);
 
-/** The window of time that an address asks for. A live one begins and ends at the edges of its bars.
+/** The time range of an address. A live one starts and ends at the edges of its bars.
  * @param {Record<string, string>} params @param {number} now @param {number} [bars] at most so many @returns {Window}
  * */
 export function windowOf(params, now, bars = 90) {
@@ -111,24 +112,24 @@ export function windowOf(params, now, bars = 90) {
   return { since: end - Math.ceil(span / every) * every, until: end, live: true, span, every, now };
 }
 
-// When the page was made: its first question was put as of then, by the head of the page.
+// When the server made the page: the first API request in its head refers to this time.
 let made = Number(document.querySelector("meta[name=now]")?.getAttribute("content") ?? 0);
 
-/** The present; for whoever asks first, the moment the page was made. @returns {number} ms */
+/** The present; for the first caller, the time when the server made the page. @returns {number} ms */
 export function present() {
   const now = made || Date.now();
   made = 0;
   return now;
 }
 
-/** The parameters that ask for exactly this window. @param {{since: number, until: number}} span */
+/** The parameters of an absolute time range. @param {{since: number, until: number}} span */
 export const exactly = (span) => ({
   since: rfc(Math.floor(span.since)),
   until: rfc(Math.ceil(span.until)),
   last: null,
 });
 
-/** The window of this address; a live one moves on every five seconds, unless the page is hidden.
+/** The time range of this address; a live one moves every five seconds, unless the page is hidden.
  * @param {number} [bars] @returns {Window} */
 export function useWindow(bars = 90) {
   const { params } = usePlace();
@@ -145,7 +146,7 @@ export function useWindow(bars = 90) {
   return windowOf(params, now, bars);
 }
 
-/** Hold a live window still, or let a held one go on. @param {Window} window */
+/** Pause a live time range, or resume a paused one. @param {Window} window */
 export function toggleLive(window) {
   if (window.live) patch({ since: rfc(window.since), until: rfc(Math.min(window.until, Date.now())) });
   else patch({ since: null, until: null });

@@ -1,5 +1,5 @@
-// Values as people read them. Whatever an event holds is made visible here: control characters, marks that turn the
-// direction of writing and characters without width are written out, so that no text can look like another.
+// Values as text for readers. Control characters, direction marks and characters without width in events are written
+// out, so that no text can look like another.
 
 const CONTROLS = new RegExp(
   [
@@ -11,7 +11,7 @@ const CONTROLS = new RegExp(
   "g",
 );
 
-/** The text with what cannot be seen written as ‹U+202E›; line breaks stay when `lines` is true.
+/** The text with invisible characters written as ‹U+202E›; `lines` keeps line breaks.
  * @param {unknown} value @param {boolean} [lines] @returns {string} */
 export function visible(value, lines = false) {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
@@ -52,7 +52,7 @@ export function took(ns) {
   return `${Math.floor(ns / 6e10)} min ${Math.round((ns % 6e10) / 1e9)} s`;
 }
 
-/** The time since the line before: `+12 ms`. @param {number} ns */
+/** The time since the previous event: `+12 ms`. @param {number} ns */
 export function since(ns) {
   const size = Math.abs(ns);
   if (size < 1e6) return size < 1e3 ? "0" : `${ns < 0 ? "−" : "+"}${(size / 1e6).toFixed(2)} ms`;
@@ -67,20 +67,20 @@ export function bytes(bytes) {
   return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
 }
 
-/** A part of a whole: `0.4 %`. @param {number} part @param {number} whole */
+/** A share: `0.4 %`. @param {number} part @param {number} whole */
 export function share(part, whole) {
   if (!whole || !part) return "0 %";
   const percent = (100 * part) / whole;
   return `${percent < 0.1 ? "< 0.1" : percent < 9.95 ? percent.toFixed(1) : percent.toFixed(0)} %`;
 }
 
-/** A number of no known unit. @param {number} n */
+/** A number without a unit. @param {number} n */
 export function number(n) {
   if (Number.isInteger(n)) return Math.abs(n) < 1e15 ? n.toLocaleString("en-US") : String(n);
   return Math.abs(n) >= 100 ? n.toFixed(1) : String(Number(n.toPrecision(4)));
 }
 
-/** The number of a field with its unit, as its name says it. @param {string} field @param {number} n */
+/** The number of a field with the unit in its name. @param {string} field @param {number} n */
 export function inUnit(field, n) {
   if (field === "event.duration" || field.endsWith("_ns")) return took(n);
   return field.endsWith(".bytes") ? bytes(n) : number(n);
@@ -115,7 +115,11 @@ export function workerName(event, several = false) {
   return event["logship.worker.role"] ? short(event["logship.worker.role"], 12) : "";
 }
 
-/** What is not in the record of a request and so not in its cURL. @param {Event} event @returns {string[]} */
+/**
+ * Parts of a request that are not recorded, and so not in the cURL command.
+ * @param {Event} event
+ * @returns {string[]}
+ */
 export function notRecorded(event) {
   const missing = ["headers other than the user agent", "cookies"];
   if (!event["url.query"]) missing.push("query parameters (their names and values are recorded when allowed by name)");
@@ -124,7 +128,7 @@ export function notRecorded(event) {
   return missing;
 }
 
-/** The request as a command. It holds only what was recorded, redacted; the rest is said in a comment before it.
+/** The request as a cURL command with what was recorded, redacted; a comment names the rest.
  * @param {Event} event @returns {string} */
 export function curl(event) {
   const quote = (/** @type {string} */ text) => `'${visible(text).replace(/'/g, "'\\''")}'`;
