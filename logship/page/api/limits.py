@@ -48,7 +48,7 @@ class Capacity:
         return await anyio.to_thread.run_sync(task, limiter=self._queries)
 
     async def check(self, task: Callable[[], T]) -> T:
-        """Return the result of `task` in a thread of its own: a readiness probe must not wait for queries."""
+        """Return the result of `task` in a separate thread: a readiness probe must not wait for queries."""
         return await anyio.to_thread.run_sync(task, limiter=anyio.CapacityLimiter(1))
 
     def refuse_if_unsent(self) -> None:
@@ -94,4 +94,4 @@ class _Stream(StreamingResponse):
         try:
             await super().stream_response(send)
         except SourceError as error:
-            _logger.warning("a response was cut off: %s", error)
+            _logger.warning("a response was interrupted: %s", error)

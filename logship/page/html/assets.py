@@ -1,6 +1,6 @@
 """The files of the page below `static/`: scripts, styles and icons, as they are on disk, each under a versioned address.
 
-The version is a hash of all files together. Browsers keep a file of the current version for ever."""
+The version is a hash of all files together. Browsers keep a file of the current version forever."""
 
 import gzip
 import hashlib

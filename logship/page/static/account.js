@@ -17,26 +17,26 @@ const SIGNS = {
 export function View() {
   useTitle("Delivery check");
   const window = useWindow();
-  const told = useAsk("verify", within(window));
-  if (told.error && !told.data) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Checking…</div>`;
-  const lives = /** @type {any[]} */ (told.data.verdicts)
+  const result = useAsk("verify", within(window));
+  if (result.error && !result.data) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Checking…</div>`;
+  const runs = /** @type {any[]} */ (result.data.verdicts)
     .slice()
     .sort(
       (a, b) =>
         Number(a.finding === "complete") - Number(b.finding === "complete") ||
         (a.node < b.node ? -1 : a.node > b.node ? 1 : (b.generation ?? 0) - (a.generation ?? 0)),
     );
-  if (!lives.length)
+  if (!runs.length)
     return html`<h1>Delivery check</h1><${Nothing} what="No worker sent events" window=${window}><${Begin} />
       </${Nothing}>`;
-  const [kind, sign] = SIGNS[told.data.finding] ?? ["soft", "–"];
-  const sum = (/** @type {(one: any) => number} */ of) => lives.reduce((all, one) => all + of(one), 0);
+  const [kind, sign] = SIGNS[result.data.finding] ?? ["soft", "–"];
+  const sum = (/** @type {(one: any) => number} */ of) => runs.reduce((all, one) => all + of(one), 0);
   const dropped = (/** @type {any} */ one) =>
     /** @type {number[]} */ (Object.values(one.dropped)).reduce((a, b) => a + b, 0);
   return html`<h1>Delivery check</h1>
     <p class=${`verdict-line ${kind}`}><span class="sign" aria-hidden="true">${sign}
-      </span> <strong>${words.visible(told.data.finding)}</strong> <${Text} value=${told.data.delivery.sentence} /></p>
+      </span> <strong>${words.visible(result.data.finding)}</strong> <${Text} value=${result.data.delivery.sentence} /></p>
     <section class="totals" aria-label="Totals">
       <div class="total"><span class="label">stored</span><strong>${words.count(sum((one) => one.stored))}</strong>
         <span class="soft">events</span></div>
@@ -48,7 +48,7 @@ export function View() {
         <span class="soft">by workers, with a reason</span></div>
       <div class="total"><span class="label">stored twice</span><strong>${words.count(sum((one) => one.duplicates))}
         </strong><span class="soft">events</span></div>
-      <div class="total"><span class="label">runs</span><strong>${words.count(lives.length)}</strong>
+      <div class="total"><span class="label">runs</span><strong>${words.count(runs.length)}</strong>
         <span class="soft">of workers, in this window</span></div></section>
     <section class="card"><h2>Runs of workers</h2>
       <div class="scroll numbers" tabindex="0" role="region" aria-label="Verdict per run">
@@ -58,7 +58,7 @@ export function View() {
               </th><th scope="col" class="n">stored</th><th scope="col" class="n">missing</th>
               <th scope="col" class="n">dropped
               </th><th scope="col">Details</th></tr></thead>
-          <tbody>${lives.map((one) => {
+          <tbody>${runs.map((one) => {
             const [its, mark] = SIGNS[one.finding] ?? ["soft", "–"];
             return html`<tr>
                 <th scope="row">

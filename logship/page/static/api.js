@@ -73,13 +73,13 @@ async function answered(name, asked, signal) {
     if (signal?.aborted) throw error;
     throw new AskError(`The collector at ${location.host} is unreachable. Start it with: logship up`, 0);
   }
-  const told = await answer.json().catch(() => null);
-  if (answer.ok && told) return told;
+  const result = await answer.json().catch(() => null);
+  if (answer.ok && result) return result;
   throw new AskError(
-    told?.error ?? `the response has status ${answer.status}`,
+    result?.error ?? `the response has status ${answer.status}`,
     answer.status,
-    told?.at ?? null,
-    told?.expected ?? "",
+    result?.at ?? null,
+    result?.expected ?? "",
   );
 }
 
@@ -118,10 +118,10 @@ export function useAnswer(key, question, keep = true) {
         },
         (/** @type {any} */ error) => {
           if (stop.signal.aborted) return;
-          const told = error instanceof AskError ? error : new AskError(String(error), 0);
+          const result = error instanceof AskError ? error : new AskError(String(error), 0);
           if (!(error instanceof AskError)) console.error(error);
-          setState((old) => ({ data: told.status === 400 ? null : old.data, error: told, loading: false, key }));
-          if (told.status === 0 || told.status === 503) again = setTimeout(run, 3000);
+          setState((old) => ({ data: result.status === 400 ? null : old.data, error: result, loading: false, key }));
+          if (result.status === 0 || result.status === 503) again = setTimeout(run, 3000);
         },
       );
     };
@@ -160,8 +160,8 @@ export function useAsk(name, asked = {}, keep = true) {
  * @param {string | null} [andBy]
  */
 export async function tally(q, span, every, by, signal, andBy = null) {
-  const told = await ask("tally", { q, ...within(span), every_ns: every * 1e6, by, and_by: andBy }, signal);
-  return /** @type {Bucket[]} */ (told.buckets);
+  const result = await ask("tally", { q, ...within(span), every_ns: every * 1e6, by, and_by: andBy }, signal);
+  return /** @type {Bucket[]} */ (result.buckets);
 }
 
 /** Buckets as one list of numbers per key, with one number per bar from `since` on.

@@ -205,7 +205,7 @@ export function Box({ q, window, error = null, onAsk, children, verb = "Search" 
     </form>`;
 }
 
-/** The question with the character that is wrong. @param {string} q @param {number} at */
+/** The query with the wrong character marked. @param {string} q @param {number} at */
 function pointed(q, at) {
   const from = Math.max(0, at - 60);
   return html`${from ? "…" : ""}${words.visible(q.slice(from, at))}<mark>${words.visible(q.slice(at, at + 1)) || " "}

@@ -41,7 +41,7 @@ const KEYS = [
 ];
 
 /**
- * Whether a key is meant for us: nobody took it, it is no shortcut of the browser, and no dialog is open.
+ * Whether a key event is a command of the page: not handled yet, without Ctrl, Meta or Alt, and with no open dialog.
  * @param {KeyboardEvent} event
  */
 export function isCommand(event) {

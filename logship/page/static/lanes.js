@@ -275,8 +275,9 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, overvi
 export function State({ worker }) {
   const kind =
     /** @type {Record<string, string>} */ ({ alive: "good", lost: "bad", silent: "warn" })[worker.state] ?? "soft";
+  const run = worker.lives > 1 ? ` · run ${worker.generation ?? worker.lives}` : "";
   return html`<span class=${`state ${kind}`}>${words.visible(worker.state)}
-      ${worker.lives > 1 ? html`<span class="soft"> · run ${worker.generation ?? worker.lives}</span>` : ""}</span>`;
+      ${run && html`<span class="soft">${run}</span>`}</span>`;
 }
 
 /** @param {any} given */

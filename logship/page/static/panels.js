@@ -23,12 +23,12 @@ const SHOWN = ["@timestamp", "service.node.name", "http.response.status_code", "
 /** @param {{id: string}} given */
 export function View({ id }) {
   const { params } = usePlace();
-  const told = useAsk("views");
-  const panels = /** @type {Panel[]} */ (told.data?.views ?? []);
+  const result = useAsk("views");
+  const panels = /** @type {Panel[]} */ (result.data?.views ?? []);
   const chosen = panels.find((one) => one.name === id);
   useTitle(chosen?.title ?? "Panels");
-  if (told.error) return html`<h1>Panels</h1><${Problem} error=${told.error} />`;
-  if (!told.data) return html`<h1>Panels</h1><div class="waiting" role="status">Loading…</div>`;
+  if (result.error) return html`<h1>Panels</h1><${Problem} error=${result.error} />`;
+  if (!result.data) return html`<h1>Panels</h1><div class="waiting" role="status">Loading…</div>`;
   if (id && !chosen)
     return html`<h1>Panels</h1><p>No such panel: ${words.short(id, 60)}. <a href=${href("/panels")}>All panels</a>
       </p>`;
@@ -75,13 +75,13 @@ const name = (key) => words.short(key || "none", 60);
 function Bars({ panel, q }) {
   const window = useWindow(),
     zone = zoneOf(usePlace().params);
-  const told = useAnswer(`panel ${q} ${window.since} ${window.until}`, async (signal) =>
+  const result = useAnswer(`panel ${q} ${window.since} ${window.until}`, async (signal) =>
     series(await tally(q, window, window.every, panel.split, signal), window, window.every),
   );
-  if (told.error) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
+  if (result.error) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const sum = (/** @type {number[]} */ values) => values.reduce((a, b) => a + b, 0);
-  const found = [...told.data].sort(([, a], [, b]) => sum(b) - sum(a)).slice(0, SERIES_MOST);
+  const found = [...result.data].sort(([, a], [, b]) => sum(b) - sum(a)).slice(0, SERIES_MOST);
   if (!found.length) return html`<${Nothing} what="No events" window=${window} />`;
   const most = charts.ceiling(Math.max(...found.flatMap(([, values]) => values)));
   const colour = (/** @type {string} */ key) => (panel.split?.includes("status") && /^[345]/.test(key) ? key[0] : "2");
@@ -113,7 +113,7 @@ function Bars({ panel, q }) {
 function Lines({ panel, q }) {
   const window = useWindow(),
     zone = zoneOf(usePlace().params);
-  const told = useAnswer(
+  const result = useAnswer(
     `panel ${q} ${window.since} ${window.until}`,
     async (signal) =>
       (
@@ -130,18 +130,18 @@ function Lines({ panel, q }) {
         )
       ).stats,
   );
-  if (told.error) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  if (!told.data.length) return html`<${Nothing} what="No values" window=${window} />`;
+  if (result.error) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Loading…</div>`;
+  if (!result.data.length) return html`<${Nothing} what="No values" window=${window} />`;
   const first = Math.floor(window.since / window.every),
     bars = charts.columns(window, window.every, 1).bars;
   const names = panel.metrics.map((metric) => ({ p50: "p50", p95: "flight" })[metric] ?? "p99");
   const greatest = Math.max(
-    ...told.data.flatMap((/** @type {any} */ one) => panel.metrics.map((metric) => one[metric])),
+    ...result.data.flatMap((/** @type {any} */ one) => panel.metrics.map((metric) => one[metric])),
   );
   const place = panel.unit === "nanoseconds" ? charts.magnitude : (/** @type {number | null} */ n) => n,
     most = place(charts.ceiling(greatest)) || 1;
-  return html`<div class="many">${[...Map.groupBy(told.data, (/** @type {any} */ one) => one.key)]
+  return html`<div class="many">${[...Map.groupBy(result.data, (/** @type {any} */ one) => one.key)]
     .slice(0, SERIES_MOST)
     .map(([key, many]) => {
       const lines = panel.metrics.map((metric) => {
@@ -214,10 +214,10 @@ const Parts = ({ rows: all }) =>
 /** Counts by one or two fields. @param {{panel: Panel, q: string}} given */
 function Counts({ panel, q }) {
   const window = useWindow();
-  const told = useAsk("tally", { q, by: panel.split, and_by: panel.and_split, ...within(window) });
-  if (told.error) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  const found = /** @type {any[]} */ (told.data.buckets).sort((a, b) => b.events - a.events).slice(0, 40);
+  const result = useAsk("tally", { q, by: panel.split, and_by: panel.and_split, ...within(window) });
+  if (result.error) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Loading…</div>`;
+  const found = /** @type {any[]} */ (result.data.buckets).sort((a, b) => b.events - a.events).slice(0, 40);
   if (!found.length) return html`<${Nothing} what="No events" window=${window} />`;
   const condition = (/** @type {any} */ one) =>
     all(q, one.key && is(panel.split ?? "", one.key), one.and_key && is(panel.and_split ?? "", one.and_key));
@@ -240,13 +240,13 @@ function Counts({ panel, q }) {
 /** Values with their shares. @param {{panel: Panel, q: string}} given */
 function Shares({ panel, q }) {
   const window = useWindow();
-  const told = useAsk("top", { q, field: panel.split, limit: 40, ...within(window) });
-  if (told.error) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  if (!told.data.values.length) return html`<${Nothing} what="No events" window=${window} />`;
+  const result = useAsk("top", { q, field: panel.split, limit: 40, ...within(window) });
+  if (result.error) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Loading…</div>`;
+  if (!result.data.values.length) return html`<${Nothing} what="No events" window=${window} />`;
   return html`<section class="card">
       <${Parts}
-        rows=${told.data.values.map((/** @type {any} */ one) => ({
+        rows=${result.data.values.map((/** @type {any} */ one) => ({
           key: html`<${Text} value=${one.value}
               most=${60} />`,
           q: all(q, is(panel.split ?? "", one.value)),
@@ -259,11 +259,11 @@ function Shares({ panel, q }) {
 function Stats({ panel, q }) {
   const window = useWindow(),
     by = panel.and_split ?? panel.split;
-  const told = useAsk("stats", { q, field: panel.number, by, ...within(window) });
-  if (told.error) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
+  const result = useAsk("stats", { q, field: panel.number, by, ...within(window) });
+  if (result.error) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Loading…</div>`;
   const first = panel.metrics.includes("p99") ? "p99" : panel.metrics[panel.metrics.length - 1];
-  const stats = /** @type {any[]} */ (told.data.stats).filter((one) => one.key).sort((a, b) => b[first] - a[first]);
+  const stats = /** @type {any[]} */ (result.data.stats).filter((one) => one.key).sort((a, b) => b[first] - a[first]);
   if (!stats.length) return html`<${Nothing} what="No values" window=${window} />`;
   const worst = Math.max(1, ...stats.map((one) => one[first]));
   const cell = (/** @type {any} */ one, /** @type {string} */ metric) =>
@@ -289,17 +289,17 @@ function Stats({ panel, q }) {
 function Events({ panel, q }) {
   const window = useWindow();
   const [chosen] = useState(() => panel.columns.filter((one) => !SHOWN.includes(one)));
-  const told = useAsk("search", {
+  const result = useAsk("search", {
     q,
     limit: 200,
     greatest: panel.greatest,
     order: panel.needs_id ? "oldest" : null,
     ...(panel.needs_id ? {} : within(window)),
   });
-  if (told.error) return html`<${Problem} error=${told.error} />`;
-  if (!told.data) return html`<div class="waiting" role="status">Loading…</div>`;
-  return told.data.records.length
-    ? html`<${List} events=${told.data.records} label=${panel.title} chosen=${chosen}
+  if (result.error) return html`<${Problem} error=${result.error} />`;
+  if (!result.data) return html`<div class="waiting" role="status">Loading…</div>`;
+  return result.data.records.length
+    ? html`<${List} events=${result.data.records} label=${panel.title} chosen=${chosen}
         delta=${!panel.greatest && !panel.needs_id} />`
     : html`<${Nothing} what="No such events" window=${window} />`;
 }

@@ -26,7 +26,7 @@ import * as words from "./words.js";
 const NEIGHBOURS = 10;
 const REACH_MS = 60_000;
 
-/** @param {string} id an id in a path; a dot of its own would be a step up */
+/** @param {string} id an id in a path; the id ".." would be resolved as a path */
 export const inPath = (id) => encodeURIComponent(id).replace(/\./g, "%2E");
 
 /** @param {{id: string}} given */
@@ -241,7 +241,7 @@ function Neighbours({ main, zone }) {
   const end = msOf(main["@timestamp"]),
     start = main["event.start"] ? msOf(main["event.start"]) : end - (main["event.duration"] ?? 0) / 1e6;
   const q = all(REQUESTS, is("service.node.name", node ?? ""));
-  const told = useAnswer(node ? `neighbours ${main["event.id"]}` : null, async (signal) => {
+  const result = useAnswer(node ? `neighbours ${main["event.id"]}` : null, async (signal) => {
     const near = (/** @type {any} */ asked) => ask("search", { q, limit: NEIGHBOURS, ...asked }, signal);
     const [before, after] = await Promise.all([
       near({ since_ns: asNs(start - REACH_MS), until_ns: asNs(Math.ceil(end)) }),
@@ -253,7 +253,7 @@ function Neighbours({ main, zone }) {
     return /** @type {Event[]} */ ([...known.values()]).sort((a, b) => begin(a) - begin(b));
   });
   if (!node) return null;
-  const records = told.data ?? [main];
+  const records = result.data ?? [main];
   const since = Math.min(start, ...records.map(begin)),
     until = Math.max(end, ...records.map((one) => msOf(one["@timestamp"])));
   const x = (/** @type {number} */ ms) =>

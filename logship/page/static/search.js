@@ -89,7 +89,7 @@ export function View() {
       ${
         q &&
         html`<${Copy} kind="" label="Copy for Kibana: the query with full field names"
-            text=${() => ask("kql", { q }).then((told) => told.kql)}>Copy for Kibana</${Copy}>`
+            text=${() => ask("kql", { q }).then((result) => result.kql)}>Copy for Kibana</${Copy}>`
       }
       <details class="menu export"><summary class="button" aria-keyshortcuts="e">Export</summary>
         <div class="pop">
@@ -186,8 +186,8 @@ function Found({ q, span, window, order, chosen, choose, total }) {
     if (more || !last?.next) return;
     setMore(true);
     ask("search", { q, ...within(span), limit: PAGE * 2, order, after: last.next }).then(
-      (told) => {
-        setPages((old) => [...old, told]);
+      (result) => {
+        setPages((old) => [...old, result]);
         setMore(false);
       },
       () => setMore(false),
@@ -328,7 +328,7 @@ const SPREAD_BARS = 12;
 
 /** @param {{field: string, q: string, span: {since: number, until: number}}} given */
 function Spread({ field, q, span }) {
-  const told = useAnswer(`spread ${field} ${q} ${span.since} ${span.until}`, async (signal) => {
+  const result = useAnswer(`spread ${field} ${q} ${span.since} ${span.until}`, async (signal) => {
     const [stat] = (await ask("stats", { q, field, ...within(span) }, signal)).stats;
     if (!stat || !stat.count) return null;
     const low = Math.max(stat.min, stat.max > 1000 ? stat.max / 1e7 : 0),
@@ -356,9 +356,9 @@ function Spread({ field, q, span }) {
         : [stat.count];
     return { stat, counts };
   });
-  if (told.error) return html`<p class="bad">${words.visible(told.error.message)}</p>`;
-  if (!told.data) return html`<p class="soft">${told.loading ? "…" : "No matching event has this field."}</p>`;
-  const { stat, counts } = told.data;
+  if (result.error) return html`<p class="bad">${words.visible(result.error.message)}</p>`;
+  if (!result.data) return html`<p class="soft">${result.loading ? "…" : "No matching event has this field."}</p>`;
+  const { stat, counts } = result.data;
   const say = (/** @type {number} */ n) => words.inUnit(field, n);
   return html`<div class="spread">${charts.small({ counts, width: 220, height: 44 })}
       <p class="ends soft"><span>${say(stat.min)}</span><span>${say(stat.max)}</span></p>

@@ -147,9 +147,9 @@ export function View() {
         if (source?.readyState !== EventSource.CLOSED) return;
         // The browser stops after a response that is not a stream: find the reason.
         const answer = await fetch(address("count", { q }), { credentials: "same-origin" }).catch(() => null);
-        const told = answer && answer.status === 400 ? await answer.json() : null;
-        if (told) {
-          setError({ status: 400, message: told.error, at: told.at ?? null });
+        const result = answer && answer.status === 400 ? await answer.json() : null;
+        if (result) {
+          setError({ status: 400, message: result.error, at: result.at ?? null });
           setLine("invalid query");
           return;
         }

@@ -73,7 +73,7 @@ export function View({ id: node }) {
                           <th scope="row">
                             <a href=${href("/search", { q: is("service.ephemeral_id", one.incarnation) })}>
                               ${one.generation ?? words.short(one.incarnation, 8)}</a></th><td>${one.pid ?? ""}</td>
-                          <td><${State} worker=${{ state: one.state, lives: 1 }} /></td>
+                          <td><${State} worker=${{ state: one.state }} /></td>
                           <td class="n">${words.count(one.stored)}
                           </td>
                           <td class=${`n ${one.missing ? "bad" : ""}`}>${words.count(one.missing)}</td>
