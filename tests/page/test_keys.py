@@ -169,7 +169,7 @@ def test_the_account_the_worker_and_a_table_are_reached_with_tab(visit: Visit) -
     press(page, "Enter")
     address(page, "/w/host-7/8000/w3")
     wait(page, "h2", "Process history")
-    tab_to(page, "Completeness")
+    tab_to(page, "Delivery check: ")
     press(page, "Enter")
     address(page, "/account")
 

@@ -36,7 +36,8 @@ export function View() {
     /** @type {number[]} */ (Object.values(one.dropped)).reduce((a, b) => a + b, 0);
   return html`<h1>Delivery check</h1>
     <p class=${`verdict-line ${kind}`}><span class="sign" aria-hidden="true">${sign}
-      </span> <strong>${words.visible(result.data.finding)}</strong> <${Text} value=${result.data.delivery.sentence} /></p>
+      </span> <strong>${words.visible(result.data.finding)}</strong> <${Text} value=${result.data.delivery.sentence} />
+    </p>
     <section class="totals" aria-label="Totals">
       <div class="total"><span class="label">stored</span><strong>${words.count(sum((one) => one.stored))}</strong>
         <span class="soft">events</span></div>
