@@ -33,7 +33,7 @@ class Frame:
         self.sent_at = 0.0
 
 
-class Window:
+class FrameWindow:
     """The frames that are taken from the feed and not done, in the order of the feed. `acks`: acknowledged so far."""
 
     def __init__(self, feed: Feed) -> None:
