@@ -33,7 +33,7 @@ from logship.search.query import Query
 from logship.search.times import from_rfc3339
 from logship.store.files import read_listing
 from logship.store.read.reader import Reader
-from logship.store.write.maintenance import mergeable
+from logship.store.write.merging import mergeable
 from logship.wire.receive import Decoder
 from logship.wire.send import AckReader, encode_batch, new_chunk
 

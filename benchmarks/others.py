@@ -34,7 +34,7 @@ class Ours(Store):
         import time
 
         from logship.store.files import read_listing
-        from logship.store.write.maintenance import mergeable
+        from logship.store.write.merging import mergeable
 
         self.seal(SETTLE_SECONDS)
         while mergeable(read_listing(self.directory).segments):

@@ -81,7 +81,7 @@ class ElasticSource:
         page = replace(page, greatest=field_of(page.greatest))
         order = [{page.greatest: {"order": "desc"}}] if page.greatest else []
         if page.greatest and KIND_OF.get(page.greatest) not in ("integer", "number"):
-            raise QuestionError(f"{page.greatest} is no field that holds numbers, so none is the greatest")
+            raise QuestionError(f"greatest needs a number field, and {page.greatest} is not one")
         way = "desc" if page.newest_first or page.greatest else "asc"
         first = order or [{"@timestamp": {"order": way, "format": NANOS}}]
         where = self._where(query)
@@ -111,7 +111,7 @@ class ElasticSource:
             return Rows([], f"{indices[-1]}|{self._last(indices[-1])}" if indices else "|-1")
         name, bar, number = after.rpartition("|")
         if not bar or not number.lstrip("-").isdecimal():
-            raise QuestionError(f"{after!r} is no key of a tail; pass the `next` of the rows before")
+            raise QuestionError(f"invalid tail key {after!r}: pass `next` of the previous rows")
         # Its names were checked when the tail began; it may be asked several times a second.
         where, at = self._where(query, checked=True), int(number)
         records: list[Record] = []
@@ -170,7 +170,7 @@ class ElasticSource:
     def stats(self, query: Query, number_field: str, by: str | None, every_ns: int | None = None) -> list[Stat]:
         target = targets(Text(number_field))[0]
         if target.kind not in ("integer", "number", "label"):
-            raise QuestionError(f"{number_field} holds no numbers, so there are no statistics of it")
+            raise QuestionError(f"statistics need a number field, and {number_field} is not one")
         check_known(number_field, self)
         number = f"numeric_labels.{target.name}" if target.kind == "label" else target.name
         percents = {"field": number, "percents": [50, 95, 99], "keyed": False, "tdigest": {"compression": COMPRESSION}}
@@ -233,7 +233,7 @@ class ElasticSource:
         check_known(by, self)
         target: Target = targets(Text(by))[0]
         if target.kind in ("text", "date"):
-            raise QuestionError(f"Elasticsearch does not group by {by}, whose values are {target.kind}s")
+            raise QuestionError(f"Elasticsearch cannot group by {by}: its values are {target.kind}s")
         if target.kind == "label":
             return {f"{prefix}1": f"labels.{target.name}", f"{prefix}2": f"numeric_labels.{target.name}"}
         return {f"{prefix}1": target.name}
@@ -249,7 +249,7 @@ class ElasticSource:
         """Every bucket of these values and of time, each counted exactly, page by page."""
         if every_ns is not None and (every_ns < MS or every_ns % MS):
             raise QuestionError(
-                f"Elasticsearch has no buckets of {every_ns} ns; write whole milliseconds, such as 1s or 1m"
+                f"invalid bucket width {every_ns} ns: Elasticsearch needs whole milliseconds, e.g. 1s, 1m"
             )
         sources: list[Body] = []
         if every_ns is not None:
@@ -363,5 +363,5 @@ def _key(text: str, by_time: bool) -> list[Any]:
             raise ValueError
         number = int(first) if first.lstrip("-").isdecimal() else float(first)
     except ValueError:
-        raise QuestionError(f"{text!r} is no key of a page; pass the `next` of the rows before") from None
+        raise QuestionError(f"invalid page key {text!r}: pass `next` of the previous page") from None
     return [rfc3339(int(number)) if by_time else number, name]

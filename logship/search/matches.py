@@ -1,4 +1,4 @@
-"""A question asked of one record in memory: what the tail uses, and the oracle that SQL is tested against."""
+"""Evaluating a query on one record in memory: for requests that have no event yet, and to test the translators against."""
 
 from datetime import UTC, tzinfo
 from operator import eq, ge, gt, le, lt
@@ -17,7 +17,7 @@ _COMPARE = {"=": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 def matches(node: Node | None, record: Record, now_ns: int = 0, zone: tzinfo = UTC) -> bool:
-    """Return whether `node` holds for `record`. KqlError as in `meaning`."""
+    """Return whether `record` matches `node`. KqlError as in `meaning`."""
     return holds(meaning(node, now_ns, zone), record)
 
 

@@ -17,7 +17,6 @@ LIFE_NAMES = ("service.name", "service.node.name", "logship.worker.slot", "logsh
 # How far the clock of a worker's machine may be ahead of ours.
 CLOCK_AHEAD_NS = 5 * 60 * 10**9
 BEAT_ACTIONS = ("worker-heartbeat", "worker-closed", "worker-lost", "worker-ended")
-NO_KEY = ""  # the key of rows that have no such field, in tallies and stats
 
 
 @dataclass(frozen=True, slots=True)

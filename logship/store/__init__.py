@@ -1,1 +1,1 @@
-"""The embedded store: a durable log, compacted into Parquet, read with DuckDB."""
+"""The embedded store: a durable log, sealed into Parquet and read with DuckDB. `write` and `read` share the file formats."""

@@ -1,4 +1,4 @@
-"""Files of a store that are not as they were written: how they are found and set aside. Nothing is deleted here."""
+"""Damaged files of a store: how they are detected and set aside. Nothing is deleted here."""
 
 import errno
 import os
@@ -14,10 +14,10 @@ _MAGIC = b"PAR1"
 
 
 def damage(directory: Path, segment: Segment) -> str | None:
-    """Return what is wrong with the file of a segment, None when it is as it was written.
+    """Return what is wrong with the file of a segment, None if it matches its checksum.
 
-    Reads all of it. Without a checksum (its sidecar is damaged, or of an earlier release) only the ends are looked at.
-    FileNotFoundError when it is gone."""
+    Reads the whole file. Without a checksum (its sidecar is damaged, or from an earlier release) only both ends are checked.
+    FileNotFoundError if there is no such file."""
     path = directory / segment.name
     expected = ids.read_segment_sum(directory, segment)
     try:
@@ -33,7 +33,7 @@ def damage(directory: Path, segment: Segment) -> str | None:
 
 
 def damage_of_ends(path: Path, expected: Sum | None) -> str | None:
-    """Return what is wrong with the size, the first or the last bytes of a segment's file; quick."""
+    """Return what is wrong with the size, the first or the last bytes of a segment's file. Quick."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if expected is not None and size != expected.size_bytes:
@@ -47,7 +47,7 @@ def damage_of_ends(path: Path, expected: Sum | None) -> str | None:
 
 
 def damage_when_read(database: duckdb.DuckDBPyConnection, directory: Path, segment: Segment) -> str | None:
-    """Return what is wrong with a segment, for one without a checksum too: every value is decoded."""
+    """Return what is wrong with a segment, also without a checksum: every value is decoded."""
     if wrong := damage(directory, segment):
         return wrong
     try:
@@ -60,10 +60,10 @@ def damage_when_read(database: duckdb.DuckDBPyConnection, directory: Path, segme
 
 
 def set_aside(directory: Path, segment: Segment, reason: str) -> str:
-    """Rename a damaged segment so that nothing reads it any more, and return the sentence for the log.
+    """Rename a damaged segment so that it is not read any more, and return the sentence for the log.
 
-    Needs the lock of the store."""
+    Requires the lock of the store."""
     (directory / segment.name).rename(directory / segment.bad_name)
     sync_directory(directory)
-    kept = f"it is kept as {segment.bad_name}, and its {segment.rows} events are missing in all answers"
+    kept = f"it is kept as {segment.bad_name}, and its {segment.rows} events are missing in results"
     return f"{directory / segment.name} is damaged: {reason}; {kept}"

@@ -1,23 +1,23 @@
-"""The directory of a store. All of its state is in the names of its files.
+"""The files of a store. The complete state of a store is in the names of its files.
 
-    00000257.ndjson                              log 257: one canonical JSON object a line, in order of arrival
+    00000257.ndjson                              log 257: one JSON object a line, in order of arrival
     00000240-00000249.50000.<t0>.<t1>.parquet    logs 240 to 249 sealed: rows, first and last "@timestamp" in ns
-    00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be made again
-    dead.ndjson, dead.old.ndjson                 records that fit nowhere: {"@timestamp", "reason", "record"}
+    00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be rebuilt
+    dead.ndjson, dead.old.ndjson                 records that cannot be stored: {"@timestamp", "reason", "record"}
     00000240-00000249.50000.<t0>.<t1>.bad        a damaged segment that was set aside; never deleted, its .ids stays too
     00000257.bad                                 damaged lines of log 257, or all of it; never deleted
     *.tmp                                        being written
-    spill.<pid>.<any>                            a directory: what a question of that process has no memory for
-    lock                                         locked by the one writer, holds its pid
+    spill.<pid>.<any>                            a directory: what a query of that process has no memory for
+    lock                                         locked by the one writer, contains its pid
 
-Only the log with the highest number is appended to; fdatasync of it is the acknowledgement. A crash can leave a torn
-last line there, a *.tmp, and files whose logs a wider segment holds already: `Store` cuts and removes them, readers
-pass them over. The log numbers that are there follow each other: a hole means that the directory changed while it was
-being listed, so it is listed again. Segments never change: a wider one supersedes them, or they go, oldest first. One
-that is damaged is renamed and still counts among the numbers; one without rows stands for logs that are gone.
+Only the log with the highest number is appended to; events are acknowledged after its fdatasync. A crash can leave a torn last
+line in it, a *.tmp, and files whose logs are in a wider segment already: `Store` removes them, readers ignore them. The log
+numbers are consecutive: a gap means that the directory changed while it was listed, so it is listed again. Segments never
+change: a wider one supersedes them, or retention removes the oldest. A damaged segment is renamed and its numbers still count.
+A segment without rows stands for logs that were removed.
 
-Every row has a position, `_n`: log number * 2**24 + line. It never changes, and grows with the order of arrival, which
-is the order of rows in a segment too: near enough to that of time for Parquet to pass over row groups.
+Every row has a position, `_n`: log number * 2**24 + line. It never changes and grows in order of arrival, which is also the
+order of rows in a segment: close enough to the order of time for Parquet to skip row groups.
 """
 
 import itertools
@@ -73,9 +73,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What holds every record once: `segments` and `logs` in order of their numbers; `covered` is left over.
+    """The files that hold every record once: `segments` and `logs` in order of their numbers.
 
-    `damaged`: segments that were set aside, unless others hold what they held."""
+    `covered`: names of superseded files; `damaged`: segments that were set aside and are in no other file."""
 
     segments: tuple[Segment, ...]
     logs: tuple[int, ...]
@@ -84,7 +84,7 @@ class Listing:
 
     @property
     def whole(self) -> bool:
-        """Whether the numbers follow each other, from the first that can be read."""
+        """Whether the log numbers are consecutive, from the first readable one."""
         spans = sorted([(segment.first, segment.last) for segment in self.segments] + [(log, log) for log in self.logs])
         aside = [(segment.first, segment.last) for segment in self.damaged]
         return all(_beyond(before[1] + 1, aside) >= after[0] for before, after in itertools.pairwise(spans))
@@ -110,7 +110,7 @@ def number_of(name: str) -> int:
 
 
 def listing(names: list[str]) -> Listing:
-    """Sort out file names: of two segments that overlap the wider one counts, of a log and its segment the segment."""
+    """Return the listing of these file names: a wider segment supersedes others, and a segment its logs."""
     found = sorted(
         (Segment(*map(int, match.groups())) for match in map(_SEGMENT.fullmatch, names) if match),
         # Of two for the same logs the one with fewer rows is newer: retention made it.
@@ -152,9 +152,9 @@ def _beyond(number: int, spans: list[tuple[int, int]]) -> int:
 
 
 def read_listing(directory: Path) -> Listing:
-    """List a store that may be changing. After some tries a hole is believed: somebody removed a file.
+    """List a store that may be changing. A gap that persists is accepted: a file was removed by other means.
 
-    StoreMissing when there is no store."""
+    StoreMissing if there is no store."""
     for attempt in range(_LISTINGS):
         try:
             names = os.listdir(directory)
@@ -164,7 +164,7 @@ def read_listing(directory: Path) -> Listing:
             raise unreadable(directory, error) from error
         now = listing(names)
         if directory.is_file():
-            raise StoreMissing(f"{directory} is a file, and a store is a directory; take it into one with: logship import")
+            raise StoreMissing(f"{directory} is a file, not the directory of a store; import it with: logship import")
         if LOCK not in names and not now.segments and not now.logs:
             raise StoreMissing(f"there is no store in {directory}; start `logship up`, or name another with --source")
         if now.whole:
@@ -174,7 +174,7 @@ def read_listing(directory: Path) -> Listing:
 
 
 def unreadable(directory: Path, error: PermissionError) -> StoreError:
-    """Return the error for a store that this user may not read: whose it is, and what to do."""
+    """Return the error for a store that this user may not read, with its owner and the next step."""
     try:
         owner = f"it belongs to user {directory.stat().st_uid}"
     except OSError:
@@ -186,14 +186,14 @@ def unreadable(directory: Path, error: PermissionError) -> StoreError:
 
 
 def new_spill(directory: Path) -> Path | None:
-    """Return a name of its own for what a database of this process has no memory for; None where nobody may write."""
+    """Return a new directory name for what a database has no memory for; None if the store is not writable."""
     if os.path.exists(directory) and not os.access(directory, os.W_OK):
         return None
     return directory / f"spill.{os.getpid()}.{uuid.uuid4().hex[:8]}"
 
 
 def remove_left_spills(directory: Path) -> int:
-    """Remove what processes left that were killed in the middle of a question, and return how many they were."""
+    """Remove the spill directories of processes that were killed during a query, and return their number."""
     left = [name for name in os.listdir(directory) if (found := _SPILL.fullmatch(name)) and not _runs(int(found[1]))]
     for name in left:
         shutil.rmtree(directory / name, ignore_errors=True)
@@ -211,7 +211,7 @@ def _runs(pid: int) -> bool:
 
 
 def sync_directory(directory: Path) -> None:
-    """Return when the names in `directory` survive a power cut."""
+    """Return when the file names in `directory` survive a power cut."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -220,12 +220,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def private(path: str | Path, flags: int) -> int:
-    """Open for `open(..., opener=private)`: a file that this makes is of its user alone."""
+    """Open a file for `open(..., opener=private)`: a new file is readable by its user only."""
     return os.open(path, flags, 0o600)
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name, then give it its own. Only its user may read it, whatever the umask."""
+    """Write a file under a temporary name, sync and rename it. Only its user may read it, whatever the umask."""
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "wb", opener=private) as file:
         file.write(data)

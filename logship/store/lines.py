@@ -1,8 +1,8 @@
-"""The lines of a log, each with a checksum of its own: a damaged line costs one record and is noticed.
+"""The lines of a log, each with a checksum, so that a damaged line is noticed and costs one record.
 
     {"_c":"<crc32 of all that follows the comma, newline included>","_n":...}
 
-JSON readers pass over `_c`. A line without it (of an earlier release) is intact when it is JSON."""
+JSON readers ignore `_c`. A line without it (from an earlier release) is intact if it is valid JSON."""
 
 import io
 import zlib
@@ -19,13 +19,13 @@ _OLD_HEAD = b'{"_n":'
 
 
 def with_sum(line: bytes) -> bytes:
-    """Return the line of a JSON object with its checksum in front."""
+    """Return the line of a JSON object with its checksum as the first key."""
     rest = line[1:]
     return b'{"_c":"%08x",%b' % (zlib.crc32(rest), rest)
 
 
 def intact(line: bytes) -> bool:
-    """Whether a line, newline included, is as it was written."""
+    """Return whether a line, newline included, matches its checksum."""
     if line.startswith(_HEAD):
         return line[len(_HEAD) : _HEAD_BYTES] == b'%08x",' % zlib.crc32(line[_HEAD_BYTES:])
     if not line.startswith(_OLD_HEAD):
@@ -60,7 +60,7 @@ def slices(lines: Iterable[bytes], limit_bytes: int) -> Iterator[list[bytes]]:
 
 
 def keep_lines(log: Path, lines: list[bytes]) -> Path:
-    """Keep damaged lines of a log in a `.bad` file beside it, and return its path; twice is once."""
+    """Append damaged lines of a log to a `.bad` file beside it, and return its path. Idempotent."""
     kept, lost = log.with_suffix(".bad"), b"".join(lines)
     before = kept.read_bytes() if kept.exists() else b""
     if lost not in before:

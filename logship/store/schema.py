@@ -1,4 +1,4 @@
-"""The columns of the store, made from the one list of fields, and DuckDB as the store uses it."""
+"""The columns of the store, generated from the list of fields, and DuckDB as the store uses it."""
 # ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
 
 from collections.abc import Iterable, Mapping
@@ -28,11 +28,11 @@ COLUMNS: dict[str, str] = {
 }
 # A longer line would need a larger buffer in every query.
 LINE_LIMIT_BYTES = 1024 * 1024
-# One question must not fill the disk, for then the store would let go of its oldest events.
+# A query must not fill the disk: the store would stop accepting events.
 SPILL_LIMIT_BYTES = 2 * 2**30
 
-# Ids that mostly repeat another one are half of the bytes on disk, so segments hold NULL for such a repetition, and a bit
-# of `_same` in its place. Readers put them back.
+# Ids that mostly repeat another id take half of the bytes on disk. Segments have NULL for a repeated id and set a bit of
+# `_same` instead; readers restore it.
 _SAME = "_same"
 _REPEATED = {"http.request.id": ("trace.id", 1), "transaction.id": ("span.id", 2)}
 _SHORTENED = (
@@ -62,21 +62,21 @@ _DATES = [name for name in _NAMES if COLUMNS[name] == "TIMESTAMP_NS"]
 
 
 def select_row(names: Iterable[str] = ()) -> str:
-    """Return what to select for `record`: position, time, and these columns; without any all of them."""
+    """Return the columns to select for `record`: position, time, and `names`, or all columns without names."""
     # Python's datetime has no nanoseconds, so dates travel as numbers.
     told = (f'epoch_ns("{name}")' if name in _DATES else f'"{name}"' for name in names or _NAMES)
     return ", ".join(('_n, epoch_ns("@timestamp")', *told))
 
 
 def connect(memory_limit_bytes: int, threads: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a database without a file that never reaches for the network.
+    """Return an in-memory database that never uses the network.
 
-    `spill`: a directory to be made when memory is full, and removed when the database is closed; None: an error then."""
+    `spill`: a directory that is created when memory is full, and removed when the database is closed; None: an error instead."""
     connection = duckdb.connect()
     for setting in (
         f"memory_limit = '{memory_limit_bytes // 2**20}MiB'",
         f"threads = {threads}",
-        # Else it is the current directory of whoever runs us.
+        # The default is the current directory of the process.
         f"temp_directory = {quoted(spill or '')}",
         f"max_temp_directory_size = '{SPILL_LIMIT_BYTES // 2**20}MiB'",
         "autoinstall_known_extensions = false",
@@ -90,9 +90,9 @@ def connect(memory_limit_bytes: int, threads: int, spill: Path | None = None) ->
 
 
 def relation(segments: Iterable[Path], logs: Iterable[Path], rows: Mapping[Path, list[int]] | None = None) -> str:
-    """Return a SELECT of every column over these files; segments older than a column lack it, and give NULL.
+    """Return a SELECT of every column from these files. Segments that are older than a column have NULL there.
 
-    `rows`: beside these, only the rows with these numbers of other segments."""
+    `rows`: in addition, numbers of rows by segment file."""
     parts = [_NO_ROWS]
     if files := list(segments):
         parts.append(as_stored(files))
@@ -108,22 +108,22 @@ def relation(segments: Iterable[Path], logs: Iterable[Path], rows: Mapping[Path,
 
 
 def no_rows() -> str:
-    """Return a SELECT of every column of a segment, and of no row."""
+    """Return a SELECT of every column of a segment and no rows."""
     return _NO_ROWS
 
 
 def as_stored(segments: Iterable[Path]) -> str:
-    """Return a SELECT of segments as they are on disk."""
+    """Return a SELECT of segments as they are on disk, with `_same`."""
     return f"SELECT * FROM read_parquet([{', '.join(map(quoted, segments))}], union_by_name = true)"
 
 
 def to_store(logs: list[Path]) -> str:
-    """Return a SELECT of logs as a segment holds them, in the order of arrival: lines are nearly in that of time."""
+    """Return a SELECT of logs as segments store them, in order of arrival, which is nearly the order of time."""
     return f"SELECT {_SHORTENED} FROM ({_lines(logs)})"
 
 
 def _lines(logs: Iterable[Path]) -> str:
-    # A torn line at the end of the log that is being written, and only that, becomes a row of NULLs.
+    # Only a torn line at the end of the active log becomes a row of NULLs.
     return (
         f"SELECT * FROM read_json([{', '.join(map(quoted, logs))}], format = 'newline_delimited', ignore_errors = true,"
         f' maximum_object_size = {2 * LINE_LIMIT_BYTES}, columns = {_STRUCT}) WHERE "@timestamp" IS NOT NULL'
@@ -131,8 +131,8 @@ def _lines(logs: Iterable[Path]) -> str:
 
 
 def record(row: tuple[Any, ...], names: Iterable[str] = ()) -> Record:
-    """Return the record of one row of `select_row(names)`: what is absent is absent."""
-    # A loop is quicker here than a comprehension for `update`, and most columns of most rows are NULL.
+    """Return the record of one row of `select_row(names)`, without NULL values."""
+    # Faster than a comprehension: most columns of most rows are NULL.
     found: Record = {"@timestamp": rfc3339(row[1])}
     for name, value in zip(names or _NAMES, row[2:], strict=True):
         if value is not None:
@@ -144,5 +144,5 @@ def record(row: tuple[Any, ...], names: Iterable[str] = ()) -> Record:
 
 
 def quoted(path: Path | str) -> str:
-    """As SQL text. File names are never typed by a person who asks, but a directory may hold a quote."""
+    """Return a path as SQL text. A directory name may contain a quote."""
     return "'" + str(path).replace("'", "''") + "'"

@@ -1,6 +1,6 @@
-"""Size and CRC-32 of a segment: Parquet pages have no checksum that DuckDB writes or verifies, so the store keeps its own.
+"""Size and CRC-32 of a segment. DuckDB writes and verifies no checksums of Parquet pages, so the store keeps them.
 
-Cost: about 1.2 ms a MiB, once for each segment and process."""
+Cost: about 1.2 ms per MiB, once for each segment and process."""
 
 import zlib
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ _PIECE_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What a file must be. Its text is `<bytes>:<crc32 in hexadecimal>`."""
+    """The expected size and checksum of a file. As text: `<bytes>:<crc32 in hexadecimal>`."""
 
     size_bytes: int
     crc32: int
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Read a whole file. OSError when it cannot be read."""
+        """Return the size and checksum of a file. OSError if it cannot be read."""
         size, crc32 = 0, 0
         with path.open("rb") as file:
             while piece := file.read(_PIECE_BYTES):
@@ -29,7 +29,7 @@ class Sum:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return what `str` made text of, None for any other text."""
+        """Return the value of a text made by `str`, None for any other text."""
         size, _, crc32 = text.partition(":")
         try:
             return cls(int(size), int(crc32, 16))

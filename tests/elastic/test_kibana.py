@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from logship.elastic import client, setup
+from logship.elastic import client, steps
 from logship.elastic.access import Step
 from logship.elastic.client import Kibana, objects_of
 from logship.errors import ElasticError, SettingsError
@@ -30,7 +30,7 @@ def told(url: str, **more: str) -> Settings:
 
 
 def step(settings: Settings, file: Path = FILE) -> Step:
-    return setup._kibana_step(settings, file, Kibana(settings, sleep=lambda _: None))
+    return steps.kibana_step(settings, file, Kibana(settings, sleep=lambda _: None))
 
 
 def test_everything_is_imported_once_and_found_again(there: stand_in.Kibana) -> None:
@@ -39,8 +39,8 @@ def test_everything_is_imported_once_and_found_again(there: stand_in.Kibana) -> 
     assert there.objects == {}
     first.do()
     assert sorted(there.objects) == sorted(objects_of(LINES))
-    assert there.default == setup.DATA_VIEW
-    assert f"index-pattern/{setup.DATA_VIEW}" in there.objects
+    assert there.default == steps.DATA_VIEW
+    assert f"index-pattern/{steps.DATA_VIEW}" in there.objects
     assert step(told(there.url)).change == "keep"
 
 
@@ -128,12 +128,12 @@ def test_a_file_that_is_not_there_is_asked_for_before_anybody_is(there: stand_in
     with pytest.raises(SettingsError, match="it comes with logship, name your copy with --dashboards"):
         step(told(there.url), tmp_path / "none.ndjson")
     (tmp_path / "bad.ndjson").write_text("{")
-    with pytest.raises(SettingsError, match="is no export of Kibana"):
+    with pytest.raises(SettingsError, match="is not a Kibana export"):
         step(told(there.url), tmp_path / "bad.ndjson")
     assert there.asked == []
 
 
 def test_our_data_view_is_in_the_file() -> None:
     views = [json.loads(line) for line in LINES.splitlines() if b'"index-pattern"' in line]
-    assert setup.DATA_VIEW in {one["id"] for one in views if one.get("type") == "index-pattern"}
+    assert steps.DATA_VIEW in {one["id"] for one in views if one.get("type") == "index-pattern"}
     assert client.KIBANA_POLL_SECONDS < client.KIBANA_SECONDS

@@ -116,7 +116,7 @@ def test_a_newer_version_is_left_alone(ours: Server) -> None:
         "_meta": {"logship": {"version": mapping.VERSION + 1}}
     }
     ours.must("PUT", COMPONENT, newer)
-    with pytest.raises(ElasticError, match=r"is of a newer logship \(version \d+, this one writes \d+\): upgrade this one"):
+    with pytest.raises(ElasticError, match=r"was created by a newer logship \(version \d+, this one has \d+\): upgrade this one"):
         planned(told(ours))
 
 
@@ -219,7 +219,7 @@ def test_a_version_that_nobody_tried_is_refused(version: str, fine: bool) -> Non
             if fine:
                 assert setup.version_of(client, settings) == version
             else:
-                with pytest.raises(ElasticError, match=f"is {version}; logship's templates are made for 8.19 to 9.x"):
+                with pytest.raises(ElasticError, match=f"is {version}; logship supports 8.19 to 9.x"):
                     setup.version_of(client, settings)
 
 
@@ -238,7 +238,7 @@ def test_nobody_there_is_a_sentence() -> None:
         ({"elastic_url": "http://h:1", "elastic_ca_file": "ca.pem"}, "vouches for https"),
         ({"elastic_url": "https://h:1", "elastic_ca_file": "/nowhere/ca.pem"}, "there is no such file"),
         ({"elastic_api_key": "k", "elastic_user": "u"}, "are both set"),
-        ({"elastic_namespace": "Prod-1"}, "elastic_namespace takes small letters"),
+        ({"elastic_namespace": "Prod-1"}, "elastic_namespace must be lowercase"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_named(given: dict[str, str], sentence: str) -> None:

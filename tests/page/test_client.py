@@ -57,7 +57,7 @@ def test_single_events_fields_and_the_oldest_are_answered(served: Served, far: H
 
 
 def test_wrong_questions_raise_what_the_store_would_raise(far: HttpSource) -> None:
-    with pytest.raises(QuestionError, match="holds no numbers"):
+    with pytest.raises(QuestionError, match="statistics need a number field"):
         far.stats(Query(), "message", None)
 
 

@@ -31,10 +31,10 @@ pytestmark = pytest.mark.timeout(1800 if PROVE else 180)
 
 WRITER = """
     import os, sys, time
-    from logship.store.write import maintenance
+    from logship.store.write import merging, superseded
     from logship.store.write.store import Store
     from tests.store.events import events
-    maintenance.MERGE_SEGMENTS, maintenance.GRACE_SECONDS = 3, 0.2
+    merging.MERGE_SEGMENTS, superseded.GRACE_SECONDS = 3, 0.2
     store = Store(sys.argv[1], roll_records=140)
     at, batch = int(sys.argv[2]), int(sys.argv[3])
     print("ready", flush=True)

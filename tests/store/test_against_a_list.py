@@ -19,8 +19,8 @@ from logship.search.query import Bucket, Page, Query, Share
 from logship.search.ranges import union
 from logship.store.files import log_name, read_listing
 from logship.store.read.reader import Reader
-from logship.store.write import maintenance
-from logship.store.write.maintenance import mergeable
+from logship.store.write import merging
+from logship.store.write.merging import mergeable
 from logship.store.write.retention import Retention
 from logship.store.write.store import Appended, Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event
@@ -83,7 +83,7 @@ class StoreAgainstAList(RuleBasedStateMachine):
 
     @initialize(many=st.integers(2, 4))
     def begin(self, many: int) -> None:
-        self.segments_a_merge, maintenance.MERGE_SEGMENTS = maintenance.MERGE_SEGMENTS, many
+        self.segments_a_merge, merging.MERGE_SEGMENTS = merging.MERGE_SEGMENTS, many
         self.home = Path(tempfile.mkdtemp(prefix="logship-list-"))
         self.open()
         self.reader = Reader(self.home, threads=1)
@@ -94,14 +94,14 @@ class StoreAgainstAList(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
-            maintenance.MERGE_SEGMENTS = self.segments_a_merge
+            merging.MERGE_SEGMENTS = self.segments_a_merge
             self.store.close()
             self.reader.close()
             shutil.rmtree(self.home)
 
     @rule(batch=batches)
     def append(self, batch: list[tuple[str, int, str, int]]) -> None:
-        log, new, again = self.store._number, list[Held](), list[Held]()
+        log, new, again = self.store._log.number, list[Held](), list[Held]()
         keys, contents = {one.key for one in self.held}, {one.content for one in self.held}
         for life, sequence, method, late_ns in batch:
             one = Held(log, BEGIN_NS + late_ns, life, sequence, method)
@@ -138,7 +138,7 @@ class StoreAgainstAList(RuleBasedStateMachine):
     @rule()
     def merge(self) -> None:
         self.store.seal()
-        self.store._maintenance._merges.wake.set()
+        self.store._maintenance.merging.wake.set()
         deadline = time.monotonic() + 60
         while mergeable(read_listing(self.home).segments):
             assert time.monotonic() < deadline
@@ -179,9 +179,9 @@ class StoreAgainstAList(RuleBasedStateMachine):
         self.store.seal()
         segments = read_listing(self.home).segments
         newest = (self.home / segments[-1].name).stat().st_size if segments else 0
-        self.store._maintenance._retention = Retention(limit_bytes=newest)
+        self.store._maintenance.remover.retention = Retention(limit_bytes=newest)
         gone = self.store._maintenance.retain(BEGIN_NS) if days else []
-        self.store._maintenance._retention = Retention()
+        self.store._maintenance.remover.retention = Retention()
         lost = {log for segment in gone for log in range(segment.first, segment.last + 1)}
         self.held = [one for one in self.held if one.log not in lost]
         self.unheard = [one for one in self.unheard if one.log not in lost]

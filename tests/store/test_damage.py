@@ -17,8 +17,8 @@ from logship.store import ids
 from logship.store.files import Segment, log_name, read_listing
 from logship.store.read import checks
 from logship.store.read.reader import Reader
-from logship.store.write import maintenance
-from logship.store.write.maintenance import mergeable
+from logship.store.write import merging, thread
+from logship.store.write.merging import mergeable
 from logship.store.write.retention import Retention
 from logship.store.write.store import Appended, Store
 from tests.cli.conftest import invoke
@@ -167,29 +167,29 @@ def test_a_damaged_line_of_an_unsealed_log_is_named(left: Path, reader: Reader) 
 def test_merging_and_retention_go_on_around_a_damaged_segment(
     checksum: bool, directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 3)
-    monkeypatch.setattr(maintenance, "RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(maintenance, "mergeable", lambda *_: ())
+    monkeypatch.setattr(merging, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(thread, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(merging, "mergeable", lambda *_: ())
     with Store(directory, roll_records=50) as store:
         for number in range(5):
             store.append(events(number * 50 + 1, number * 50 + 50))
             store.seal()
         bad = read_listing(directory).segments[1]
-        store._maintenance._clear(time.monotonic() + 60)  # else the logs it was made of hold the same
-        store._maintenance._checked.clear()
+        store._maintenance.superseded.remove_all()  # else the logs it was made of hold the same
+        store._maintenance.integrity.forget()
         data = bytearray((directory / bad.name).read_bytes())
         data[-200:-8] = b"\xff" * 192
         (directory / bad.name).write_bytes(data)
         if not checksum:
             ids.write(directory, bad, ids.read(directory, bad) or {})
-        monkeypatch.setattr(maintenance, "mergeable", mergeable)
-        store._maintenance._merges.wake.set()
+        monkeypatch.setattr(merging, "mergeable", mergeable)
+        store._maintenance.merging.wake.set()
         wait_until(lambda: (directory / bad.bad_name).exists())
         wait_until(lambda: [(one.first, one.last) for one in read_listing(directory).segments] == [(0, 0), (2, 4)])
         assert store.trouble() is None
         assert reader.count(Query()) == 200
         assert [one.first for one in store._maintenance.retain(time.time_ns() + 10**20)] == []
-        store._maintenance._retention = Retention(limit_bytes=1)
+        store._maintenance.remover.retention = Retention(limit_bytes=1)
         assert [one.first for one in store._maintenance.retain(time.time_ns())] == [0, 2]
         assert (directory / bad.bad_name).exists()
         assert store.append(events(251, 252)) == Appended(2)

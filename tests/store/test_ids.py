@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from logship.store import ids
 from logship.store.files import Segment
-from logship.store.ids import Fresh, Held, Seen
+from logship.store.ids import Held
 from logship.store.sums import Sum
+from logship.store.write import known
+from logship.store.write.known import KnownEvents, NewEvents
 from tests.store.events import LIFE, OTHER
 
 SEGMENT = Segment(0, 0, 3, 1, 2)
@@ -20,9 +22,9 @@ some = st.lists(st.tuples(st.sampled_from((LIFE, OTHER)), st.integers(1, 30)), m
 
 @given(st.lists(some, max_size=6))
 def test_seen_is_a_set(batches: list[list[tuple[str, int]]]) -> None:
-    seen, model = Seen(), set[tuple[str, int]]()
+    seen, model = KnownEvents(), set[tuple[str, int]]()
     for pairs in batches:
-        batch: dict[str, Fresh] = {}
+        batch: dict[str, NewEvents] = {}
         for life, number in pairs:
             found = seen.take(f"{life}-{number:012d}", batch)
             assert bool(found) == ((life, number) not in model)
@@ -37,17 +39,17 @@ def test_seen_is_a_set(batches: list[list[tuple[str, int]]]) -> None:
 def test_a_life_with_too_many_holes_forgets_no_event(batches: list[list[int]]) -> None:
     """It may take an event for known that is not, so that the store looks; never one for new that is known."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ids, "LIFE_RANGES_LIMIT", 6)
-        seen, model = Seen(), set[int]()
+        patch.setattr(known, "RUN_RANGES_LIMIT", 6)
+        seen, model = KnownEvents(), set[int]()
         for numbers in batches:
-            batch: dict[str, Fresh] = {}
+            batch: dict[str, NewEvents] = {}
             for number in numbers:
                 if found := seen.take(f"{LIFE}-{number:012d}", batch):
                     assert number not in model
                     seen.keep(*found)
                 model.add(number)
             seen.add(batch)
-            ranges = seen._lives.get(LIFE, [])
+            ranges = seen._runs.get(LIFE, [])
             assert seen._ranges == len(ranges) <= 6
             assert list(ranges) == sorted(ranges)
             assert all(a[1] + 1 < b[0] for a, b in itertools.pairwise(ranges))
@@ -64,19 +66,19 @@ def test_scattered_sequences_are_looked_up_in_few_steps() -> None:
             steps += 1
             return int(self) < int(other)  # type: ignore[call-overload, no-any-return]
 
-    fresh = Fresh(-1, [[Counted(2 * number), Counted(2 * number)] for number in range(30_000)])
+    fresh = NewEvents(-1, [[Counted(2 * number), Counted(2 * number)] for number in range(30_000)])
     fresh.newest = 60_000
-    seen = Seen()
+    seen = KnownEvents()
     for number in range(1, 2_001, 2):
         assert seen.take(f"{LIFE}-{number:012d}", {LIFE: fresh})
     assert steps < 1_000 * 40
 
 
 def test_lives_that_were_long_unheard_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "LIVES_LIMIT", 2)
-    seen = Seen()
+    monkeypatch.setattr(known, "RUNS_LIMIT", 2)
+    seen = KnownEvents()
     for life in ("a" * 24, "b" * 24, "a" * 24, "c" * 24):
-        batch: dict[str, Fresh] = {}
+        batch: dict[str, NewEvents] = {}
         if found := seen.take(f"{life}-000000000001", batch):
             seen.keep(*found)
         seen.add(batch)
@@ -84,15 +86,15 @@ def test_lives_that_were_long_unheard_make_room(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_holes_that_somebody_makes_up_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "RANGES_LIMIT", 10)
-    seen = Seen({OTHER: Held(6, ((1, 3), (7, 9)))})
+    monkeypatch.setattr(known, "RANGES_LIMIT", 10)
+    seen = KnownEvents({OTHER: Held(6, ((1, 3), (7, 9)))})
     for number in range(1, 60, 2):
-        batch: dict[str, Fresh] = {}
+        batch: dict[str, NewEvents] = {}
         found = seen.take(f"{LIFE}-{number:012d}", batch)
         assert found
         seen.keep(*found)
         seen.add(batch)
-        assert seen._ranges == sum(map(len, seen._lives.values())) <= 10
+        assert seen._ranges == sum(map(len, seen._runs.values())) <= 10
     assert not seen.has(OTHER, 1)
 
 

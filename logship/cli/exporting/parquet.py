@@ -25,8 +25,7 @@ def write_parquet(pages: Iterable[list[Record]], path: Path) -> None:
 def _convert(ndjson_path: str, path: Path) -> None:
     from logship.store.read.interrupt import interruptible
     from logship.store.schema import COLUMNS, LINE_LIMIT_BYTES, POSITION, connect, quoted
-    from logship.store.write.maintenance import MEMORY_LIMIT_BYTES
-    from logship.store.write.parquet import ROW_GROUP_ROWS
+    from logship.store.write.parquet import MEMORY_LIMIT_BYTES, ROW_GROUP_ROWS
 
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items() if name != POSITION)
     copy = (

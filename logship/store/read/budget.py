@@ -1,6 +1,6 @@
-"""How many bytes of records one answer may hold: rows are fetched until they are too many, and the rest is left.
+"""The size limit of a result in bytes: rows are fetched until the limit is reached.
 
-Records are counted by rows elsewhere, and most have 1 KB. The largest have 1 MB, so that a page of 10,000 would be 10 GB."""
+Elsewhere results are limited by rows. Most records have 1 KB, but the largest have 1 MB: 10,000 of them would be 10 GB."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,9 +11,9 @@ import duckdb
 ANSWER_BYTES = 32 * 2**20
 # An export keeps its window while a slow client takes it.
 WINDOW_BYTES = 16 * 2**20
-# Rows between two looks at their size: with the largest records 16 MB.
+# Rows that are fetched before their size is checked: up to 16 MB.
 STEP_ROWS = 16
-# After a try for which DuckDB had no memory, so many times fewer.
+# After DuckDB had too little memory, the limit of rows is divided by this.
 NARROWER = 8
 
 Row = tuple[Any, ...]
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class TooMuch(Exception):
-    """The rows are more than the budget, which so many of them fill."""
+    """The rows exceed the budget. `fitting`: how many rows fill it."""
 
     def __init__(self, fitting: int) -> None:
         super().__init__(fitting)
@@ -29,7 +29,7 @@ class TooMuch(Exception):
 
 
 def first_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> tuple[list[Row], bool]:
-    """Return the first rows of what `cursor` executed, up to the budget and one step beyond, and whether that is all."""
+    """Return the first rows of the executed statement, up to one step beyond the budget, and whether these are all."""
     rows: list[Row] = []
     held = 0
     while some := cursor.fetchmany(STEP_ROWS):
@@ -41,7 +41,7 @@ def first_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> tuple[li
 
 
 def all_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> list[Row]:
-    """Return all rows of what `cursor` executed. TooMuch if they are beyond the budget."""
+    """Return all rows of the executed statement. TooMuch if they exceed the budget."""
     rows, all_of_them = first_rows(cursor, budget_bytes)
     if not all_of_them:
         raise TooMuch(len(rows))
@@ -49,14 +49,14 @@ def all_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> list[Row]:
 
 
 def narrowed(limit: int, answer: Callable[[int], T]) -> T:
-    """Return `answer(limit)`; with a smaller limit if that is too much, or more than DuckDB has memory for."""
+    """Return `answer(limit)`, with a smaller limit if the result or the memory for it is too large."""
     while True:
         try:
             return answer(limit)
         except TooMuch as error:
             if limit <= 1:
                 raise
-            # Each try reads the files again, so it is guessed how many fit: others may be larger.
+            # Each attempt reads the files again, so the limit is a guess: other rows may be larger.
             limit = max(1, min(error.fitting * 3 // 4, limit // 2))
         except duckdb.OutOfMemoryException:
             if limit <= 1:

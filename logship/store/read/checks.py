@@ -1,7 +1,7 @@
-"""What a reader has found out about the files it reads: a segment is compared with its checksum before its first use.
+"""The checks of a reader: each segment is compared with its checksum before its first use.
 
-That costs about 1.2 ms a MiB once for each process. A question compares at most `CHECK_BYTES`, so the first one over a large
-store reads some segments unchecked; the writer of the store compares all of them in the background."""
+That costs about 1.2 ms per MiB, once for each process. One query checks at most `CHECK_BYTES`, so the first query of a large
+store reads some segments unchecked. The writer of the store checks all of them in the background."""
 
 import contextlib
 import threading
@@ -20,18 +20,18 @@ _MEMORY_BYTES = 128 * 2**20
 
 
 class Checks:
-    """Any thread may use it."""
+    """Which files are sound and which are damaged, as far as it is known. Any thread may use it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._sound: set[Segment] = set()
         self._damaged: dict[Segment, str] = {}
-        # Of each log that was looked at: how many of its lines are damaged.
+        # By log: the number of damaged lines.
         self._lines: dict[int, int] = {}
         self._turn = threading.Lock()
 
     def known(self, listing: Listing) -> Listing:
-        """Return the listing with what is known to be damaged among what was set aside; forget files that are gone."""
+        """Return the listing with the known damaged segments moved to `damaged`. Forgets files that were removed."""
         with self._turn:
             there = set(listing.segments)
             self._sound &= there
@@ -44,7 +44,7 @@ class Checks:
         return Listing(left, listing.logs, listing.covered, (*listing.damaged, *bad))
 
     def sound(self, segment: Segment, budget: list[int]) -> bool:
-        """Whether a segment may be read. `budget`: bytes that this question may still compare, counted down."""
+        """Return whether a segment may be read. `budget`: bytes that this query may still check, counted down."""
         if segment in self._sound:
             return True
         if segment in self._damaged:
@@ -56,14 +56,14 @@ class Checks:
         return self._note(segment, damage(self._directory, segment))
 
     def see_log(self, number: int) -> None:
-        """Count the damaged lines of a log when it is first read; what is written to it later comes from a living writer."""
+        """Count the damaged lines of a log when it is first read. Later lines are written by a running writer."""
         if number in self._lines:
             return
         data = (self._directory / log_name(number)).read_bytes()
         self._lines[number] = len(split(data[: data.rfind(b"\n") + 1])[1])
 
     def look_again(self, segments: Iterable[Segment]) -> bool:
-        """After an error: whether one of these turns out to be damaged. Reads all of them."""
+        """Return whether one of these segments is damaged, after an error. Reads all of them."""
         found = False
         with contextlib.closing(connect(_MEMORY_BYTES, 1)) as database:
             for segment in segments:
@@ -73,7 +73,7 @@ class Checks:
         return found
 
     def set_aside(self, listing: Listing) -> list[SetAside]:
-        """Return what is missing in answers, as far as it is known."""
+        """Return the damaged files that results leave out, as far as they are known."""
         listing = self.known(listing)
         found = [self._aside(segment) for segment in listing.damaged]
         kept = {int(match[1]): match[0] for path in self._directory.iterdir() if (match := DAMAGED_LINES.fullmatch(path.name))}

@@ -1,7 +1,7 @@
-"""What the store holds under an event id: asked before a second event of that id is called a repetition.
+"""The stored contents of an event id, which decide whether another event with this id is a duplicate.
 
-A sender that was not acknowledged sends the same bytes again. Anybody who reaches the port can send other content under an
-id that he read somewhere; that must neither take the place of the real event nor make it look like a repetition.
+A sender that was not acknowledged sends the same bytes again. Anyone who can reach the port can send other content under a known
+id: that must neither replace the real event nor make it look like a duplicate.
 """
 
 import hashlib
@@ -18,29 +18,30 @@ from logship.errors import StoreError
 from logship.search.query import BEAT_ACTIONS, Record
 from logship.search.times import from_rfc3339, rfc3339
 from logship.store import ids
-from logship.store.read.runner import QueryRunner, Snapshot
+from logship.store.read.runner import QueryRunner
+from logship.store.read.snapshot import Snapshot
 from logship.store.schema import COLUMNS, POSITION, record, select_row
 
-# As for the background threads: a log that is read takes 32 MB.
+# The same as for the background threads: reading a log takes 32 MB.
 _MEMORY_LIMIT_BYTES = 128 * 2**20
-# So many records are in memory at once; each may have a megabyte.
+# Records in memory at once; each may have a megabyte.
 _PIECE_ROWS = 64
-# The time of an entry is the agent's to write: a sender that builds its frame anew, or an agent on the way, may round it.
+# The time is not compared: an agent on the way may round it.
 _OWN = frozenset((POSITION, ids.CONFLICT, "_c", "@timestamp"))
 _WHOLE_DATE = len("2026-11-20T10:00:00.000000000Z")
 _DATES = frozenset(name for name, kind in COLUMNS.items() if kind == "TIMESTAMP_NS")
 _NUMBERS = frozenset(name for name, kind in COLUMNS.items() if kind == "DOUBLE")
-# Two may report the same end, when the first was killed before it had removed the journal. What the report says of the
-# worker is the same then; when it was found, in which words, and how much was shipped until then is not.
+# Two processes may report the same end, if the first was killed before it removed the journal. The facts about the worker are
+# the same in both reports; these fields are not.
 _FINDERS = frozenset(("event.created", "event.reason", "message", "logship.acknowledged", "logship.journal.bytes"))
 
 _logger = logging.getLogger("logship.store")
 
 
 def content(record: Record) -> str:
-    """Return the hash of a record as the door made it, or as it is read back: 16 hex digits, the same for both.
+    """Return a hash of a record: 16 hex digits, the same for a new record and the stored one.
 
-    The time and the store's own fields are left out, and of the report of a dead worker what depends on who found it."""
+    It leaves out the time, the fields that the store adds, and in a report of a crash the fields that depend on the reporter."""
     plain: dict[str, Any] = {}
     finders = _FINDERS if "event.created" in record and record.get("event.action") in BEAT_ACTIONS else ()
     for name, value in record.items():
@@ -59,23 +60,23 @@ def content(record: Record) -> str:
 
 
 class ContentLookup:
-    """Looks events up by their ids in the store of `directory`. Belongs to the thread that writes it."""
+    """Looks up events by id in the store of `directory`. Belongs to the thread that writes it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._runner: QueryRunner | None = None
 
     def contents(self, wanted: Sequence[str]) -> dict[str, set[str]]:
-        """Return the contents under each of these event ids of ours, of ids that the store does not hold none.
+        """Return the content hashes for each of these event ids that is stored.
 
-        What cannot be read counts as not there: the event is stored once more rather than lost."""
+        What cannot be read counts as not stored: the event is stored again rather than lost."""
         if self._runner is None:
             self._runner = QueryRunner(self._directory, UTC, lambda: 0, _MEMORY_LIMIT_BYTES, 1, 0)
         parsed = [found for found in map(ids.parse, wanted) if found]
         try:
-            return self._runner.ask(None, lambda look: _contents(look, wanted, parsed))
+            return self._runner.run(None, lambda snapshot: _contents(snapshot, wanted, parsed))
         except StoreError as error:
-            _logger.warning("events that came again are stored again, those before them cannot be read: %s", error)
+            _logger.warning("repeated events are stored again, because the stored ones cannot be read: %s", error)
             return {}
 
     def close(self) -> None:
@@ -83,15 +84,15 @@ class ContentLookup:
             self._runner.close()
 
 
-def _contents(look: Snapshot, wanted: Sequence[str], parsed: Sequence[tuple[str, int]]) -> dict[str, set[str]]:
-    segments = [one for one in look.listing.segments if look.holds_any(one, parsed)]
-    rows = look.relation(segments)
-    look.cursor.execute(
+def _contents(snapshot: Snapshot, wanted: Sequence[str], parsed: Sequence[tuple[str, int]]) -> dict[str, set[str]]:
+    segments = [one for one in snapshot.listing.segments if snapshot.holds_any(one, parsed)]
+    rows = snapshot.relation(segments)
+    snapshot.cursor.execute(
         f'SELECT {select_row()} FROM ({rows}) WHERE "event.id" IN (SELECT unnest(?::VARCHAR[]))',  # noqa: S608
         [list(wanted)],
     )
     found: defaultdict[str, set[str]] = defaultdict(set)
-    while some := look.cursor.fetchmany(_PIECE_ROWS):
+    while some := snapshot.cursor.fetchmany(_PIECE_ROWS):
         for row in some:
             held = record(row)
             found[held["event.id"]].add(content(held))

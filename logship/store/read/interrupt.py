@@ -13,9 +13,9 @@ _T = TypeVar("_T")
 
 
 def interruptible(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], limit_seconds: float = 0) -> _T:
-    """Answer in a thread of its own: DuckDB does not look whether somebody has pressed Ctrl-C, or how late it is.
+    """Return `answer()`, run in another thread where necessary: DuckDB checks neither for Ctrl-C nor for a time limit.
 
-    StoreError when it takes longer than `limit_seconds`; 0: no limit."""
+    StoreError if it takes longer than `limit_seconds`; 0: no limit."""
     if not limit_seconds and threading.current_thread() is not threading.main_thread():
         return answer()
     answered: futures.Future[_T] = futures.Future()
@@ -23,12 +23,12 @@ def interruptible(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], l
     def work() -> None:
         try:
             answered.set_result(answer())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the question was asked
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
             answered.set_exception(error)
 
     thread = threading.Thread(target=work, name="logship-query", daemon=True)
     try:
-        thread.start()  # waits until it runs, and may be left by Ctrl-C as well
+        thread.start()  # waits until it runs, which Ctrl-C may interrupt too
         finished, _ = futures.wait([answered], limit_seconds or None)
     except BaseException:
         _interrupt(cursor, answered, thread)
@@ -36,12 +36,12 @@ def interruptible(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], l
     if finished:
         return answered.result()
     _interrupt(cursor, answered, thread)
-    took = f"the answer takes longer than {limit_seconds:g} s and was cancelled"
-    raise StoreError(f"{took}; ask for less time or fewer rows")
+    took = f"the query took longer than {limit_seconds:g} s and was cancelled"
+    raise StoreError(f"{took}; use a shorter time window or fewer rows")
 
 
 def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]", thread: threading.Thread) -> None:
-    """Return when nothing runs on `cursor` any more: an answer may be several statements, and each is ended."""
+    """Return when nothing runs on `cursor` any more: a query may be several statements, and each is interrupted."""
     while not answered.done() and thread.is_alive():
         cursor.interrupt()
         futures.wait([answered], 0.05)

@@ -1,4 +1,4 @@
-"""Writing a segment: from rows of any size in bounded memory, and as a whole or not at all."""
+"""Writing segments: rows of any size in bounded memory, and each file completely or not at all."""
 
 import os
 from pathlib import Path
@@ -18,15 +18,44 @@ ROW_GROUP_BYTES = 40 * 2**20
 SMALL_ROW_GROUP_BYTES = 8 * 2**20
 # JSON takes up to eight times its size in memory: 11 MB of labels do not fit into 128, 4 MB take 60.
 SLICE_BYTES = 4 * 2**20
+# The memory of a database that writes: read_json alone needs 4 MB a thread, writing a row group some 50.
+MEMORY_LIMIT_BYTES = 128 * 2**20
+
+
+def temporary(directory: Path, first: int, last: int) -> Path:
+    """Return the name that the segment of these logs has while it is written."""
+    return directory / f"{first:08d}-{last:08d}.tmp"
+
+
+def write_segment(
+    database: duckdb.DuckDBPyConnection,
+    select: str,
+    directory: Path,
+    span: tuple[int, int],
+    *,
+    known: ids.Ids | None = None,
+    rows_wanted: int | None = None,
+) -> Segment | None:
+    """Write the rows of a SELECT as the segment of the logs in `span` (first and last number), and return it.
+
+    `known`: its event ids, if they are known. None, and no file, if it does not have `rows_wanted` rows."""
+    written = temporary(directory, *span)
+    try:
+        copy(database, select, written)
+        if rows_wanted is not None and count_rows(database, written) != rows_wanted:
+            return None
+        return publish(database, written, *span, known)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def copy(database: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
-    """Write the rows of a SELECT into a new Parquet file; in order, where `database` has one thread.
+    """Write the rows of a SELECT into a new Parquet file, in order if `database` has one thread.
 
-    Memory does not depend on how large rows are, if it suffices for the SELECT itself."""
-    # DuckDB would make it readable for others; without USE_TMP_FILE it writes into the file that is there.
+    The memory for writing does not depend on the size of rows."""
+    # DuckDB would make the file readable for others. Without USE_TMP_FILE it writes into the existing file.
     os.close(private(path, os.O_CREAT | os.O_WRONLY))
-    # The limit in bytes needs this; one thread keeps the order all the same.
+    # The limit in bytes needs this. One thread keeps the order anyway.
     database.execute("SET preserve_insertion_order = false")
     into = f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, USE_TMP_FILE false,"
     into += f" ROW_GROUP_SIZE {ROW_GROUP_ROWS}, ROW_GROUP_SIZE_BYTES "
@@ -37,9 +66,9 @@ def copy(database: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
 
 
 def convert(database: duckdb.DuckDBPyConnection, lines: list[bytes], path: Path) -> list[bytes]:
-    """Write the lines of a log into a Parquet file and return those that have no place in it: they would stop the rest.
+    """Write the lines of a log into a Parquet file, and return the lines that DuckDB cannot read.
 
-    Works in slices of some MB, and parts a slice that fails until the line is found that is to blame."""
+    Works in slices of some MB, and halves a slice that fails until the bad line is found."""
     parts: list[Path] = []
     bad: list[bytes] = []
 
@@ -51,7 +80,7 @@ def convert(database: duckdb.DuckDBPyConnection, lines: list[bytes], path: Path)
             copy(database, to_store([text]), part)
             fits = count_rows(database, part) == len(some)
         except duckdb.Error as error:
-            if of_the_disk(error):
+            if is_of_the_disk(error):
                 raise
             fits = False
         finally:
@@ -82,7 +111,7 @@ def count_rows(database: duckdb.DuckDBPyConnection, path: Path) -> int:
 def publish(
     database: duckdb.DuckDBPyConnection, written: Path, first: int, last: int, known: ids.Ids | None = None
 ) -> Segment:
-    """Give a written Parquet file its name as the segment of these logs. `known`: its event ids, if they are known."""
+    """Rename a written Parquet file to the segment of these logs. `known`: its event ids, if they are known."""
     rows, oldest_ns, newest_ns = database.execute(
         'SELECT count(*), epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")) FROM read_parquet(?)', [str(written)]
     ).fetchall()[0]
@@ -96,6 +125,6 @@ def publish(
     return segment
 
 
-def of_the_disk(error: duckdb.Error) -> bool:
-    """Whether it fails because of the disk or of a stop, and not because of what is read: the same may work later."""
+def is_of_the_disk(error: duckdb.Error) -> bool:
+    """Return whether the disk or an interrupt is the reason, not the data: the same statement may work later."""
     return isinstance(error, duckdb.IOException | duckdb.InterruptException)

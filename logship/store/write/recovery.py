@@ -1,4 +1,4 @@
-"""Bringing a directory in order when its writer opens it: after kill -9, a full disk, or a person with `rm`."""
+"""Repairing a store when its writer opens it: after kill -9, a full disk, or removed files."""
 
 import contextlib
 import os
@@ -30,9 +30,9 @@ _MEMORY_LIMIT_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A store in order: `active` is the log to append to, with what it holds; `full_logs` wait to be sealed.
+    """The state of a repaired store. `active`: the number of the log to append to; `full_logs`: logs to be sealed.
 
-    `sentence` says what was found and done, `damage` which files were set aside now."""
+    `sentence`: what was found and done; `damage`: a sentence for each file that was set aside now."""
 
     active: int
     active_lines: int
@@ -44,7 +44,7 @@ class Recovered:
 
 
 def recover(directory: Path) -> Recovered:
-    """Cut a torn line, remove what is half written or superseded, set aside what cannot be read. Needs the lock."""
+    """Remove torn lines, half-written and superseded files; set unreadable files aside. Requires the lock."""
     did: list[str] = []
     names = os.listdir(directory)
     if temporary := [name for name in names if name.endswith(".tmp")]:
@@ -52,7 +52,7 @@ def recover(directory: Path) -> Recovered:
     for name in temporary:
         (directory / name).unlink()
     if spilt := remove_left_spills(directory):
-        did.append(f"removed what {spilt} killed questions left")
+        did.append(f"removed the spill files of {spilt} killed queries")
     aside = listing(names).damaged
     damage: list[str] = []
     found = _readable(directory, listing(names), damage, did)
@@ -96,9 +96,9 @@ def recover(directory: Path) -> Recovered:
 
 
 def _readable(directory: Path, found: Listing, damage: list[str], did: list[str]) -> Listing:
-    """The listing without segments that cannot be read or have another size; they are renamed, never deleted.
+    """The listing without segments that cannot be read or have a wrong size; they are renamed, never deleted.
 
-    Makes missing event ids again. Checksums are compared later, in the background and by questions: that reads all."""
+    Rebuilds missing event ids. Checksums are compared later, in the background and by queries, because that reads all data."""
     bad: list[str] = []
     rebuilt = 0
     for segment in found.segments:
@@ -110,13 +110,13 @@ def _readable(directory: Path, found: Listing, damage: list[str], did: list[str]
             bad.append(set_aside(directory, segment, wrong))
     damage += bad
     if rebuilt:
-        did.append(f"made the event ids of {rebuilt} segments again")
+        did.append(f"rebuilt the event ids of {rebuilt} segments")
     # What a bad segment superseded may still be there.
     return _readable(directory, listing(os.listdir(directory)), damage, did) if bad else found
 
 
 def _cut(log: Path) -> int:
-    """Cut what follows the last newline and return how many bytes that were."""
+    """Remove what follows the last newline and return its number of bytes."""
     with log.open("rb+") as file:
         data = file.read()
         end = data.rfind(b"\n") + 1
@@ -128,7 +128,7 @@ def _cut(log: Path) -> int:
 
 
 def _take_out(log: Path) -> int:
-    """Move damaged lines of a log to its `.bad` file and return how many they were."""
+    """Move damaged lines of a log to its `.bad` file and return their number."""
     good, bad = split(log.read_bytes())
     if bad:
         keep_lines(log, bad)
@@ -142,7 +142,7 @@ def _count(log: Path) -> int:
 
 
 def _rebuild(directory: Path, segment: Segment) -> str | None:
-    """Make the event ids of a segment again; what is wrong with it if it cannot be read."""
+    """Rebuild the event ids of a segment; return what is wrong if it cannot be read."""
     with contextlib.closing(connect(_MEMORY_LIMIT_BYTES, 1, new_spill(directory))) as connection:
         try:
             known = ids.rebuild(connection, as_stored([directory / segment.name]))

@@ -16,7 +16,7 @@ from logship.cli.commands import tail
 from logship.search.kql import parse
 from logship.search.query import Query
 from logship.store.read.reader import Reader
-from logship.store.write import maintenance
+from logship.store.write import merging, superseded
 from logship.store.write.store import Store
 from tests.cli.conftest import COMMAND, Kept, Up, environment
 from tests.cli.helpers import Reading
@@ -49,8 +49,8 @@ def test_tail_shows_what_arrives_from_now_on(up: Up, tmp_path: Path) -> None:
 def test_a_tail_shows_each_event_once_while_logs_are_rolled_sealed_and_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.5)
-    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(superseded, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(merging, "MERGE_SEGMENTS", 3)
     monkeypatch.setattr(tail, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(tail, "PAGE_ROWS", 50)
     monkeypatch.setattr(tail, "RETRY_SECONDS", 0.1)

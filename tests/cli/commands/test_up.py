@@ -58,7 +58,7 @@ def test_a_taken_address_is_said(up: Up, process: Logship, tmp_path: Path) -> No
 def test_a_store_that_is_being_written_is_left_alone(up: Up, process: Logship) -> None:
     told = process("up", "--forward", "127.0.0.1:0", "--http", "127.0.0.1:0")
     assert told.returncode == 2
-    assert f"is being written by process {up.process.pid}" in told.stderr
+    assert f"is used by process {up.process.pid}" in told.stderr
 
 
 def test_it_says_where_it_listens_and_what_to_do_next(tmp_path: Path) -> None:

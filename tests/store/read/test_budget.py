@@ -7,7 +7,6 @@ import pytest
 
 from logship.search.query import Page, Query
 from logship.store.read import budget
-from logship.store.read import reader as reader_module
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.store.events import LIFE, event
@@ -37,7 +36,7 @@ def numbers(records: list[dict[str, object]]) -> list[int]:
 def test_a_page_of_large_records_ends_early_and_the_next_one_goes_on(
     large: Reader, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr(reader_module, "ANSWER_BYTES", 10 * LARGE)
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 10 * LARGE)
     found: list[int] = []
     after, pages = None, 0
     while True:
@@ -53,14 +52,14 @@ def test_a_page_of_large_records_ends_early_and_the_next_one_goes_on(
 
 
 def test_one_record_beyond_the_budget_is_a_page_of_its_own(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 1_000)
     rows = large.search(Query(), Page(10, newest_first=True))
     assert numbers(rows.records) == [79]
     assert rows.next is not None
 
 
 def test_a_tail_of_large_records_goes_on_where_it_was_cut(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "ANSWER_BYTES", 10 * LARGE)
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 10 * LARGE)
     found: list[int] = []
     key = "-1"
     while True:
@@ -74,9 +73,9 @@ def test_a_tail_of_large_records_goes_on_where_it_was_cut(large: Reader, monkeyp
 
 
 def test_an_export_of_large_records_holds_some_at_a_time(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    from logship.store.read import runner
+    from logship.store.read import export
 
-    monkeypatch.setattr(runner, "WINDOW_BYTES", 10 * LARGE)
+    monkeypatch.setattr(export, "WINDOW_BYTES", 10 * LARGE)
     pieces = list(large.every(Query()))
     assert [n for piece in pieces for n in numbers(piece)] == list(range(80))
     # A step of rows may come on top of the budget.
@@ -92,7 +91,7 @@ def test_the_events_of_an_id_and_around_one_say_when_they_are_cut(
         middle = f"{LIFE}-000000000030"
         for excerpt, count in ((reader.get("t"), 60), (reader.context(middle, 5, 5), 11), (reader.get(middle), 1)):
             assert (len(excerpt.records), excerpt.cut) == (count, False)
-        monkeypatch.setattr(reader_module, "ANSWER_BYTES", 10 * LARGE)
+        monkeypatch.setattr(budget, "ANSWER_BYTES", 10 * LARGE)
         for excerpt, count in ((reader.get("t"), 60), (reader.context(middle, 29, 1), 31), (reader.context(middle, 0, 30), 31)):
             assert 0 < len(excerpt.records) < count
             assert excerpt.cut

@@ -14,9 +14,9 @@ from logship.search.kql import parse
 from logship.search.pages import record_pages
 from logship.search.query import Page, Query, Record, Streams
 from logship.search.times import EARLIEST_NS, LATEST_NS
-from logship.store.read import runner
+from logship.store.read import export
 from logship.store.read.reader import Reader
-from logship.store.write import maintenance
+from logship.store.write import merging, superseded
 from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, event, events
 
@@ -41,9 +41,9 @@ limits = st.none() | times
 @pytest.fixture(autouse=True)
 def small_windows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "WINDOW_ROWS", 7)
-        patch.setattr(runner, "_BUCKETS", 4)
-        patch.setattr(runner, "_PIECE_ROWS", 3)
+        patch.setattr(export, "WINDOW_ROWS", 7)
+        patch.setattr(export, "_BUCKETS", 4)
+        patch.setattr(export, "_PIECE_ROWS", 3)
         yield
 
 
@@ -82,8 +82,8 @@ def test_it_gives_what_pages_give(held: list[tuple[int, str | None]], data: st.D
 def test_it_is_of_one_moment_while_logs_are_sealed_merged_and_removed(
     store: Store, reader: Reader, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 3)
+    monkeypatch.setattr(superseded, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(merging, "MERGE_SEGMENTS", 3)
     store.append(events(1, 100))
     pieces = reader.every(Query())
     found = next(pieces)
@@ -130,6 +130,6 @@ def test_questions_that_have_no_memory_beside_each_other_are_answered_one_by_one
 def test_a_question_that_has_no_memory_by_itself_says_so(store: Store, directory: Path) -> None:
     store.append(events(1, 19))
     reader = Reader(directory, threads=1, memory_limit_bytes=16 * 2**20)
-    with pytest.raises(StoreError, match="needs more memory than it may take; ask for less time"):
+    with pytest.raises(StoreError, match="needs too much memory; use a shorter time window"):
         reader.count(Query())
     reader.close()

@@ -12,7 +12,7 @@ from logship.search.query import Page, Query
 from logship.store.files import log_name
 from logship.store.read.contents import ContentLookup
 from logship.store.read.reader import Reader
-from logship.store.write.maintenance import mergeable
+from logship.store.write.merging import mergeable
 from logship.store.write.store import Appended, Store
 from tests.conftest import PROVE
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event, events
@@ -107,8 +107,8 @@ def test_conflicts_survive_merging_and_a_lost_sidecar(store: Store, source: Read
     for n in range(1, 11):
         store.append([event(n), event(n, message="other")])
         store.seal()
-    store._maintenance._merges.wake.set()
-    assert store._maintenance.wait(lambda: not mergeable(source._runner.ask(None, lambda look: look.listing.segments)), 60)
+    store._maintenance.merging.wake.set()
+    assert store._maintenance.wait(lambda: not mergeable(source._runner.run(None, lambda look: look.listing.segments)), 60)
     for sidecar in store.directory.glob("*.ids"):
         sidecar.unlink()
     (life,) = Reader(store.directory, threads=1).incarnations(Query())

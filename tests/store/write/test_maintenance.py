@@ -13,7 +13,7 @@ from logship.search.query import Query
 from logship.store.files import log_name, read_listing
 from logship.store.lines import intact, slices, split, with_sum
 from logship.store.read.reader import Reader
-from logship.store.write import maintenance, parquet
+from logship.store.write import parquet, sealing, thread
 from logship.store.write import store as store_module
 from logship.store.write.store import Appended, Store
 from tests.store.events import event, events
@@ -73,7 +73,7 @@ def test_segments_of_large_records_are_merged(directory: Path, reader: Reader) -
         deadline = time.monotonic() + 120
         while len(read_listing(directory).segments) > 1:
             assert time.monotonic() < deadline
-            store._maintenance._merges.wake.set()
+            store._maintenance.merging.wake.set()
             time.sleep(0.1)
     assert reader.count(Query()) == 30
 
@@ -117,8 +117,8 @@ def test_a_line_that_cannot_be_sealed_is_set_aside_and_those_around_it_are_seale
     with Store(directory, roll_seconds=1e9) as store:
         store.append(events(1, 40))
         # Intact by its checksum, and yet nothing that DuckDB reads.
-        store._write(with_sum(b'{"_n":40,"@timestamp":"2026-11-20T10:00:00Z","event.sequence":"not a number","_x":[}\n'))
-        store._lines += 1
+        line = with_sum(b'{"_n":40,"@timestamp":"2026-11-20T10:00:00Z","event.sequence":"not a number","_x":[}\n')
+        store._log.write([line], lambda: True)
         store.append(events(41, 60))
         store.seal()
         assert store.append(events(61, 61)) == Appended(1)
@@ -133,8 +133,8 @@ def test_a_log_that_fails_for_ever_is_set_aside_and_those_behind_it_are_sealed(
     def never(*_: object) -> list[bytes]:
         raise duckdb.InternalException("a fault of DuckDB")
 
-    monkeypatch.setattr(maintenance, "RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(maintenance, "convert", never)
+    monkeypatch.setattr(thread, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(sealing, "convert", never)
     with Store(directory, roll_records=5) as store:
         log = directory / log_name(0)
         store.append(events(1, 4))

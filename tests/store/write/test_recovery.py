@@ -85,7 +85,7 @@ def test_event_ids_are_made_again_from_the_segment(
         (left / segment.ids_name).write_bytes(content)
     store, said = open_and_hear(left, caplog)
     with store:
-        assert "made the event ids of 1 segments again" in said
+        assert "rebuilt the event ids of 1 segments" in said
         assert ids.read(left, segment) == {LIFE: ids.Held(5, ((6, 10),), segment.oldest_ns, segment.newest_ns)}
         assert store.append(events(1, 17)) == Appended(0, duplicates=17)
 
@@ -183,5 +183,5 @@ def test_what_a_killed_question_left_is_removed_and_that_of_others_stays(
     assert len(list(left.glob("spill.*"))) == 2
     store, said = open_and_hear(left, caplog)
     store.close()
-    assert said.endswith("removed what 1 killed questions left")
+    assert said.endswith("removed the spill files of 1 killed queries")
     assert list(left.glob("spill.*")) == [ours]

@@ -10,9 +10,10 @@ import pytest
 from logship.search.kql import parse
 from logship.search.query import Query
 from logship.store.files import read_listing
+from logship.store.plausible import DAY_NS, plausible
 from logship.store.read.reader import Reader
 from logship.store.write.maintenance import Maintenance
-from logship.store.write.retention import DAY_NS, Retention, plausible, room
+from logship.store.write.retention import Retention, room
 from logship.store.write.store import Store
 from tests.store.events import Entry, event
 

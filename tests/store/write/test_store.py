@@ -14,9 +14,9 @@ import pytest
 
 from logship.errors import StoreError, StoreLocked
 from logship.search.query import Page, Query
-from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, log_name, read_listing
+from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, Segment, log_name, read_listing
 from logship.store.read.reader import Reader
-from logship.store.write import maintenance
+from logship.store.write import dead_letters, maintenance, merging, parquet, sealing, superseded
 from logship.store.write import store as store_module
 from logship.store.write.store import Appended, Store
 from tests.store.events import BEGIN_NS, OTHER, Entry, event, events
@@ -151,11 +151,11 @@ def test_many_merges_in_a_row_do_not_keep_all_that_they_replaced(
         kept.append(len(self._superseded))
         replaced = directory / f"replaced-{len(kept)}"
         replaced.touch()
-        self._supersede(replaced)
+        self._superseded.add(replaced)
         return len(kept) < 10
 
-    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(maintenance.Maintenance, "_merge_once", merge)
+    monkeypatch.setattr(superseded, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(merging.Merger, "merge_once", merge)
     with Store(directory):
         wait_until(lambda: len(kept) >= 10)
     assert set(kept[:10]) == {0}
@@ -168,7 +168,7 @@ def test_a_second_writer_is_told_who_the_first_is(store: Store, directory: Path)
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be created"):
         Store(tmp_path / "file" / "store")
 
 
@@ -239,7 +239,7 @@ def test_a_log_that_cannot_be_cut_back_takes_nothing_more_until_it_is_opened_aga
 
 
 def test_dead_letters_have_a_bound(store: Store, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "DEAD_LETTERS_LIMIT_BYTES", 300)
+    monkeypatch.setattr(dead_letters, "DEAD_LETTERS_LIMIT_BYTES", 300)
     for number in range(6):
         hostile: list[Any] = [(BEGIN_NS, f"no map {number}" + "x" * 100)]
         assert store.append(hostile) == Appended(0, dead=1)
@@ -273,7 +273,7 @@ def test_a_disk_that_others_fill_stops_acknowledgements_and_deletes_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
 def test_sealing_and_merging_have_a_lower_priority(store: Store) -> None:
     normal = os.getpriority(os.PRIO_PROCESS, 0)
-    ids = [thread.native_id or 0 for thread in (store._maintenance._seals, store._maintenance._merges)]
+    ids = [thread.native_id or 0 for thread in (store._maintenance.sealing, store._maintenance.merging)]
     wait_until(lambda: {os.getpriority(os.PRIO_PROCESS, id_) for id_ in ids} == {normal + 5})
 
 
@@ -301,22 +301,21 @@ def test_writes_that_fail_again_and_again_cost_nothing_that_comes_later(
 def test_a_long_merge_holds_up_neither_sealing_nor_appending(
     directory: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    merging, go_on = threading.Event(), threading.Event()
-    real = maintenance.Maintenance._publish
+    merges, go_on = threading.Event(), threading.Event()
+    real = parquet.write_segment
 
-    def slow(self: Any, database: Any, select: str, first: int, last: int, *more: Any) -> int | None:
-        if first != last:
-            merging.set()
-            go_on.wait(20)
-        return real(self, database, select, first, last, *more)
+    def slow(*arguments: Any, **options: Any) -> Segment | None:
+        merges.set()
+        go_on.wait(20)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(maintenance, "MERGE_SEGMENTS", 2)
-    monkeypatch.setattr(maintenance.Maintenance, "_publish", slow)
+    monkeypatch.setattr(merging, "MERGE_SEGMENTS", 2)
+    monkeypatch.setattr(merging, "write_segment", slow)
     with Store(directory, roll_records=5) as store:
         for number in range(2):
             store.append(events(number * 5 + 1, number * 5 + 5))
             store.seal()
-        assert merging.wait(20)
+        assert merges.wait(20)
         store.append(events(11, 15))
         store.seal()
         assert [one.last for one in read_listing(directory).segments] == [0, 1, 2]
@@ -341,14 +340,14 @@ def test_logs_that_can_never_be_sealed_end_acknowledgements(directory: Path, mon
 
 
 def test_sealing_that_fails_for_a_while_is_tried_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, failures = maintenance.Maintenance._publish, [OSError(28, "No space left on device")]
+    real, failures = parquet.write_segment, [OSError(28, "No space left on device")]
 
-    def full(*asked: Any) -> int | None:
+    def full(*arguments: Any, **options: Any) -> Segment | None:
         if failures:
             raise failures.pop()
-        return real(*asked)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(maintenance.Maintenance, "_publish", full)
+    monkeypatch.setattr(sealing, "write_segment", full)
     with Store(directory, roll_records=2) as store:
         store.append(events(1, 2))
         store.seal()
