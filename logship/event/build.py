@@ -131,7 +131,7 @@ def closed(counters: Counters) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """The end of a run without an event of its own.
+    """The end of a run that emitted no event about it.
 
     `found`: when it was discovered, RFC 3339; `in_flight`: (request id, method, path, milliseconds); `overflow`: further
     requests, of which only the number is known; `evidence`: a key of `EVIDENCE` or ""."""

@@ -1,6 +1,6 @@
 """Redaction of secrets in text: `login password=hunter2` becomes `login password=[redacted:password]`.
 
-A secret is recognized by a name before it (`named`, `labels`, `forms`, `statements`), by its format (`formats`, `cards`), by
+A secret is recognized by a name before it (`named`, `labels`, `forms`, `statements`), by its format (`tokens`, `cards`), by
 its place in a URL (`urls`) or after a flag (`commands`): these are the modules of `event/secrets/`. Everything takes time
 linear in the length of the text: no pattern can start twice within one run of characters that it may consume without limit.
 
@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from logship.event.names import Names, Promise
-from logship.event.secrets import commands, encoded, formats, forms, named, statements, urls
+from logship.event.secrets import commands, encoded, forms, named, statements, tokens, urls
 from logship.event.secrets.cards import hide_cards, is_card, is_other_number, may_hold_card
 from logship.event.secrets.marks import WHOLE, mark
 from logship.event.secrets.values import tells_nothing
@@ -26,7 +26,7 @@ KINDS: Final[dict[str, str]] = {
     "(bcrypt, argon2, scrypt, PBKDF2, crypt); `IDENTIFIED BY 'x'`; passwords after `curl -u`, `mysql -p`, `sshpass -p`",
     "token": "values named token, csrf, jwt and the like; `code` and `ticket` in the query of a URL; what follows `/reset/`, "
     "`/verify-email/`, `/magic-link/` and the like in a path",
-    "api-key": "values named api key, access key, secret key, private key; keys and tokens of about 120 vendors by their look "
+    "api-key": "values named api key, access key, secret key, private key; keys and tokens of about 120 vendors by their format "
     "(`logship/event/secrets/formats.py` lists them), and of 55 more beside the vendor's name",
     "cookie": "values of cookie and set-cookie headers, and of fields named cookie",
     "session": "values named session, session id, sid, PHPSESSID and the like",
@@ -34,7 +34,7 @@ KINDS: Final[dict[str, str]] = {
     "secret": "values named secret, credential, otp, pin, ssn, recovery code and the like",
     "card": "card numbers of 13 to 19 digits with the beginning and length of a card scheme that pass Luhn's check, and "
     "values named card number, cvv and the like",
-    "jwt": "JSON web tokens by their look",
+    "jwt": "JSON web tokens, by their format",
     "private-key": "private keys in PEM form",
     "url-credentials": "user and password in a URL or before a host, `Host: user:password@host`",
     "parameters": "parameters of SQL statements as SQLAlchemy prints them, and rows that PostgreSQL rejected",
@@ -91,9 +91,9 @@ def suspicious_text(text: str) -> bool:
         return True
     if _may_hold_scheme(text):
         return True
-    if not formats.may_hold_token(raw):
+    if not tokens.may_hold_token(raw):
         return False
-    return "eyJ" in text or next(formats.tokens(text), None) is not None or urls.may_hold_link_token(text)
+    return "eyJ" in text or next(tokens.tokens(text), None) is not None or urls.may_hold_link_token(text)
 
 
 def _may_be_between_signs(text: str, signs: bytes) -> bool:
@@ -166,7 +166,7 @@ class Redactor:
         promise = self._names[name]
         if promise.kind:
             return self._hidden(promise, name, value)
-        if promise.word and isinstance(value, str) and formats.is_vendors(promise.word, value):
+        if promise.word and isinstance(value, str) and tokens.is_vendors(promise.word, value):
             return mark("api-key")
         exact = type(value)
         if exact is str:
@@ -211,7 +211,7 @@ class Redactor:
             text = urls.hide_credentials(text)
         if _may_hold_scheme(text):
             text = _SCHEME.sub(_scheme, text)
-        text = formats.hide_tokens(text)
+        text = tokens.hide_tokens(text)
         if "eyJ" in text:
             text = _JWT.sub(mark("jwt"), text)
         if commands.may_hold_command(text):

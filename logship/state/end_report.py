@@ -107,7 +107,7 @@ def _evidence(ended: Facts, finder: Facts) -> str:
     if ended.boot and finder.boot and ended.boot != finder.boot:
         return "host_restarted"
     if not ended.tells_closing:
-        return ""  # under this server an orderly end cannot be told from a crash
+        return ""  # under this server an orderly end looks like a crash
     if ended.host == finder.host and (ended.supervisor == finder.supervisor or _supervisor_runs(ended)):
         return "supervisor_survived"
     return ""

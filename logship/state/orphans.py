@@ -28,20 +28,20 @@ MOST_EVENTS = 10**12 - 1
 _STATE_LIMIT = drop_cell("state_limit")
 # The events that remove a request from the in-flight table, a moment later.
 ENDS = frozenset({"http-request", "ws-close"})
-GOODBYE = "worker-closed"
+CLOSED = "worker-closed"
 
 
 @dataclass(slots=True)
 class _Tail:
     """What the last records of a journal say.
 
-    `ended`: the span ids of requests whose end is written; `sequence`, `time_ns`: the highest; `goodbye`: the fields of
+    `ended`: the span ids of requests whose end is written; `sequence`, `time_ns`: the highest; `closing`: the fields of
     the event of an orderly end, None without one; `newest`: the fields of the last event."""
 
     ended: set[str] = field(default_factory=set)
     sequence: int = 0
     time_ns: int = 0
-    goodbye: Mapping[str, object] | None = None
+    closing: Mapping[str, object] | None = None
     newest: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -142,8 +142,8 @@ class Orphan:
         facts = _recovered(self.facts, tail.newest) if self.snapshot.damaged else self.facts
         dropped = identity.dropped(cells)
         unreadable_events, unreadable_bytes = self.unreadable()
-        # A goodbye counts if it can be read, not because the table says that it was going to be written.
-        reported = None if tail.goodbye is None else _dropped_in(tail.goodbye)
+        # The closing event counts only if it can be read, whatever the table says.
+        reported = None if tail.closing is None else _dropped_in(tail.closing)
         return End(
             incarnation=self.snapshot.incarnation,
             facts=facts,
@@ -249,8 +249,8 @@ def _note(tail: _Tail, record: bytes) -> None:
     action, sequence = fields.get("event.action"), fields.get("event.sequence", 0)
     if action in ENDS:  # events that the application logs during the request have its span as well
         tail.ended.add(fields.get("span.id", ""))
-    if action == GOODBYE and fields.get("event.dataset") == build.WORKER:
-        tail.goodbye = fields
+    if action == CLOSED and fields.get("event.dataset") == build.WORKER:
+        tail.closing = fields
     if sequence > tail.sequence:
         tail.sequence, tail.newest = sequence, fields
     tail.time_ns = max(tail.time_ns, time_ns)

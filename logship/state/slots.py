@@ -4,7 +4,7 @@
 
 A slot is a lock file: it is freed when the process ends, even by SIGKILL, and is not inherited by fork. It is claimed by a
 process when that begins to serve. During a rolling restart there are more workers than slots: a worker that finds all N
-slots taken under its supervisor becomes the heir of the oldest holder at once, and keeps the first slot that is freed. The
+slots taken under its supervisor shares the slot of the oldest worker as its replacement, until a slot is freed. The
 generation counts the claims of a slot.
 """
 
@@ -27,11 +27,11 @@ YOUNG_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The slot of this process. An heir shares the number of a worker that is still running, until a lock is freed."""
+    """The slot of this process. A replacement shares the number of a worker that is still running, until a lock is freed."""
 
     slot: int
     generation: int
-    heir: bool
+    replacement: bool
 
 
 class Slots:
@@ -49,7 +49,7 @@ class Slots:
         self.claim: Claim | None = None
 
     def claim_one(self, preferred: int | None = None) -> Claim:
-        """Claim the lowest free slot, or `preferred` (the number that the server assigned), or become an heir."""
+        """Claim the lowest free slot, or `preferred` (the number that the server assigned), or become a replacement."""
         self._numbered = preferred is not None
         if preferred is not None:
             generation = self._take(preferred)
@@ -57,7 +57,7 @@ class Slots:
         for slot in range(self._workers or MOST_SLOTS):
             generation = self._take(slot)
             if generation is not None:
-                return self._keep(Claim(slot, generation, heir=False))
+                return self._keep(Claim(slot, generation, replacement=False))
         return self._keep(self._inherit())
 
     def _inherit(self) -> Claim:
@@ -67,7 +67,7 @@ class Slots:
         ]
         if kin:
             oldest = min(kin)[1]
-            return Claim(oldest, self._generation(oldest) + 1, heir=True)
+            return Claim(oldest, self._generation(oldest) + 1, replacement=True)
         # Workers of another supervisor hold all slots (two services with one name): take the next number, not one of theirs.
         return self._beyond(count)
 
@@ -75,11 +75,11 @@ class Slots:
         for slot in range(count, MOST_SLOTS + count):
             generation = self._take(slot)
             if generation is not None:
-                return Claim(slot, generation, heir=False)
-        return Claim(MOST_SLOTS + count, 1, heir=False)
+                return Claim(slot, generation, replacement=False)
+        return Claim(MOST_SLOTS + count, 1, replacement=False)
 
     def stay(self) -> Claim:
-        """Claim the next number permanently: no slot is freed for this heir, because it is an additional worker (SIGTTIN)."""
+        """Claim the next number permanently: no slot is freed, because this is an additional worker (SIGTTIN)."""
         self._stays = True
         return self._keep(self._beyond(self._workers or MOST_SLOTS))
 
@@ -89,12 +89,12 @@ class Slots:
         claim = self.claim
         if claim is None:
             return None
-        if claim.heir:
+        if claim.replacement:
             others = [slot for slot in range(self._workers or MOST_SLOTS) if slot != claim.slot and not self._numbered]
             for slot in [claim.slot, *others]:
                 generation = self._take(slot)
                 if generation is not None:
-                    return self._keep(Claim(slot, generation, heir=False))
+                    return self._keep(Claim(slot, generation, replacement=False))
             return None
         if self._overflows():
             return self._come_down(claim)
@@ -103,7 +103,7 @@ class Slots:
                 generation = self._take(slot)
                 if generation is not None:
                     locks.release(self._path(claim.slot))
-                    return self._keep(Claim(slot, generation, heir=False))
+                    return self._keep(Claim(slot, generation, replacement=False))
         return None
 
     def _come_down(self, claim: Claim) -> Claim | None:
@@ -115,7 +115,7 @@ class Slots:
             generation = self._take(slot)
             if generation is not None:
                 locks.release(self._path(claim.slot))
-                return self._keep(Claim(slot, generation, heir=False))
+                return self._keep(Claim(slot, generation, replacement=False))
         return None
 
     def waiting(self) -> bool:
@@ -124,7 +124,7 @@ class Slots:
         if claim is None:
             return False
         young = time.monotonic() - self._began < YOUNG_SECONDS
-        return claim.heir or (self._compacts() and claim.slot > 0 and young)
+        return claim.replacement or (self._compacts() and claim.slot > 0 and young)
 
     def _overflows(self) -> bool:
         """Return whether the slot is N or higher because workers of another supervisor hold the slots below N."""

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from logship.event.redact import Redactor
-from logship.event.secrets.formats import FORMATS, HASHES, MIDDLES, NAMED_AFTER, SHAPES, tokens
+from logship.event.secrets.formats import FORMATS, HASHES, MIDDLES, NAMED_AFTER, SHAPES
+from logship.event.secrets.tokens import tokens
 from tests.event.samples import benign, secrets
 
 REDACTOR = Redactor()

@@ -18,12 +18,12 @@ WORKER = """
     folder, service, instance, workers = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]) or None
     slots = Slots(folder, service, instance, os.getppid() if sys.argv[5] == "same" else 999_999, workers)
     claim = slots.claim_one()
-    print(claim.slot, claim.generation, int(claim.heir), flush=True)
+    print(claim.slot, claim.generation, int(claim.replacement), flush=True)
     while True:
         time.sleep(0.02)
         changed = slots.poll()
         if changed:
-            print(changed.slot, changed.generation, int(changed.heir), flush=True)
+            print(changed.slot, changed.generation, int(changed.replacement), flush=True)
 """
 
 Start = Callable[..., "subprocess.Popen[str]"]

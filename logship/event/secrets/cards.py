@@ -1,6 +1,6 @@
 """Card numbers: digits with the prefix and length of a card scheme and a valid Luhn check digit.
 
-One in ten other long numbers passes the Luhn check: times in milliseconds, article numbers and device ids are told apart by
+One in ten other long numbers passes the Luhn check: times in milliseconds, article numbers and device ids are distinguished by
 their length, their prefix or the word before them."""
 
 import re
@@ -37,7 +37,7 @@ _LUHN_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SEPARATORS: Final = " \\-+.\u00a0\u2009\u202f"
 _DIGITS: Final = re.compile(rf"[0-9]{{3,}}+(?:[{_SEPARATORS}][0-9]{{3,}}+)*+(?:[{_SEPARATORS}][0-9]{{1,2}}(?![0-9]))?")
 _GROUP: Final = re.compile(r"[0-9]+")
-# Numbers with a standard of their own, some of them with Luhn's check digit too.
+# Numbers of other standards, some of them with a Luhn check digit too.
 _OTHER_NAMES: Final = (
     r"(?ai:(?<![A-Za-z])(?:imei|imeisv|imsi|iccid|ean|ean[_-]?13|gtin|gtin[_-]?1[234]|upc|isbn|issn|gln|sscc|barcode))"
 )
@@ -68,7 +68,7 @@ def is_card(digits: str) -> bool:
 
 
 def is_other_number(name: str) -> bool:
-    """Return whether a field of this name holds a number with a standard of its own: `device.imei`, `ean13`."""
+    """Return whether a field of this name holds a number of another standard: `device.imei`, `ean13`."""
     return _OTHER_NAME.search(name) is not None
 
 

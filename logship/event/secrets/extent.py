@@ -76,7 +76,7 @@ def value_below(text: str, line: re.Match[str], whole_line: bool) -> tuple[int, 
         rest = _REST_OF_LINE.match(text, at)
         return (at, rest.end()) if rest and ": " not in rest[0] else (at, at)
     word = _ONE_WORD.match(text, at)
-    # A heading above a sentence or a map is no value, and a single word in the next line may be a sentence.
+    # A heading above a sentence or a map is not followed by a value, and a single word in the next line may be a sentence.
     if not word or word[0].endswith(":") or (not line["indent"] and word[0].isalpha()):
         return at, at
     return word.span()

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from logship.event.names import IN_QUERIES, NOTHING, Names, Promise
-from logship.event.secrets import formats, labels
+from logship.event.secrets import labels, tokens
 from logship.event.secrets.extent import BARE, IN_QUERY, NEXT_LINE, plain_value, value_below
 from logship.event.secrets.marks import mark
 from logship.event.secrets.values import looks_random, tells_nothing
@@ -64,7 +64,7 @@ def _secret_at(text: str, found: re.Match[str], names: Names) -> tuple[int, int,
     if not promise.kind:
         if value := labels.value_of(text, name, at, names):
             return value
-        vendors = formats.vendors_value(promise.word, text, at) if promise.word else None
+        vendors = tokens.vendors_value(promise.word, text, at) if promise.word else None
         return (*vendors, "api-key") if vendors else (0, 0, "")
     if found["loose"]:
         loose = _LOOSE_VALUE.match(text, at)

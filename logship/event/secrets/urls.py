@@ -98,7 +98,7 @@ def _without_token(found: re.Match[str]) -> str:
 
 
 def _is_random(text: str) -> bool:
-    """Return whether `text` is not a title in words: it has a long part of letters and digits, or mixed case and digits."""
+    """Return whether `text` is not a readable title: it has a long part of letters and digits, or mixed case and digits."""
     parts = _LINK_PARTS.findall(text)
     if _UUID.search(text) or any(not part.isalpha() and not part.isdigit() for part in parts):
         return True
