@@ -80,7 +80,7 @@ test: check
 # which tests kill: their coverage is not measured.
 COVERED := event wire state search forensics
 coverage: env
-	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not quiet" --cov-branch --cov-report=term:skip-covered \
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not quiet" --timeout 300 --cov-branch --cov-report=term:skip-covered \
 	  $(COVERED:%=--cov=logship.%) $(COVERED:%=tests/%)
 
 prove: env
