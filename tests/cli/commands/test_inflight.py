@@ -29,7 +29,7 @@ def test_inflight_names_requests_that_died_with_their_worker(kept: Kept, logship
     row = json.loads(told.stdout)
     assert (row["state"], row["id"], row["what"], row["age_ns"]) == ("lost", "abc", "GET /slow", 1_234_000_000)
     nobody = logship("inflight", "4", "--source", kept.at)
-    assert (nobody.returncode, nobody.stderr.startswith("nothing of worker 4 is in flight")) == (1, True)
+    assert (nobody.returncode, nobody.stderr.startswith("no request of worker 4 is running")) == (1, True)
 
 
 @pytest.fixture

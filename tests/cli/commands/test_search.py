@@ -62,7 +62,7 @@ def test_a_name_that_nothing_has_is_said(kept: Kept, logship: Logship) -> None:
         "level=error": "write level: error",
         'level="error"': 'write level: "error"',
         "status in (500, 502)": "write status: (a or b)",
-        "status: >= 500": "written status >= 500",
+        "status: >= 500": "write a range as status >= 500",
         "level: error && status: 500": 'write "and"',
         "statsu: 500": "did you mean status?",
         "tenant=acme": "write tenant: acme",
