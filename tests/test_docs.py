@@ -160,7 +160,7 @@ def test_every_make_target_that_is_shown_exists() -> None:
 
 # Settings.
 
-OF_THE_TESTS = ("LOGSHIP_PROVE", "LOGSHIP_REQUIRE", "LOGSHIP_SOAK_SECONDS")
+OF_THE_TESTS = ("LOGSHIP_BUNDLE", "LOGSHIP_PROVE", "LOGSHIP_REQUIRE", "LOGSHIP_SOAK_SECONDS")
 
 
 @pytest.mark.parametrize("page", list(TEXTS))
