@@ -140,7 +140,7 @@ def test_running_requests_are_those_that_the_process_sees(serve: Serve) -> None:
     told = ask(served, "/api/inflight?worker=w2").json()
     assert [(one["state"], one["id"], one["what"]) for one in told["requests"]] == [("running", "running-1", "GET /slow")]
     assert (told["not_visible"], told["sentence"]) == ([], "")
-    assert ask(served, "/api/inflight?q=path: /quick").json()["sentence"].startswith("nothing is in flight")
+    assert ask(served, "/api/inflight?q=path: /quick").json()["sentence"].startswith("no request is running")
     far = HttpSource(served.url)
     assert [one.id for one in report(far, Query(), [worker], served.now_ns).requests] == ["running-1"]
 
