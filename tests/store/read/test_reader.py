@@ -13,7 +13,7 @@ from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
 from logship.search.kql import parse
 from logship.search.query import Bucket, Page, Query, Record, Share, Source
 from logship.store.files import read_listing
-from logship.store.read import reader as reader_module
+from logship.store.read import paging
 from logship.store.read.reader import Reader
 from logship.store.read.snapshot import Snapshot
 from logship.store.write.store import Store
@@ -164,7 +164,7 @@ def test_a_page_may_have_some_columns_only(source: Source) -> None:
 
 
 def test_a_page_may_lie_in_many_files(store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "FILES_AT_ONCE", 2)
+    monkeypatch.setattr(paging, "FILES_AT_ONCE", 2)
     for entry in shop():
         store.append([entry])
         if entry != shop()[-1]:
