@@ -26,9 +26,7 @@ EXEMPT: Final = ("tests/", "logship/event/secrets/", "logship/page/static/vendor
 UNFINISHED: Final = (
     "docs/reliability.md",
     "logship/elastic/",
-    "logship/event/",
     "logship/search/",
-    "logship/state/",
     "logship/store/",
 )
 
