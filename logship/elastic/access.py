@@ -19,7 +19,7 @@ _CREATES: Final = [{"names": [PATTERN], "privileges": ["create_doc", "auto_confi
 ROLES: Final[dict[str, dict[str, Any]]] = {
     # Fluent Bit and `logship replay`: create, never read, change or delete. auto_configure makes the data stream.
     SHIPPER: {"indices": _CREATES},
-    # Logstash's output sends nothing until it was told the version and the licence of the server (GET / and /_license).
+    # Logstash's output sends nothing until it has read the version and the licence of the server (GET / and /_license).
     LOGSTASH: {"cluster": ["monitor"], "indices": _CREATES},
     # `logship search --source elastic` and people in Kibana.
     READER: {"indices": [{"names": [PATTERN], "privileges": ["read", "view_index_metadata"]}]},
@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Whether security is on, and whether whoever asks may make roles and users."""
+    """Whether security is on, and whether the user may create roles and users."""
 
     security: bool
     makes_users: bool

@@ -54,15 +54,15 @@ class Chunk:
 def find(storage: Path) -> list[Path]:
     """The chunk files below a storage directory of Fluent Bit, rejected ones first; QuestionError without the directory."""
     if not storage.is_dir():
-        raise QuestionError(f"{storage} is no directory: name the storage.path of Fluent Bit (FLB_STORAGE)")
+        raise QuestionError(f"{storage} is not a directory: name the storage.path of Fluent Bit (FLB_STORAGE)")
     return sorted(storage.glob("**/*.flb"), key=lambda path: (path.parent.name != REJECTED, str(path)))
 
 
 def read(path: Path) -> Chunk:
-    """What is in one file; QuestionError if it is none of Fluent Bit's."""
+    """The content of one file; QuestionError if Fluent Bit did not write it."""
     data = path.read_bytes()
     if len(data) < HEAD_BYTES or not data.startswith(MAGIC):
-        raise QuestionError(f"{path} is no chunk of Fluent Bit: it does not begin as one")
+        raise QuestionError(f"{path} is not a chunk of Fluent Bit: its header is different")
     (size,) = struct.unpack_from(">H", data, HEAD_BYTES - 2)
     (length,) = struct.unpack_from(">I", data, LENGTH_AT)
     metadata, content = data[HEAD_BYTES : HEAD_BYTES + size], data[HEAD_BYTES + size :]
@@ -82,7 +82,7 @@ def read(path: Path) -> Chunk:
 
 
 def _entries(content: bytes) -> tuple[list[Record], int, int]:
-    """Records, the number of entries that are none, and where reading ended."""
+    """Records, the number of entries that are not records, and where reading ended."""
     if not content:
         return [], 0, 0
     records: list[Record] = []

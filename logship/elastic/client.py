@@ -1,6 +1,6 @@
-"""The way to Elasticsearch and to Kibana: clients as settings say, and their errors as sentences.
+"""Clients of Elasticsearch and Kibana, made from the settings, and their errors as sentences.
 
-Nothing here asks `info()` or `ping()`: both need rights that a reader has not, and fail on healthy servers."""
+Nothing here calls `info()` or `ping()`: both need rights that a reader lacks, and fail on healthy servers."""
 
 import base64
 import http.client
@@ -51,7 +51,7 @@ def made(settings: Settings) -> Elasticsearch:
     if settings.elastic_ca_file and not Path(settings.elastic_ca_file).is_file():
         raise SettingsError(f"elastic_ca_file names {settings.elastic_ca_file}, and there is no such file")
     if settings.elastic_api_key and settings.elastic_user:
-        raise SettingsError("elastic_api_key and elastic_user are both set: one of them says who asks")
+        raise SettingsError("elastic_api_key and elastic_user are both set; use one of them")
     try:
         return Elasticsearch(
             url,
@@ -89,7 +89,7 @@ def _refused(error: elasticsearch.ApiError, settings: Settings, doing: str) -> E
         who = "the API key" if settings.elastic_api_key else f"user {settings.elastic_user!r}"
         if not settings.elastic_api_key and not settings.elastic_user:
             return ElasticError(
-                f"Elasticsearch at {url} wants to know who asks: set LOGSHIP_ELASTIC_API_KEY, or LOGSHIP_ELASTIC_USER and "
+                f"Elasticsearch at {url} requires authentication: set LOGSHIP_ELASTIC_API_KEY, or LOGSHIP_ELASTIC_USER and "
                 "LOGSHIP_ELASTIC_PASSWORD",
                 status,
             )
@@ -139,7 +139,7 @@ class Kibana:
 
     def wait(self, seconds: float = KIBANA_SECONDS) -> str:
         """Return its version once it is ready, empty when it does not tell. ElasticError when it is not ready in time, is of
-        a version that nobody tried, or is no Kibana."""
+        a version that was not tested, or is not Kibana."""
         deadline = time.monotonic() + seconds
         while True:
             status, told = 0, dict[str, Any]()
@@ -239,7 +239,7 @@ class Kibana:
         if status in (401, 403):
             who = _who(self._settings)
             raise ElasticError(
-                f"Kibana at {self.url} does not allow {who} {doing}: {told.get('message', status)}", status
+                f"Kibana at {self.url} does not allow {doing} {who}: {told.get('message', status)}", status
             )
         if status != 200:
             raise ElasticError(
@@ -269,12 +269,8 @@ def _refusals(told: dict[str, Any]) -> str:
 
 def _who(settings: Settings) -> str:
     if settings.elastic_api_key:
-        return "the API key"
-    return (
-        f"user {settings.elastic_user!r}"
-        if settings.elastic_user
-        else "anybody without a user: set LOGSHIP_ELASTIC_USER"
-    )
+        return "with this API key"
+    return f"as user {settings.elastic_user!r}" if settings.elastic_user else "without a user (set LOGSHIP_ELASTIC_USER)"
 
 
 def _at(told: Any, *path: str) -> Any:

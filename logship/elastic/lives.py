@@ -1,7 +1,7 @@
-"""The lives of workers as Elasticsearch holds them: which sequences of each are stored, and its last word.
+"""The runs of workers in Elasticsearch: which sequences of each are stored, and its newest counters.
 
-Sequences come as counts of a thousand each: a full thousand whose sum is right is a range, and only the others are asked one
-by one. So a million events cost some requests, and every gap is exact."""
+Sequences are counted in blocks of a thousand: a full block with the right sum is a range, and only the other blocks are read
+one by one. A million events take some requests, and every gap is exact."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -23,7 +23,7 @@ PAGE: Final = 5000
 
 
 def incarnations(ask: Ask, where: Body, as_record: Callable[[Body], Record]) -> list[Incarnation]:
-    """The lives with an event in `where`, oldest first, each with all that is stored of it."""
+    """The runs with an event in `where`, oldest first, each with all that is stored of it."""
     names = sorted(_names(ask, where))
     found: list[Incarnation] = []
     for first in range(0, len(names), LIVES_AT_ONCE):

@@ -1,4 +1,4 @@
-"""What Elasticsearch is told about our events: two component templates and one index template, made from the fields.
+"""The mapping of our events in Elasticsearch: two component templates and one index template, made from the fields.
 
     logship@settings   one shard, compression, what is done with values that do not fit
     logship@mappings   every field of `event/fields.py` with its type
@@ -13,7 +13,7 @@ No document of ours is refused under this mapping (`tests/elastic/test_hostile.p
   Elasticsearch 8.19 refuses an object with `dynamic: true`, plain or `passthrough`, under `subobjects: false`.
 - `numeric_labels` grow by themselves, as doubles, so that ranges and sums work and use an index. Beyond the limit of fields
   further ones are kept and not indexed. Runtime fields would do without a limit, and read every document for one range.
-- Numbers, dates and addresses that are none are kept and not indexed (`ignore_malformed`), long texts too (`ignore_above`).
+- Invalid numbers, dates and addresses are kept and not indexed (`ignore_malformed`), long texts too (`ignore_above`).
 """
 
 from typing import Any, Final
@@ -28,11 +28,11 @@ VERSION: Final = 2  # goes up with every change of what is below; `setup` tells 
 DATASET: Final = TAG
 PATTERN: Final = f"logs-{DATASET}-*"
 SETTINGS, MAPPINGS, CUSTOM, TEMPLATE = "logship@settings", "logship@mappings", "logship@custom", DATASET
-# Above Elastic's own logs-*-* (100) and OpenTelemetry's (120), below what somebody would choose to overrule us.
+# Above Elastic's own logs-*-* (100) and OpenTelemetry's (120), below what a user would choose to override ours.
 PRIORITY: Final = 300
 RETENTION_DAYS: Final = 30
 
-# The mapping has about 100 fields of its own; the rest is for numeric_labels.
+# The mapping itself has about 100 fields; the rest is for numeric_labels.
 FIELD_LIMIT: Final = 1000
 KEYWORD_CHARACTERS: Final = 8191  # times 4 bytes: what Lucene takes as one term
 LABEL_CHARACTERS: Final = 1024
@@ -49,7 +49,7 @@ def stream(namespace: str) -> str:
 
 
 def documents(retention_days: float = RETENTION_DAYS) -> dict[str, Body]:
-    """Every body under the path it is PUT to, in the order in which they must be put. `retention_days` 0: for ever."""
+    """Every body under the path it is PUT to, in the order in which they must be put. `retention_days` 0: no limit."""
     return {
         f"_component_template/{SETTINGS}": component({"settings": settings()}),
         f"_component_template/{MAPPINGS}": component({"mappings": mappings()}),
@@ -74,7 +74,7 @@ def index_template(retention_days: float) -> Body:
         "ignore_missing_component_templates": [CUSTOM],
         "template": {
             "lifecycle": lifecycle(retention_days),
-            # A failure store gives every rejected document a new id. Fluent Bit then resends the whole bulk for ever, and
+            # A failure store gives every rejected document a new id. Fluent Bit then resends the whole bulk without limit, and
             # each time the same failures are stored once more: 200 became 1,000.
             "data_stream_options": {"failure_store": {"enabled": False}},
         },
@@ -82,7 +82,7 @@ def index_template(retention_days: float) -> Body:
 
 
 def lifecycle(retention_days: float) -> Body:
-    """Roll over by itself, and delete what is older. Seconds where it is no whole number of days."""
+    """Roll over automatically, and delete older data. In seconds where it is not a whole number of days."""
     whole = int(retention_days) == retention_days
     kept = f"{int(retention_days)}d" if whole else f"{max(int(retention_days * 86400), 1)}s"
     return {"data_retention": kept} if retention_days else {}

@@ -87,7 +87,7 @@ def from_source(source: Source, query: Query) -> Iterator[Record]:
 
 
 def from_lines(path: Path) -> Iterator[Record]:
-    """The records of an export, one JSON object a line; QuestionError names the line that is none."""
+    """The records of an export, one JSON object a line; QuestionError names a line that is not one."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -95,9 +95,9 @@ def from_lines(path: Path) -> Iterator[Record]:
             try:
                 record = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                raise QuestionError(f"{path}, line {number}, is no JSON: {error}") from error
+                raise QuestionError(f"{path}, line {number}, is not JSON: {error}") from error
             if not isinstance(record, dict):
-                raise QuestionError(f"{path}, line {number}, is no JSON object")
+                raise QuestionError(f"{path}, line {number}, is not a JSON object")
             yield record
 
 
@@ -238,7 +238,7 @@ def _lots(records: Iterable[Record]) -> Iterator[tuple[list[Item], list[Refused]
 
 
 def _document_id(record: Record) -> str:
-    """The event's id; of one that a store keeps beside another with the same id, the two told apart by the content."""
+    """The id of the event. Of an event that a store keeps beside another with the same id: the id with a hash of its content."""
     conflict = record.get("logship.conflict")
     return f"{record['event.id']}!{conflict}" if conflict else str(record["event.id"])
 

@@ -1,8 +1,8 @@
-"""Questions as Elasticsearch's query DSL, for the data streams that our templates make.
+"""Queries in Elasticsearch's query DSL, for the data streams of our templates.
 
-It says what `meaning` says and adds nothing: words are those of the standard analyser, dates are instants with nine
-digits, and what a field cannot hold has been refused before. `labels` is one `flattened` field: its keys are no fields of
-the mapping, so wildcards in their names need the names that there are.
+The meaning is that of `meaning`: words are those of the standard analyser, dates are instants with nine digits, and values
+that a field cannot hold were refused before. `labels` is one `flattened` field: its keys are not fields of the mapping, so
+wildcards in their names need the names that occur.
 """
 
 from collections.abc import Callable, Collection

@@ -13,7 +13,7 @@ from logship.search.targets import KIND_OF, MAPS, label_key
 
 
 def for_kibana(node: Node | None, labels: Collection[str], now_ns: int) -> Node | None:
-    """Return the question that finds in Kibana what `node` finds here. KqlError as in `meaning`.
+    """Return the query that finds in Kibana what `node` finds here. KqlError as in `meaning`.
 
     `labels`: the labels that occur, as `labels.tenant` and `numeric_labels.retry`."""
     match node:

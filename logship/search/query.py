@@ -1,4 +1,4 @@
-"""A question, its answers, and `Source`: whoever can answer."""
+"""A query, its results, and `Source`: the interface of all stores that can be queried."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ from logship.search.ranges import Ranges
 # One event as stores give it back: flat ECS names, dates as RFC 3339 text with nine digits, absent fields absent.
 Record: TypeAlias = dict[str, Any]
 
-# What tells one worker from others, the first that an event has.
+# The fields that identify a worker; the first that an event has is used.
 WORKER_NAMES = ("service.node.name", "service.ephemeral_id", "service.name")
-# What a life says of itself in each of its events, and the events that count those before them; only the first goes on.
+# Fields of a run that are in each of its events, and the events that have counters; after the first of them the run goes on.
 LIFE_NAMES = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
 # How far the clock of a worker's machine may be ahead of ours.
 CLOCK_AHEAD_NS = 5 * 60 * 10**9
@@ -116,11 +116,11 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Incarnation:
-    """One life of one worker as a store knows it. `stored`: sequences; `last_beat`: the newest heartbeat, closing or
+    """One run of a worker as a store knows it. `stored`: sequences; `last_beat`: the newest heartbeat, closing or
     end record, None without any; `ended`: event.action of the end record; `duplicates`: rows beyond one a sequence;
-    `conflicts`: events beside these whose sequence had arrived before with other content; `cut_ns`: of before then the store
-    may have removed events, 0 where that is not known. `damaged`: sequences that are in files which the store has set aside;
-    `damaged_files`: so many others of them may hold events of this life."""
+    `conflicts`: events beside these whose sequence had arrived before with other content; `cut_ns`: the store may have
+    removed events before this time, 0 where that is unknown. `damaged`: sequences in files that the store has set aside;
+    `damaged_files`: the number of other such files that may hold events of this run."""
 
     id: str
     service: str = ""
@@ -184,9 +184,9 @@ def around(
 
 
 class Source(Protocol):
-    """Whoever answers questions: the embedded store, a collector over HTTP. Any thread may ask.
+    """A source of events: the embedded store, a collector over HTTP, or Elasticsearch. Any thread may query it.
 
-    QuestionError when the question makes no sense, SourceError when the source cannot answer at all."""
+    QuestionError for an invalid query, SourceError when the source cannot be queried."""
 
     def search(self, query: Query, page: Page) -> Rows:
         """Return records by time, or by a number."""
@@ -203,7 +203,7 @@ class Source(Protocol):
     def context(self, id: str, before: int, after: int, everybody: bool = False) -> Excerpt:  # noqa: A002
         """Return the event with this event id between at most `before` and `after` others, by time; [] without it.
 
-        The others are of its own worker, whatever its life, or with `everybody` of all."""
+        The others are those of the same worker in all of its runs, or with `everybody` those of all workers."""
         ...
 
     def count(self, query: Query) -> int: ...
@@ -225,7 +225,7 @@ class Source(Protocol):
         ...
 
     def incarnations(self, query: Query) -> list[Incarnation]:
-        """Return the lives of workers with an event in `query`, oldest first, each with all the store holds of it."""
+        """Return the runs of workers with an event in `query`, oldest first, each with all the store holds of it."""
         ...
 
     def fields(self, query: Query | None = None) -> list[FieldCount]:

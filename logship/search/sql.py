@@ -58,7 +58,7 @@ class Value:
 
 
 def value_of(name: str) -> Value:
-    """Return how to group by a field, or by a label when it is no field. A list is its values joined by ", "."""
+    """Return how to group by a field, or by a label when it is not a field. A list is its values joined by ", "."""
     target = targets(Text(name))[0]
     match target.kind:
         case "label":
@@ -198,7 +198,7 @@ class _Writer:
 
 
 def _phrase(words: tuple[str, ...]) -> str:
-    """The expression for these words one after the other; what joins two words into one is no gap between them."""
+    """The expression for these words one after the other; characters that join two words are not a gap between them."""
     pattern = _before(words[0]) + _quoted(words[0])
     for one, other in itertools.pairwise(words):
         (kind, joints), (other_kind, _) = _side(one[-1]), _side(other[0])
@@ -222,7 +222,7 @@ def _after(word: str) -> str:
 
 
 def _contains(small: str) -> str:
-    """The condition that a text holds `small` in any case; small letters are made only where there are letters."""
+    """The condition that a text holds `small` in any case; lowercase is computed only where there are letters."""
     return "contains({0}, ?)" if small.upper() == small else "contains(lower({0}), ?)"
 
 

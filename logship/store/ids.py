@@ -87,7 +87,7 @@ def merge(many: Iterable[Ids]) -> Ids:
 
 
 def _together(some: list[Held]) -> Held:
-    # The times of conflicts count only where there is nothing else: anybody can have made them up.
+    # The times of conflicts count only where there is nothing else: any sender can have forged them.
     dated = [one for one in some if one.rows] or some
     return Held(
         sum(one.rows for one in some),
@@ -167,7 +167,7 @@ def rebuild(connection: duckdb.DuckDBPyConnection, rows: str) -> Ids:
                 WHERE n < ?)
             GROUP BY life, again, distance)
         GROUP BY life, again
-        """,  # noqa: S608 - only names of our own files
+        """,  # noqa: S608 - only names of our files
         [EVENT_ID, SEQUENCE_LIMIT],
     ).fetchall()
     return merge(

@@ -46,7 +46,7 @@ def split(data: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def slices(lines: Iterable[bytes], limit_bytes: int) -> Iterator[list[bytes]]:
-    """Yield the lines in groups of at most `limit_bytes`; a longer line is a group of its own."""
+    """Yield the lines in groups of at most `limit_bytes`; a longer line is one group."""
     group: list[bytes] = []
     size = 0
     for line in lines:

@@ -1,5 +1,5 @@
 """The columns of the store, generated from the list of fields, and DuckDB as the store uses it."""
-# ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
+# ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

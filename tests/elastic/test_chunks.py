@@ -103,7 +103,7 @@ def test_an_entry_that_is_none_is_counted_and_the_next_one_read(tmp_path: Path) 
 
 
 def test_what_is_no_chunk_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(QuestionError, match="is no chunk of Fluent Bit"):
+    with pytest.raises(QuestionError, match="is not a chunk of Fluent Bit"):
         written(tmp_path, b"hello")
     with pytest.raises(QuestionError, match=r"name the storage.path of Fluent Bit"):
         chunks.find(tmp_path / "nowhere")

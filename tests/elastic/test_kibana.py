@@ -90,9 +90,9 @@ def test_one_that_tells_no_version_is_believed(there: stand_in.Kibana) -> None:
 @pytest.mark.parametrize(
     ("who", "sentence"),
     [
-        ({}, "does not allow anybody without a user: set LOGSHIP_ELASTIC_USER"),
-        ({"elastic_user": "ada", "elastic_password": "wrong"}, "does not allow user 'ada'"),
-        ({"elastic_api_key": "c3Ryb25n"}, "does not allow the API key"),
+        ({}, r"does not allow .* without a user \(set LOGSHIP_ELASTIC_USER\)"),
+        ({"elastic_user": "ada", "elastic_password": "wrong"}, "does not allow .* as user 'ada'"),
+        ({"elastic_api_key": "c3Ryb25n"}, "does not allow .* with this API key"),
     ],
 )
 def test_who_may_not_is_told_so(there: stand_in.Kibana, who: dict[str, str], sentence: str) -> None:

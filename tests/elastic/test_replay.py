@@ -169,10 +169,10 @@ def test_an_export_is_read_line_by_line(tmp_path: Path) -> None:
     file.write_text('{"event.id": "a"}\n\n{"event.id": "b"}\n')
     assert [one["event.id"] for one in from_lines(file)] == ["a", "b"]
     file.write_text('{"event.id": "a"}\n{"event.id\n')
-    with pytest.raises(QuestionError, match="line 2, is no JSON"):
+    with pytest.raises(QuestionError, match="line 2, is not JSON"):
         list(from_lines(file))
     file.write_text("[1]\n")
-    with pytest.raises(QuestionError, match="line 1, is no JSON object"):
+    with pytest.raises(QuestionError, match="line 1, is not a JSON object"):
         list(from_lines(file))
 
 

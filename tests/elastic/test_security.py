@@ -184,7 +184,7 @@ def test_setup_may_not_read_events(secured: Node, namespace: str) -> None:
     ("user", "password", "sentence"),
     [
         ("setup", "wrong", "does not accept user 'setup'"),
-        ("", "", "wants to know who asks: set LOGSHIP_ELASTIC_API_KEY, or LOGSHIP_ELASTIC_USER"),
+        ("", "", "requires authentication: set LOGSHIP_ELASTIC_API_KEY, or LOGSHIP_ELASTIC_USER"),
         ("reader", PASSWORD, "lacks what set-up needs: manage on logs-logship.events-\\*, manage_index_templates"),
         ("nobody", PASSWORD, "lacks what set-up needs"),
     ],

@@ -78,7 +78,7 @@ def test_a_killed_collector_has_stored_what_it_acknowledged_once(tmp_path: Path)
     print(
         f"\nproof 4: collector killed -9 {KILLS} times in {lasted:.0f} s: {len(stored.events)} events stored, "
         f"{len(load.asked)} requests, {len(acknowledged)} acknowledged to a sender of our own; "
-        f"0 lost, 0 twice, {len(stored.verdicts)} lives complete"
+        f"0 lost, 0 twice, {len(stored.verdicts)} runs complete"
     )
 
 

@@ -83,7 +83,7 @@ def test_damage_in_a_journal_costs_what_it_hit_and_no_verdict_hides_it(tmp_path:
         wrong = [f"{what}: {one.wrong}" for what, one in hit.items() if one.wrong]
         doubled = sum(one.doubled for one in hit.values())
     row(
-        "a bit flipped, a sector zeroed, a file cut off in a dead worker's journal",
+        "a bit flipped, a sector zeroed, a file truncated in the journal of a crashed worker",
         f"{EVENTS} events, killed -9 or closed in order, one random damage in a segment, the identity or the in-flight table",
         f"{FLIPS} journals",
         lost=sum(one.lost for one in hit.values()),
@@ -169,9 +169,9 @@ def test_events_that_a_full_disk_cost_are_told_however_the_life_ended(small_disk
         if verdict.finding != "missing" or dropped < events / 4 or verdict.missing:
             wrong.append(f"{end}: {verdict.sentence}")
     row(
-        "the disk is full and the agent away",
+        "the disk is full and the agent is unreachable",
         f"{events:,} events on a tmpfs of 8 MiB; then {', '.join(ENDS)}",
-        f"{len(ends)} lives",
+        f"{len(ends)} runs",
         lost=lost,
         doubled=doubled,
         wrong=len(wrong),

@@ -91,7 +91,7 @@ def test_workers_at_full_speed_drop_nothing_and_nothing_grows(tmp_path: Path) ->
     print(
         f"\nsoak: {WORKERS} workers, {CONNECTIONS} connections, {SECONDS:.0f} s: {asked} requests answered "
         f"({asked / SECONDS:.0f} a second), {events} events stored, {dropped} dropped, {asked - requests} requests not stored; "
-        f"of {len(judged)} lives {sum(one.finding == 'complete' for one in judged)} complete"
+        f"of {len(judged)} runs {sum(one.finding == 'complete' for one in judged)} complete"
     )
     for number, one in enumerate(looks):
         if number % (LOOKS // 4) == 0 or one is looks[-1]:

@@ -88,12 +88,12 @@ def test_clean_runs_with_restarts_and_kills_are_complete(tmp_path: Path) -> None
     row(
         "workers, the collector and the server are restarted or killed",
         "one worker killed with -9, then the collector, then the server restarted and stopped, under load",
-        f"{RUNS} runs, {len(verdicts)} lives, {stored:,} events",
+        f"{RUNS} rounds, {len(verdicts)} runs, {stored:,} events",
         lost=sum(verdict.missing for verdict in verdicts),
         doubled=sum(max(0, verdict.duplicates) for verdict in verdicts),
         wrong=sum(verdict.finding != "complete" for verdict in verdicts),
     )
-    print(f"\nverify: {RUNS} runs with kills and restarts, {len(verdicts)} lives, {stored} events: all complete")
+    print(f"\nverify: {RUNS} rounds with kills and restarts, {len(verdicts)} runs, {stored} events: all complete")
 
 
 class Agent:

@@ -138,7 +138,7 @@ def test_no_worker_that_lost_events_is_complete(tmp_path: Path) -> None:
     row(
         "lost frames and ends, forged events and counters, damaged files, clocks of 1970 and of the far future",
         "random faults planted in what 5 workers send, half of it sent twice; lost: what the faults took",
-        f"{PLANS} plans, {len(results):,} lives",
+        f"{PLANS} plans, {len(results):,} runs",
         lost=sum(missing for _, missing, _, _ in results),
         doubled=sum(twice for _, _, twice, _ in results),
         wrong=len(wrong),

@@ -97,7 +97,7 @@ def test_killed_workers_lose_nothing_and_tell_what_they_were_at(tmp_path: Path) 
         f"\nproof 3: {WORKERS} workers, {KILLS} kills -9 in {lasted:.0f} s ({young} of them while starting): "
         f"{len(load.asked)} requests asked, {len(load.answered)} answered, {len(notes.logged)} log calls returned, "
         f"{len(stored.events)} events stored, 0 lost, 0 twice; {len(cut)} requests cut off, "
-        f"{len(stored.named())} named; {len(stored.lives)} lives, all complete"
+        f"{len(stored.named())} named; {len(stored.lives)} runs, all complete"
     )
 
 

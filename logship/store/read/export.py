@@ -1,5 +1,5 @@
-"""All events of a query as of one moment, in constant memory: windows of time, each a query of its own."""
-# ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
+"""All events of a query as of one moment, in constant memory: windows of time, one query for each."""
+# ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

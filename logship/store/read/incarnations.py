@@ -1,5 +1,5 @@
 """The runs of workers in a store: which sequences of each are stored, and its newest heartbeat."""
-# ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
+# ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 import time
 from collections import defaultdict

@@ -1,5 +1,5 @@
 """Pages of a search: first the keys of the page, then the records of these keys."""
-# ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
+# ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 from typing import TypeAlias
 

@@ -1,5 +1,5 @@
 """The embedded store as a `Source`. Any process may read while another writes; nothing is locked."""
-# ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
+# ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,5 +1,5 @@
 """A store as it was listed for one query: its files, what is known about them, and a cursor to read them."""
-# ruff: noqa: S608 - only names of our own columns and files are ever written into SQL
+# ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
