@@ -125,7 +125,7 @@ def test_what_is_not_kibana_is_said_to_be_none(there: stand_in.Kibana, monkeypat
 
 
 def test_a_file_that_is_not_there_is_asked_for_before_anybody_is(there: stand_in.Kibana, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="it comes with logship, name your copy with --dashboards"):
+    with pytest.raises(SettingsError, match="they come with logship; name your copy with --dashboards"):
         step(told(there.url), tmp_path / "none.ndjson")
     (tmp_path / "bad.ndjson").write_text("{")
     with pytest.raises(SettingsError, match="is not a Kibana export"):

@@ -122,7 +122,7 @@ def test_a_newer_version_is_left_alone(ours: Server) -> None:
 
 def test_somebody_elses_template_under_our_name_is_not_overwritten(ours: Server) -> None:
     ours.must("PUT", COMPONENT, {"template": {"mappings": mapping.mappings()}})
-    with pytest.raises(ElasticError, match="is there and not logship's: rename it"):
+    with pytest.raises(ElasticError, match="exists and was not created by logship: rename it"):
         planned(told(ours))
 
 

@@ -41,8 +41,9 @@ class Line:
                 with self.load:
                     yield
                     time.sleep(0.3)
-                self.notes = self.shop.notes()
                 self.shop.stop()
+                # Only now: a request that a client had sent when it was stopped may begin after that.
+                self.notes = self.shop.notes()
             begun = time.monotonic()
             self._drain()
             self.drained_seconds = time.monotonic() - begun

@@ -147,7 +147,7 @@ def test_a_segment_without_a_checksum_is_looked_at_when_a_question_fails(left: P
 
 
 def test_a_question_compares_only_so_much(left: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logship.store.read.runner.CHECK_BYTES", 0)
+    monkeypatch.setattr("logship.store.read.snapshot.CHECK_BYTES", 0)
     assert checks.CHECK_BYTES > 2**20
     flip(lambda size: size // 3)(left / read_listing(left).segments[1].name)
     assert reader.set_aside() == []

@@ -136,7 +136,7 @@ def test_a_client_that_does_not_read_its_answer_is_closed(
 def test_a_sender_of_events_is_told_that_this_is_the_http_port(serving: Callable[..., Serving]) -> None:
     with serving().connect() as client:
         client.sendall(b"\x93\xaelogship.events\xc4\x00\x80")
-        assert b"events go to its Forward port" in everything(client)
+        assert b"Send events to its Forward port" in everything(client)
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +153,9 @@ def test_https_is_answered_to_those_who_trust_the_certificate(
     assert HttpSource(f"https://localhost:{port}", ca_file=certificate[0]).count(Query()) == 1
     with pytest.raises(SourceError, match=r"is not trusted .*LOGSHIP_SOURCE_CA_FILE"):
         HttpSource(f"https://localhost:{port}").count(Query())
-    with pytest.raises(SourceError, match=f"write https://127.0.0.1:{port}"):
+    with pytest.raises(SourceError, match=f"use https://127.0.0.1:{port}"):
         HttpSource(f"http://127.0.0.1:{port}").count(Query())
-    with pytest.raises(QuestionError, match="holds no certificates that can be read"):
+    with pytest.raises(QuestionError, match="cannot read certificates"):
         HttpSource("https://localhost", ca_file=str(tmp_path / "none.pem"))
 
 

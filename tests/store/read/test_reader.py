@@ -335,7 +335,7 @@ def test_a_misspelt_field_is_named_with_the_nearest_unless_it_is_a_label(store: 
     assert reader.count(Query(parse("never_seen: *"))) == 0
     with pytest.raises(QuestionError, match="never_seen"):
         reader.top(Query(), "never_seen", 3)
-    with pytest.raises(QuestionError, match="no numbers"):
+    with pytest.raises(QuestionError, match="statistics need a number field"):
         reader.stats(Query(), "message", None)
 
 
