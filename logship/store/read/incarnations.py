@@ -30,7 +30,9 @@ def incarnations(snapshot: Snapshot, query: Query) -> list[Incarnation]:
     names = {name for name in _runs_in(snapshot, query) if name in stored}
     damage = _Damage.of(snapshot)
     beats = _newest_beats(snapshot, _Places(segments, sealed, names), names)
-    workers = _workers(snapshot, beats, _Places(segments, sealed, names - beats.keys()), names)
+    workers = {run: values for run, beat in beats.items() if (values := _of_beat(beat))}
+    others = names - workers.keys()
+    workers |= _of_events(snapshot, _Places(segments, sealed, others), others)
     cut_ns = _cut_ns(snapshot)
     found = []
     for name in names | damage.names(query):
@@ -63,20 +65,19 @@ def _runs_in(snapshot: Snapshot, query: Query) -> list[str]:
     return [name for (name,) in snapshot.all(text, *condition.params)]
 
 
-def _workers(
-    snapshot: Snapshot, beats: dict[str, Record], places: "_Places", names: set[str]
-) -> dict[str, Sequence[Any]]:
-    """The values of LIFE_NAMES for each run: from its newest beat, or else from its newest events."""
-    # A beat has them, unless its process never claimed a slot.
-    workers: dict[str, Sequence[Any]] = {
-        name: [beat.get(field) for field in LIFE_NAMES] for name, beat in beats.items() if LIFE_NAMES[1] in beat
-    }
-    if others := names - workers.keys():
-        rows = snapshot.relation(places.next({}))
-        newest = ", ".join(f'arg_max("{field}", "event.sequence")' for field in LIFE_NAMES)
-        text = f"SELECT {_RUN}, {newest} FROM ({rows}) WHERE list_contains(?, {_RUN}) GROUP BY 1"
-        workers |= {name: values for name, *values in snapshot.all(text, sorted(others))}
-    return workers
+def _of_beat(beat: Record) -> Sequence[Any] | None:
+    """The values of LIFE_NAMES in a beat; None if its process had not claimed a slot by then."""
+    return [beat.get(field) for field in LIFE_NAMES] if LIFE_NAMES[1] in beat else None
+
+
+def _of_events(snapshot: Snapshot, places: "_Places", names: set[str]) -> dict[str, Sequence[Any]]:
+    """The values of LIFE_NAMES in the newest events of each run."""
+    if not names:
+        return {}
+    rows = snapshot.relation(places.next({}))
+    newest = ", ".join(f'arg_max("{field}", "event.sequence")' for field in LIFE_NAMES)
+    text = f"SELECT {_RUN}, {newest} FROM ({rows}) WHERE list_contains(?, {_RUN}) GROUP BY 1"
+    return {name: values for name, *values in snapshot.all(text, sorted(names))}
 
 
 def _cut_ns(snapshot: Snapshot) -> int:

@@ -283,6 +283,16 @@ def test_the_newest_beat_and_the_end_of_a_life_are_told(store: Store, reader: Re
     assert reader.incarnations(Query())[0].last_beat == life.last_beat | {"logship.emitted": 5}
 
 
+def test_a_process_without_a_slot_keeps_its_service_when_its_events_are_sealed(store: Store, reader: Reader) -> None:
+    plain = {"service__name": "job", "service__node__name": None, "logship__worker__slot": None, "process__pid": 77}
+    for sequence, action in enumerate(("line", "line", "worker-ended"), 1):
+        _, record = event(sequence, event__action=action, logship__emitted=sequence, **plain)  # type: ignore[arg-type]
+        store.append([(BEGIN_NS + sequence, {name: value for name, value in record.items() if value is not None})])
+    store.seal()
+    (run,) = reader.incarnations(Query())
+    assert (run.service, run.node, run.pid, run.ended) == ("job", "", 77, "worker-ended")
+
+
 def test_a_tail_gives_each_event_once_in_the_order_of_arrival(store: Store, reader: Reader) -> None:
     store.append(events(1, 3))
     rows = reader.tail(Query(), None)
