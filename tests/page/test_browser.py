@@ -82,16 +82,16 @@ def test_a_bar_opens_the_requests_behind_it(visit: Visit, shown: Shown) -> None:
     page = visit.go("/")
     plot = page.locator(".lane .plot").nth(3)
     wait(page, ".lane .bars path")
-    box = plot.bounding_box()
-    # A person's mouse moves on until the chart, which is drawn anew every few seconds, says something.
+    across = plot.bounding_box()["width"] * 0.3
+    # The lane may be below the window's edge or move while the page loads: each step looks where it is now.
     until_said = page.locator(".said", has_text="w3:")
     for step in range(200):
-        page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 20 + step % 2)
+        plot.hover(position={"x": across, "y": 20 + step % 2}, force=True)
         if until_said.count():
             break
         page.wait_for_timeout(50)
     said = until_said.inner_text()
-    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + 20)
+    plot.click(position={"x": across, "y": 20}, force=True)
     address(page, r"/search\?.*since=")
     expected = int(re.search(r"w3: (\d+) request", said)[1])  # type: ignore[index]
     assert total(page) == expected
