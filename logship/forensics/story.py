@@ -51,7 +51,7 @@ def story(source: Source, id: str, living: Sequence[Living] = ()) -> Story:  # n
     crashes = source.search(Query(equal("logship.in_flight.ids", id)), Page(1)).records
     crash = crashes[0] if crashes else None
     last_events = source.context(str(crash.get("event.id", "")), LAST_EVENTS, 0).records if crash else []
-    return Story(records, None, unfinished(source, id, living), crash, last_events)
+    return Story(records, None, unfinished(source, id, living), crash, last_events, excerpt.cut)
 
 
 def request_of(records: Sequence[Record], id: str) -> Record | None:  # noqa: A002

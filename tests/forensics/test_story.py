@@ -1,6 +1,9 @@
 """What is known of one request: recorded, interrupted by a crash, or unknown."""
 
+import pytest
+
 from logship.forensics.story import begin_ns, length_ns, story
+from logship.store.read import budget
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests, worker_event
@@ -55,3 +58,13 @@ def test_an_unknown_id_has_nothing(store: Store, source: Reader) -> None:
     store.append(requests([1]))
     found = story(source, "nobody")
     assert (found.records, found.unfinished, found.crash, found.timeline()) == ([], [], None, [])
+
+
+def test_a_cut_result_says_so_also_without_the_record_of_a_request(
+    store: Store, source: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [worker_event(number, "line", trace__id="t1", message="x" * 2_000, at_s=number) for number in range(1, 41)]
+    store.append(lines)
+    assert not story(source, "t1").cut
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 20_000)
+    assert story(source, "t1").cut
