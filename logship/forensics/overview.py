@@ -1,16 +1,17 @@
 """Everything that an overview of a window shows, read together: workers, findings, traffic, latency, heartbeats, failures."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from logship.forensics.standout import Standout, judge, observe
 from logship.forensics.workers import WorkerRow, covered_ns
 from logship.search import kql
 from logship.search.query import Bucket, Page, Query, Record, Source, Stat
-from logship.search.views import DURATION, FAILED, NODE, SERVED, STATUS
+from logship.search.views import BY_NAME, DURATION, FAILURES, NODE, SERVED, STATUS
 
 # Heartbeats come every ten seconds: in a longer window there are more of them than a chart has pixels.
 HEARTBEATS_SPAN_NS = 3 * 3600 * 10**9
 HEARTBEATS_LIMIT = 5_000
+MARKS_LIMIT = 500
 FAILURES_LIMIT = 8
 HEARTBEAT_FIELDS = ("service.node.name", "logship.requests.in_flight", "logship.loop_lag.max_ns")
 
@@ -37,11 +38,12 @@ def overview(source: Source, query: Query, now_ns: int, traffic_every_ns: int, l
     """Return the overview of `query`, whose times must be set; buckets are as wide as given, in nanoseconds."""
     assert query.since_ns is not None
     observed = observe(source, query, now_ns)
-    served = _within(query, SERVED)
+    served = query.narrowed(kql.parse(SERVED))
     until_ns = now_ns if query.until_ns is None else query.until_ns
     heartbeats = (
         source.search(
-            _within(query, "event.action: worker-heartbeat"), Page(HEARTBEATS_LIMIT, columns=HEARTBEAT_FIELDS)
+            query.narrowed(kql.parse("event.action: worker-heartbeat")),
+            Page(HEARTBEATS_LIMIT, columns=HEARTBEAT_FIELDS),
         ).records
         if until_ns - query.since_ns <= HEARTBEATS_SPAN_NS
         else []
@@ -51,13 +53,9 @@ def overview(source: Source, query: Query, now_ns: int, traffic_every_ns: int, l
         covered_ns=covered_ns(observed.workers),
         standout=judge(source, observed),
         routes=list(observed.routes),
-        failures=source.search(_within(query, f"{SERVED} and {FAILED}"), Page(FAILURES_LIMIT)).records,
+        failures=source.search(query.narrowed(kql.parse(FAILURES)), Page(FAILURES_LIMIT)).records,
         traffic=source.tally(served, NODE, traffic_every_ns, STATUS),
         latency=source.stats(served, DURATION, NODE, latency_every_ns),
         heartbeats=heartbeats[::-1],
-        marks=list(observed.marks)[::-1],
+        marks=source.search(query.narrowed(kql.parse(BY_NAME["restarts"].where)), Page(MARKS_LIMIT)).records[::-1],
     )
-
-
-def _within(query: Query, where: str) -> Query:
-    return replace(query, where=kql.every(kql.parse(where), query.where))

@@ -7,17 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from logship.event.fields import DROP_REASONS
 from logship.forensics.balance import LEAST_REQUESTS, Balance, balances, name_of
 from logship.forensics.finding import Finding
 from logship.forensics.verify import set_aside
 from logship.forensics.workers import WorkerRow, workers
 from logship.search import kql
-from logship.search.kql import Node, equal
+from logship.search.kql import equal
 from logship.search.query import Bucket, Page, Query, Record, SetAside, Source, Stat
 from logship.search.times import from_rfc3339
 from logship.search.units import duration, plural, share
-from logship.search.views import BEATS, DURATION, FAILED, NODE, ROUTE, SERVED
+from logship.search.views import BEATS, BY_NAME, DURATION, FAILURES, NODE, ROUTE, SERVED
 
 # A worker is slow when its p99 is more than twice that of the others, and by more than 5 ms.
 SLOWER = 2
@@ -29,10 +28,7 @@ LEAST_LAG_NS = 30_000_000
 # Beyond so many, one finding counts the rest.
 CRASHES_NAMED, ROUTES_NAMED, REASONS_NAMED, TYPES_NAMED = 3, 5, 2, 3
 WORKERS_NAMED = 5
-MARKS_LIMIT = 500
-MARKS = (
-    "event.dataset: logship.worker and event.action: (worker-lost or worker-ended or worker-closed or worker-started)"
-)
+CRASHES = "event.action: worker-lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +45,10 @@ class Standout:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the rules judge. `marks`: starts and ends of runs, newest first; `routes`: all requests by route."""
+    """What several rules judge. `routes`: all requests by route."""
 
     query: Query
     workers: Sequence[WorkerRow]
-    marks: Sequence[Record]
     routes: Sequence[Stat]
 
 
@@ -63,14 +58,13 @@ def standout(source: Source, query: Query, now_ns: int) -> Standout:
 
 
 def observe(source: Source, query: Query, now_ns: int) -> Observed:
-    """Read what `judge` needs beside its own questions."""
+    """Read what several rules judge; what a single rule needs it reads itself."""
     assert query.since_ns is not None
     until_ns = now_ns if query.until_ns is None else min(query.until_ns, now_ns)
     return Observed(
         query,
         workers(source, query.since_ns, until_ns, query.where),
-        source.search(_within(query, kql.parse(MARKS)), Page(MARKS_LIMIT)).records,
-        source.stats(_within(query, kql.parse(SERVED)), DURATION, ROUTE),
+        source.stats(query.narrowed(kql.parse(SERVED)), DURATION, ROUTE),
     )
 
 
@@ -79,9 +73,9 @@ def judge(source: Source, observed: Observed) -> Standout:
     query, rows = observed.query, observed.workers
     names = WorkerNames(rows)
     shared = balances(rows)
-    failed = _within(query, kql.parse(f"{SERVED} and {FAILED}"))
+    failed = query.narrowed(kql.parse(FAILURES))
     findings = [
-        *crashes(observed.marks, names),
+        *crashes(source, query, names),
         *failing(source.tally(failed, ROUTE, None, "error.type"), observed.routes, _services_of(source, failed, names)),
         *dropped(rows, names),
         *damaged(set_aside(source, query)),
@@ -120,32 +114,30 @@ class WorkerNames:
         return f" of {service}" if self.several and service else ""
 
 
-def crashes(marks: Sequence[Record], names: WorkerNames) -> list[Finding]:
-    """Return the newest crashes one by one, and one finding for all before them. `marks`: newest first."""
-    crashed = [mark for mark in marks if mark.get("event.action") == "worker-lost"]
-    findings = [_crash(mark, marks, names) for mark in crashed[:CRASHES_NAMED]]
-    older = crashed[CRASHES_NAMED:]
-    if older:
+def crashes(source: Source, query: Query, names: WorkerNames) -> list[Finding]:
+    """Return the newest crashes one by one, and one finding for all before them."""
+    crashed = query.narrowed(kql.parse(CRASHES))
+    newest = source.search(crashed, Page(CRASHES_NAMED + 1)).records
+    findings = [_crash(source, query, mark, names) for mark in newest[:CRASHES_NAMED]]
+    if len(newest) > CRASHES_NAMED:
+        older = source.count(crashed) - CRASHES_NAMED
+        first = source.search(crashed, Page(1, newest_first=False)).records[0]
         findings.append(
             Finding(
-                "worker-crashed", "critical", f"Workers crashed {_times(len(older))} more before that.",
-                "event.action: worker-lost", since_ns=_ns(older[-1]), until_ns=_ns(older[0]),
-                evidence={"crashes": len(older)},
+                "worker-crashed", "critical", f"Workers crashed {_times(older)} more before that.", CRASHES,
+                since_ns=_ns(first), until_ns=_ns(newest[-1]), evidence={"crashes": older},
             )
         )  # fmt: skip
     return findings
 
 
-def _crash(mark: Record, marks: Sequence[Record], names: WorkerNames) -> Finding:
+def _crash(source: Source, query: Query, mark: Record, names: WorkerNames) -> Finding:
     at_ns, node = _ns(mark), str(mark.get(NODE, ""))
-    replacement_ns = min(
-        (
-            _ns(start)
-            for start in marks
-            if start.get("event.action") == "worker-started" and start.get(NODE) == node and _ns(start) > at_ns
-        ),
-        default=None,
+    started = replace(query, since_ns=at_ns + 1).narrowed(
+        kql.every(kql.parse("event.action: worker-started"), equal(NODE, node))
     )
+    replacements = source.search(started, Page(1, newest_first=False)).records
+    replacement_ns = _ns(replacements[0]) if replacements else None
     requests = [str(request) for request in mark.get("logship.in_flight.requests") or []]
     in_flight = mark.get("logship.in_flight.count") or len(requests)
     code = mark.get("process.exit_code")
@@ -194,8 +186,7 @@ def failing(
         sentence = f"{plural(len(rest), 'more route')} had {plural(failed, 'failed request')}."
         findings.append(
             Finding(
-                "route-failing", "critical", sentence, f"{SERVED} and {FAILED}", fields={ROUTE: rest},
-                evidence={"failed": failed},
+                "route-failing", "critical", sentence, FAILURES, fields={ROUTE: rest}, evidence={"failed": failed}
             )
         )  # fmt: skip
     return findings
@@ -211,7 +202,7 @@ def _failing(route: str, buckets: Sequence[Bucket], failed: int, requests: int, 
     fields: dict[str, str | list[str]] = {ROUTE: route} if route else {}
     if types:
         fields["error.type"] = [bucket.and_key for bucket in types]
-    where = kql.every(kql.parse(f"{SERVED} and {FAILED}"), equal(ROUTE, route) if route else None)
+    where = kql.every(kql.parse(FAILURES), equal(ROUTE, route) if route else None)
     return Finding(
         "route-failing", "critical", f"{name} failed {_times(failed)}{of}{exceptions}.",
         kql.text_of(where), services[0] if len(services) == 1 else "", fields=fields,
@@ -272,7 +263,7 @@ def _slow_routes(source: Source, query: Query, row: WorkerRow) -> tuple[list[tup
     """Routes that are slower on this worker than on the others, with the p99 of the others; and whether all are."""
     served = kql.every(kql.parse(SERVED), equal("service.name", row.service) if row.service else None)
     own, other = (
-        source.stats(_within(query, kql.every(served, where)), DURATION, ROUTE)
+        source.stats(query.narrowed(kql.every(served, where)), DURATION, ROUTE)
         for where in (equal(NODE, row.node), kql.Not(equal(NODE, row.node)))
     )
     usual = {stat.key: stat.p99 for stat in other}
@@ -289,7 +280,7 @@ def _blocked(source: Source, query: Query, row: WorkerRow) -> float | None:
     """The worst loop lag of this worker, when its heartbeats report on average much more than those of the others.
 
     One late moment is the machine's; a worker whose every heartbeat is late has a blocked loop."""
-    beats = source.stats(_within(query, kql.parse(BEATS)), "logship.loop_lag.max_ns", NODE)
+    beats = source.stats(query.narrowed(kql.parse(BEATS)), "logship.loop_lag.max_ns", NODE)
     own = [stat for stat in beats if stat.key == row.node and stat.count]
     if not own:
         return None
@@ -318,9 +309,9 @@ def dropped(rows: Sequence[WorkerRow], names: WorkerNames) -> list[Finding]:
     if not dropping:
         return []
     events = sum(row.dropped for row in dropping)
-    where = f"{BEATS} and ({' or '.join(f'logship.dropped.{reason} > 0' for reason in DROP_REASONS)})"
     sentence = f"{names.listed(dropping)} dropped {plural(events, 'event')}; logship verify names the reasons."
-    return [_of_all(Finding("events-dropped", "critical", sentence, where, evidence={"events": events}), dropping)]
+    finding = Finding("events-dropped", "critical", sentence, BY_NAME["drops"].where, evidence={"events": events})
+    return [_of_all(finding, dropping)]
 
 
 def silent(rows: Sequence[WorkerRow], names: WorkerNames) -> list[Finding]:
@@ -375,7 +366,3 @@ def _sentence(findings: Sequence[Finding], rows: Sequence[WorkerRow], shared: Se
 
 def _ns(record: Record) -> int:
     return from_rfc3339(record["@timestamp"])
-
-
-def _within(query: Query, where: Node | None) -> Query:
-    return replace(query, where=kql.every(where, query.where))

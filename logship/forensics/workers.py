@@ -71,7 +71,7 @@ def workers(source: Source, since_ns: int, until_ns: int, where: Node | None = N
     if len({node for _, node in found}) == len(found):
         measured = dict.fromkeys(services, _measure(source, span))
     else:  # nodes of two services have the same name
-        measured = {one: _measure(source, _within(span, kql.equal("service.name", one))) for one in services}
+        measured = {one: _measure(source, span.narrowed(kql.equal("service.name", one))) for one in services}
     rows = [_row(node, runs, measured[service], span) for (service, node), runs in found.items()]
     totals: defaultdict[str, int] = defaultdict(int)
     for row in rows:
@@ -86,8 +86,8 @@ def covered_ns(rows: Iterable[WorkerRow]) -> int:
 
 
 def _measure(source: Source, span: Query) -> _Measured:
-    served, beats = _within(span, kql.parse(SERVED)), _within(span, kql.parse(BEATS))
-    failed = source.top(_within(served, kql.parse(FAILED)), NODE, NODES_LIMIT)
+    served, beats = span.narrowed(kql.parse(SERVED)), span.narrowed(kql.parse(BEATS))
+    failed = source.top(served.narrowed(kql.parse(FAILED)), NODE, NODES_LIMIT)
 
     def stats(query: Query, number: str) -> dict[str, Stat]:
         return {stat.key: stat for stat in source.stats(query, number, NODE)}
@@ -118,7 +118,3 @@ def _row(node: str, runs: list[Incarnation], measured: _Measured, span: Query) -
         loop_lag_max_ns=round(worst.max) if worst else None,
         dropped=sum(sum(dropped(run.last_beat).values()) for run in runs), present=present,
     )  # fmt: skip
-
-
-def _within(span: Query, where: Node | None) -> Query:
-    return replace(span, where=kql.every(where, span.where))

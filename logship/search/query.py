@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from logship.search.kql import Node, equal
+from logship.search.kql import Node, equal, every
 from logship.search.ranges import Ranges
 
 # One event as stores give it back: flat ECS names, dates as RFC 3339 text with nine digits, absent fields absent.
@@ -26,6 +26,10 @@ class Query:
     where: Node | None = None
     since_ns: int | None = None
     until_ns: int | None = None
+
+    def narrowed(self, where: Node | None) -> "Query":
+        """Return the query with a further condition; None adds none."""
+        return replace(self, where=every(where, self.where))
 
 
 def bounded(query: Query, now_ns: int) -> Query:

@@ -14,7 +14,7 @@ def query_of(view: View, within: Query, id: str = "") -> Query:  # noqa: A002 - 
     text = view.where
     if view.needs_id:
         text = text.format(id.replace("\\", "\\\\").replace('"', '\\"'))
-    return Query(kql.every(kql.parse(text), within.where), within.since_ns, within.until_ns)
+    return within.narrowed(kql.parse(text))
 
 
 def result_of(

@@ -12,6 +12,7 @@ Shape: TypeAlias = Literal["rows", "counts", "values", "numbers"]
 
 SERVED = 'event.dataset: "logship.request" and not event.action: "ws-open"'
 FAILED = "(http.response.status_code >= 500 or event.outcome: failure)"
+FAILURES = f"{SERVED} and {FAILED}"
 BEATS = "event.action: (" + " or ".join(f'"{action}"' for action in BEAT_ACTIONS) + ")"
 NODE, LIFE, ROUTE = "service.node.name", "service.ephemeral_id", "http.route"
 STATUS, DURATION = "http.response.status_code", "event.duration"
@@ -80,7 +81,7 @@ VIEWS: tuple[View, ...] = (
     ),
     View(
         "errors", "Errors per worker and route", "Failed requests: status 500 or higher, or an exception.",
-        "counts", f"{SERVED} and {FAILED}", "requests", NODE, ROUTE,
+        "counts", FAILURES, "requests", NODE, ROUTE,
     ),
     View(
         "slowest-routes", "Slowest routes", "Request latency of each route: p50, p95, p99 and maximum.",

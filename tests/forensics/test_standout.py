@@ -99,6 +99,15 @@ def test_many_crashes_are_three_findings_and_one_for_the_rest(store: Store, sour
     ]
 
 
+def test_a_crash_before_hundreds_of_restarts_is_found(store: Store, source: Reader) -> None:
+    lost = beat(9, "worker-lost", life=life(1), slot=1, at_s=1)
+    restarts = [
+        worker_event(1, "worker-started", life=f"{number:024x}", slot=2, at_s=2 + number / 10) for number in range(600)
+    ]
+    finding = found(seen(store, source, worker(0), [lost], restarts), "worker-crashed")
+    assert finding.sentence == "w1 crashed; no replacement started in this window."
+
+
 def test_a_slow_worker_comes_with_its_routes_and_its_blocked_loop(store: Store, source: Reader) -> None:
     slow = worker(2)
     for _, event in slow:
