@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -62,3 +63,13 @@ def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixtur
     yield caplog
     own.removeHandler(caplog.handler)
     own.propagate = before
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The local time zone of the test is that of Berlin, with its summer time."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

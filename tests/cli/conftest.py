@@ -16,6 +16,7 @@ import pytest
 
 from logship.cli.main import status_of
 from logship.cli.terminal import style, text
+from logship.event.fields import DROP_REASONS
 from logship.store.write.store import Store
 from tests.collector.far_end import Sender, event
 
@@ -154,7 +155,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
     one.close()
 
 
-def shop(put: Callable[..., None]) -> None:
+def requests_of_a_shop(put: Callable[..., None]) -> None:
     """The requests of three workers, one of which fails and one of which tells of an end."""
     for slot in range(3):
         put(
@@ -177,3 +178,23 @@ def shop(put: Callable[..., None]) -> None:
     put(9, 10, 19, 20)
     lost = {"event.action": "worker-lost", "logship.in_flight.ids": ["abc"], "logship.in_flight.count": 1}
     put(29, **lost, **{"logship.in_flight.requests": ["GET /slow 1234ms"], "event.dataset": "logship.worker"})
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Requests of three workers; for tests that only look."""
+    one = Kept(tmp_path_factory.mktemp("shop") / "store")
+    requests_of_a_shop(one.put)
+    lost = {"event.action": "worker-heartbeat", "logship.requests.in_flight": 3, "logship.loop_lag.max_ns": 10**6}
+    one.put(30, **lost, **{f"logship.dropped.{reason}": 7 for reason in DROP_REASONS})
+    one.put(31, **{"event.action": "worker-started", "log.level": "error", "error.message": "no way " * 9})
+    one.put(32, **{"http.request.id": "abc"})
+    yield one
+    one.store.close()
+
+
+def on_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
+    """What a command shows on a terminal of this width."""
+    told = invoke(state, *arguments, TERMINAL="yes", COLUMNS=str(columns), **more)
+    assert told.returncode in {0, 1}, told.stderr
+    return told.stdout

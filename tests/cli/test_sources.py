@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from logship.search.views import VIEWS
-from tests.cli.conftest import Up, invoke, shop
+from tests.cli.conftest import Up, invoke, requests_of_a_shop
 
 QUESTIONS = [
     ("search",),
@@ -46,7 +46,7 @@ WRONG = [
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     state = tmp_path_factory.mktemp("both")
     one = Up(state)
-    shop(one.put)
+    requests_of_a_shop(one.put)
     yield str(state / "store"), one.http
     one.close()
 

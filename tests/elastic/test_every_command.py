@@ -13,7 +13,7 @@ from logship.elastic.source import ElasticSource
 from logship.page.app import app
 from logship.search.query import Query, Source
 from logship.store.read.reader import Reader
-from tests.cli.conftest import Kept, Told, invoke, shop
+from tests.cli.conftest import Kept, Told, invoke, requests_of_a_shop
 from tests.cli.test_sources import QUESTIONS, WRONG
 from tests.conftest import PROVE
 from tests.elastic import server
@@ -34,7 +34,7 @@ class Both:
     def __init__(self, elastic: Server, where: Path) -> None:
         self.where = where
         kept = Kept(where / "store")
-        shop(kept.put)
+        requests_of_a_shop(kept.put)
         kept.store.close()
         self.settings = settings = told(elastic, server.new_namespace())
         reader = Reader(where / "store")

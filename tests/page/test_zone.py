@@ -1,7 +1,6 @@
 """A time without an offset means the same moment on the page as in the commands: local time on its date."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -10,16 +9,7 @@ from logship.search.times import from_rfc3339
 from tests.page.conftest import Served, event
 
 
-@pytest.fixture
-def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_berlin")
+@pytest.mark.usefixtures("berlin")
 def test_a_summer_time_is_read_with_the_offset_of_summer(serve: Callable[..., Served]) -> None:
     served = serve()
     served.store.append([event(7, from_rfc3339("2026-07-01T10:30:00Z")), event(8, from_rfc3339("2026-01-15T11:30:00Z"))])

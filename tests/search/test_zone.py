@@ -1,7 +1,5 @@
 """The local time zone: the offset of a time depends on its date, and an hour that occurs twice is told apart."""
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -9,14 +7,7 @@ import pytest
 from logship.search.times import parse_time, rfc3339
 from logship.search.zone import LocalZone
 
-
-@pytest.fixture(autouse=True)
-def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("berlin")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.conftest import Kept, Logship
-from tests.cli.conftest import shop as requests_of_a_shop
+from tests.cli.conftest import Kept, Logship, requests_of_a_shop
 
 
 @pytest.fixture

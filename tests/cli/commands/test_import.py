@@ -7,46 +7,8 @@ from typing import Any
 
 import pytest
 
-from logship.search.query import Page, Query
-from logship.store.read.reader import Reader
-from logship.store.write.store import Store
+from tests.cli.commands.orders import records
 from tests.cli.conftest import COMMAND, Logship, environment
-
-LIFE = "0123456789abcdef01234567"
-
-
-NS = 1_795_132_800 * 10**9
-
-
-def event(number: int, **more: object) -> tuple[int, dict[str, object]]:
-    record: dict[str, object] = {
-        "event.id": f"{LIFE}-{number:012d}",
-        "event.sequence": number,
-        "event.dataset": "logship.request",
-        "event.duration": number * 1000,
-        "message": f"GET /orders/{number} 200 1ms",
-        "tags": ["slow", "cut"],
-        "labels": {"tenant": f"t{number % 3}"},
-        **more,
-    }
-    return NS + number * 1_000_001, record
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    with Store(tmp_path / "from") as one:
-        one.append([event(number) for number in range(1, 51)])
-        one.seal()
-        one.append([event(number, numeric_labels={"price": 1.5}) for number in range(51, 61)])
-    return tmp_path / "from"
-
-
-def records(directory: Path) -> list[dict[str, object]]:
-    reader = Reader(directory)
-    try:
-        return reader.search(Query(), Page(1000, newest_first=False)).records
-    finally:
-        reader.close()
 
 
 def test_ndjson_of_others_keeps_its_time_and_its_fields(logship: Logship, tmp_path: Path) -> None:

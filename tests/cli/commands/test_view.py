@@ -2,36 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from logship.cli.terminal.text import cells
-from logship.event.fields import DROP_REASONS
 from logship.search.views import VIEWS
-from tests.cli.conftest import Kept, Logship, invoke
-from tests.cli.conftest import shop as requests_of_a_shop
-
-
-def on_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
-    """What a command shows on a terminal of this width."""
-    told = invoke(state, *arguments, TERMINAL="yes", COLUMNS=str(columns), **more)
-    assert told.returncode in {0, 1}, told.stderr
-    return told.stdout
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Requests of three workers; for tests that only look."""
-    one = Kept(tmp_path_factory.mktemp("shop") / "store")
-    requests_of_a_shop(one.put)
-    lost = {"event.action": "worker-heartbeat", "logship.requests.in_flight": 3, "logship.loop_lag.max_ns": 10**6}
-    one.put(30, **lost, **{f"logship.dropped.{reason}": 7 for reason in DROP_REASONS})
-    one.put(31, **{"event.action": "worker-started", "log.level": "error", "error.message": "no way " * 9})
-    one.put(32, **{"http.request.id": "abc"})
-    yield one
-    one.store.close()
+from tests.cli.conftest import Kept, Logship, on_terminal
 
 
 def test_view_lists_the_catalogue(logship: Logship) -> None:

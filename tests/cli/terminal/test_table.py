@@ -5,23 +5,13 @@ import pty
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator
 from fcntl import ioctl
 from pathlib import Path
 
 import pytest
 
 from logship.cli.terminal.text import cells
-from logship.event.fields import DROP_REASONS
-from tests.cli.conftest import COMMAND, Kept, environment, invoke
-from tests.cli.conftest import shop as requests_of_a_shop
-
-
-def on_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
-    """What a command shows on a terminal of this width."""
-    told = invoke(state, *arguments, TERMINAL="yes", COLUMNS=str(columns), **more)
-    assert told.returncode in {0, 1}, told.stderr
-    return told.stdout
+from tests.cli.conftest import COMMAND, Kept, environment, on_terminal
 
 
 def on_real_terminal(columns: int, *arguments: str, state: Path, **more: str) -> str:
@@ -43,19 +33,6 @@ def on_real_terminal(columns: int, *arguments: str, state: Path, **more: str) ->
     os.close(main)
     assert process.wait(60) == 0
     return shown.decode().replace("\r\n", "\n")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Requests of three workers; for tests that only look."""
-    one = Kept(tmp_path_factory.mktemp("shop") / "store")
-    requests_of_a_shop(one.put)
-    lost = {"event.action": "worker-heartbeat", "logship.requests.in_flight": 3, "logship.loop_lag.max_ns": 10**6}
-    one.put(30, **lost, **{f"logship.dropped.{reason}": 7 for reason in DROP_REASONS})
-    one.put(31, **{"event.action": "worker-started", "log.level": "error", "error.message": "no way " * 9})
-    one.put(32, **{"http.request.id": "abc"})
-    yield one
-    one.store.close()
 
 
 @pytest.mark.parametrize("columns", [40, 60, 100, 150])
