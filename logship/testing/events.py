@@ -8,9 +8,8 @@ def test_an_order_is_logged(client):
 """
 
 import contextlib
-import os
-import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from logship.event import build
@@ -18,7 +17,7 @@ from logship.event.entry import SEQUENCE_KEY, unpack
 from logship.settings import Settings, load
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
-from logship.worker import configure, registry
+from logship.worker import assemble, configure, registry
 from logship.worker.capture import install as capture
 from logship.worker.pipeline import Pipeline
 from logship.worker.server_info import ServerInfo
@@ -51,16 +50,7 @@ def _settings(arguments: dict[str, object]) -> Settings:
 
 
 def _pipeline(settings: Settings, journal: "_EventList") -> Pipeline:
-    worker = build.Worker(
-        incarnation=journal.incarnation,
-        service=settings.service,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        supervisor=os.getppid(),
-        instance=settings.instance,
-        version=settings.version,
-        environment=settings.environment,
-    )
+    worker = replace(assemble.worker_of(settings), incarnation=journal.incarnation, role="worker")
     pipeline = Pipeline(settings, journal, worker, None, "")
     pipeline.server = ServerInfo()  # no slot is claimed, and no timer is added to the event loop of a test
     return pipeline

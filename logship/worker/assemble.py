@@ -54,7 +54,7 @@ _warned_in_memory = False
 def make_pipeline(settings: Settings) -> Pipeline:
     """Return a new pipeline whose shipping thread runs. OSError if not even a journal in memory can be made."""
     state, why_in_memory = _open_home(settings)
-    worker = _worker(settings)
+    worker = worker_of(settings)
     journal = _journal(state, facts_of(settings, worker, boot_id()), settings)
     if journal.directory is None:
         why_in_memory = why_in_memory or "the disk is full"
@@ -80,7 +80,8 @@ def replace_shipper(pipeline: Pipeline) -> None:
     start_shipper(pipeline)
 
 
-def _worker(settings: Settings) -> Worker:
+def worker_of(settings: Settings) -> Worker:
+    """Return what each event of this process says about it; without an incarnation, which its journal gives it."""
     return Worker(
         incarnation="",
         service=settings.service,
