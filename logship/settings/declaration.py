@@ -80,6 +80,11 @@ class Settings:
     slow_seconds: float = option(
         1.0, "Duration from which a request counts as slow; slow requests are never sampled out."
     )
+    stall_seconds: float = option(
+        0.1,
+        "Seconds without a run of the event loop that count as a stall, 0.02 or more; 0: stalls are not watched. "
+        "Read when the worker starts to serve.",
+    )
     probes: tuple[str, ...] = option(
         (
             "/health",

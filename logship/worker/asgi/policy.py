@@ -88,6 +88,7 @@ def current(scope: Scope | None) -> RequestPolicy | None:
             return None
         if pipeline.server is None:
             pipeline.serve(detect.server_info(scope))
+        if pipeline.shipper is not None:  # else events are captured by a test
             event_loop.watch(pipeline)
         ids.reseed()
         while True:

@@ -13,6 +13,7 @@ from typing import Protocol
 from logship.state.identity import Cell
 from logship.state.journal import Journal
 from logship.state.segment import SIZE_BYTES
+from logship.worker.fork import join_for_fork
 from logship.worker.shipping.journal_feed import JournalFeed
 from logship.worker.shipping.outlet import Outlet
 
@@ -21,7 +22,6 @@ FLUSHING_SECONDS = 0.02
 WARN_AFTER_SECONDS = 10.0
 FULL_DISK_PAUSE_SECONDS = 1.0
 FAILED_TASK_SECONDS = 10.0
-PAUSE_SECONDS = 0.5
 
 _logger = logging.getLogger("logship")
 
@@ -133,11 +133,7 @@ class Shipper:
             return
         self._paused = True
         self._notify()
-        until = time.monotonic() + PAUSE_SECONDS
-        thread.join(PAUSE_SECONDS)
-        # Python counts the system's threads before it warns, and the system's thread ends a little later than Python's.
-        while os.path.exists(f"/proc/self/task/{thread.native_id}") and time.monotonic() < until:
-            time.sleep(0.0002)
+        join_for_fork(thread)
 
     def resume(self) -> None:
         """Start the thread again after `pause`."""

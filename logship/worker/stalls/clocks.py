@@ -1,0 +1,72 @@
+"""What a moment looks like from outside the blocked thread: its CPU time, that of the process, and how often we slept.
+
+The last one tells a held interpreter lock from a suspended process. A thread that waits for the lock wakes up every
+`sys.getswitchinterval()` (5 ms) to ask for it (CPython, `take_gil`), which are voluntary context switches; a thread of a
+suspended process makes none."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    import resource
+
+    _OWN_THREAD = getattr(resource, "RUSAGE_THREAD", None)
+except ImportError:
+    _OWN_THREAD = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`loop_cpu_ns`, `process_cpu_ns`: used so far; `switches`: voluntary context switches of the calling thread.
+
+    Without the clock of a thread (macOS) `loop_cpu_ns` is that of the process; without switches they are -1."""
+
+    time_ns: int
+    loop_cpu_ns: int
+    process_cpu_ns: int
+    switches: int
+
+
+class Clocks:
+    """Reads the clocks of the thread that made it. `now` is for one other thread, always the same."""
+
+    def __init__(self) -> None:
+        self._loop_cpu_ns = _thread_clock()
+        self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+
+    def now(self) -> Moment:
+        """Return this moment: four system calls."""
+        cpu_ns = time.process_time_ns()
+        return Moment(time.monotonic_ns(), self._loop_cpu_ns(), cpu_ns, own_switches())
+
+    def waited_ns(self) -> int:
+        """Return for how long the thread was ready to run and had no processor; 0 where the kernel does not say."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(self._schedule.read_bytes().split()[1])
+        return 0
+
+
+def own_switches() -> int:
+    """Return the voluntary context switches of this thread so far; -1 if the system does not count them by thread."""
+    return resource.getrusage(_OWN_THREAD).ru_nvcsw if _OWN_THREAD is not None else -1
+
+
+def _thread_clock() -> Callable[[], int]:
+    """Return a function for other threads that returns the CPU nanoseconds of this thread."""
+    if not hasattr(time, "pthread_getcpuclockid") or not hasattr(os, "sched_getaffinity"):
+        return time.process_time_ns
+    # Read on the thread itself: the clock of a thread that has ended must not be looked up.
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def cpu_ns() -> int:
+        try:
+            return time.clock_gettime_ns(clock)
+        except OSError:  # the thread has ended
+            return 0
+
+    return cpu_ns
