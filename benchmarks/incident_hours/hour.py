@@ -7,6 +7,7 @@ from benchmarks.incident_hours import lines, records, runs
 from benchmarks.incident_hours.plan import SECOND, Loss, Plan, Stage, Truth
 from benchmarks.incident_hours.records import Record
 from benchmarks.incident_hours.runs import Entry, Run
+from benchmarks.incident_hours.stalls import usual_stalls
 from benchmarks.incident_hours.traffic import calls
 from logship.event import build
 
@@ -29,6 +30,7 @@ def build_hour(stage: Stage, plan: Plan, size: str) -> Hour:
     supervisor = stage.pick.randint(300, 999)
     every = runs.runs(stage, plan, supervisor)
     plan.lines += lines.rare(stage)
+    plan.stalls += usual_stalls(stage)
     made = calls(stage, plan)
     runs.assign(stage, plan, every, made)
     for run in (run for of_slot in every for run in of_slot):
@@ -46,11 +48,9 @@ def _truth(plan: Plan, size: str, touched: Sequence[int]) -> Truth:
     if not plan.accepted:
         return Truth(plan.kind, size, [], None, None, len(touched))
     began, ended = plan.began_ns, plan.ended_ns
-    if plan.change is not None and touched:
+    if touched:
         began, ended = touched[0], touched[-1]
-    if plan.losses and touched:
-        began, ended = touched[0], touched[-1]
-    return Truth(plan.kind, size, plan.accepted, began, ended, max(len(touched), len(plan.extra)))
+    return Truth(plan.kind, size, plan.accepted, began, ended, len(touched))
 
 
 def _lose(of_slot: Sequence[Run], loss: Loss) -> list[int]:

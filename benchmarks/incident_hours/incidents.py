@@ -82,7 +82,10 @@ def blocked_worker(stage: Stage, size: int) -> Plan:
     length_ns, every_ns = ((25 * SECOND, 90 * SECOND), (3 * SECOND, 20 * SECOND), (700 * 10**6, 6 * SECOND))[size]
     began, ended = stage.span((5, 8))
     slot = stage.worker()
-    stalls = [LoopStall(slot, at_ns, length_ns) for at_ns in range(began, ended - length_ns, every_ns)]
+    stalls = [
+        LoopStall(slot, at_ns, length_ns, "blocking_call", "read_price_list")
+        for at_ns in range(began, ended - length_ns, every_ns)
+    ]
     node = stage.shop.node(slot)
     return Plan("blocked_worker", began, stalls[-1].at_ns + length_ns, [Accepted(("stall", "slow"), worker=node)], stalls=stalls)
 

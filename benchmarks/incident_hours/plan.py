@@ -55,11 +55,13 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class LoopStall:
-    """The event loop of a worker does not run."""
+    """The event loop of a worker does not run. `reason`: as of a loop-stalled event; `function`: whose line blocks it."""
 
     slot: int
     at_ns: int
     length_ns: int
+    reason: str = "garbage_collection"
+    function: str = "to_json"
 
 
 @dataclass(frozen=True, slots=True)

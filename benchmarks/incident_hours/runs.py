@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.incident_hours import lines, records
+from benchmarks.incident_hours import lines, records, stalls
 from benchmarks.incident_hours.plan import SECOND, Call, Exit, LoopStall, Plan, Stage
 from benchmarks.incident_hours.records import Identity, Record
 from logship.event import build
@@ -57,7 +57,10 @@ def _of_slot(stage: Stage, plan: Plan, supervisor: int, slot: int) -> list[Run]:
 
 def assign(stage: Stage, plan: Plan, every: Sequence[Sequence[Run]], calls: Sequence[Call]) -> None:
     """Give each request to a run; a worker that is down gets none."""
-    stalls = {slot: sorted((s for s in plan.stalls if s.slot == slot), key=lambda s: s.at_ns) for slot in range(len(every))}
+    blocked = {
+        slot: sorted((stall for stall in plan.stalls if stall.slot == slot), key=lambda stall: stall.at_ns)
+        for slot in range(len(every))
+    }
     begins = [[run.from_ns for run in of_slot] for of_slot in every]
     for call in calls:
         run = _serving(every[call.slot], begins[call.slot], call.at_ns)
@@ -67,8 +70,7 @@ def assign(stage: Stage, plan: Plan, every: Sequence[Sequence[Run]], calls: Sequ
             run = _serving(every[call.slot], begins[call.slot], call.at_ns)
         if run is None:
             continue
-        if stalls[call.slot]:
-            _wait(call, stalls[call.slot])
+        _wait(call, blocked[call.slot])
         killed = run.exit is not None and run.exit.how != "closed" and call.at_ns + call.took_ns >= run.exit.at_ns
         (run.interrupted if killed else run.calls).append(call)
 
@@ -78,15 +80,14 @@ def _serving(of_slot: Sequence[Run], begins: Sequence[int], at_ns: int) -> Run |
     return None if run.exit is not None and at_ns >= run.exit.at_ns else run
 
 
-def _wait(call: Call, stalls: Sequence[LoopStall]) -> None:
+def _wait(call: Call, blocked: Sequence[LoopStall]) -> None:
     """A request that runs while the loop is blocked takes as much longer."""
-    for stall in stalls:
+    for stall in blocked:
         end_ns = stall.at_ns + stall.length_ns
         if stall.at_ns >= call.at_ns + call.took_ns:
             return
         if end_ns > call.at_ns:
             call.took_ns += end_ns - max(stall.at_ns, call.at_ns)
-            call.touched = True
 
 
 def events(stage: Stage, plan: Plan, run: Run) -> None:
@@ -96,6 +97,13 @@ def events(stage: Stage, plan: Plan, run: Run) -> None:
         (said.at_ns, lines.outside(said) | run.identity.fields)
         for said in plan.lines
         if said.slot == run.slot and _alive(run, said.at_ns)
+    ]
+    entries += [
+        (at_ns, run.identity.fields | report)
+        for stall in plan.stalls
+        if stall.slot == run.slot
+        for at_ns, report in stalls.reports(stall)
+        if _alive(run, at_ns)
     ]
     entries += _beginning(run)
     closed_ns = _closed_ns(run, entries)
@@ -145,12 +153,12 @@ def _beats(stage: Stage, plan: Plan, run: Run, until_ns: int) -> list[Entry]:
     pick = stage.pick
     begins = sorted(call.at_ns for call in (*run.calls, *run.interrupted))
     ends = sorted(call.at_ns + call.took_ns for call in run.calls)
-    stalls = [stall for stall in plan.stalls if stall.slot == run.slot]
+    blocked = [stall for stall in plan.stalls if stall.slot == run.slot]
     made: list[Entry] = []
     at_ns = (run.began_ns or stage.before_ns) + pick.randint(0, BEAT_NS - 1)
     while at_ns < until_ns:
         lag_ns = int(pick.lognormvariate(0, 0.6) * 4e6)
-        late = [s.length_ns for s in stalls if at_ns - BEAT_NS < s.at_ns + s.length_ns <= at_ns]
+        late = [s.length_ns for s in blocked if at_ns - BEAT_NS < s.at_ns + s.length_ns <= at_ns]
         counters = build.Counters(
             emitted=0, acknowledged=0, dropped={"journal_full": 0}, journal_bytes=pick.randint(800, 9000),
             in_flight=max(0, bisect_right(begins, at_ns) - bisect_right(ends, at_ns)),

@@ -99,9 +99,11 @@ def draw_shop(pick: random.Random) -> Shop:
 
 
 def _routes(pick: random.Random) -> tuple[UsualRoute, ...]:
-    chosen = pick.sample(ROUTES, pick.randint(12, 20))
-    # Paths with several methods exist in every service.
-    chosen = list(dict.fromkeys([*pick.sample((ROUTES[3:6], ROUTES[8:10], ROUTES[10:12]), 1)[0], *chosen]))
+    # Paths with several methods exist in every service, and are among the busier ones.
+    several = pick.choice((ROUTES[3:5], ROUTES[8:10], ROUTES[10:12]))
+    others = [route for route in pick.sample(ROUTES, pick.randint(12, 20)) if route not in several]
+    place = pick.randint(0, 4)
+    chosen = [*others[:place], *several, *others[place:]]
     shares = zipf(len(chosen), 0.9)
     return tuple(
         UsualRoute(
