@@ -13,7 +13,7 @@ Pages continue by key and not by a point in time, so that a key outlives the pro
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import cache
@@ -32,6 +32,7 @@ from logship.search.query import (
     Bucket,
     Excerpt,
     FieldCount,
+    Group,
     Incarnation,
     Page,
     Query,
@@ -149,6 +150,17 @@ class ElasticSource:
             key = bucket["key"]
             counts[key.get("s", 0) * MS, _text(key, "k"), _text(key, "j")] += bucket["doc_count"]
         return [Bucket(start, key, events, and_key) for (start, key, and_key), events in sorted(counts.items())]
+
+    def groups(self, query: Query, by: Sequence[str], every_ns: int | None = None) -> list[Group]:
+        prefixes = [f"k{number}_" for number in range(len(by))]
+        columns: dict[str, str] = {}
+        for prefix, name in zip(prefixes, by, strict=True):
+            columns |= self._columns_of(prefix, name)
+        counts: defaultdict[tuple[int, tuple[str, ...]], int] = defaultdict(int)
+        for bucket in self._buckets(query, every_ns, columns):
+            key = bucket["key"]
+            counts[key.get("s", 0) * MS, tuple(_text(key, prefix) for prefix in prefixes)] += bucket["doc_count"]
+        return [Group(start_ns, keys, events) for (start_ns, keys), events in sorted(counts.items())]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         columns = self._columns_of("k", field)

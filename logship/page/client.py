@@ -2,7 +2,7 @@
 
 import http.client
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,6 +15,7 @@ from logship.search.query import (
     Bucket,
     Excerpt,
     FieldCount,
+    Group,
     Incarnation,
     Page,
     Query,
@@ -74,6 +75,10 @@ class HttpSource:
     def tally(self, query: Query, by: str | None, every_ns: int | None, and_by: str | None = None) -> list[Bucket]:
         body = self._ask("tally", query, by=by, and_by=and_by, every_ns=every_ns)
         return [Bucket(**bucket) for bucket in body["buckets"]]
+
+    def groups(self, query: Query, by: Sequence[str], every_ns: int | None = None) -> list[Group]:
+        body = self._ask("groups", query, by=",".join(by) or None, every_ns=every_ns)
+        return [Group(group["start_ns"], tuple(group["keys"]), group["events"]) for group in body["groups"]]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         return [Share(**share) for share in self._ask("top", query, field=field, limit=limit)["values"]]

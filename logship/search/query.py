@@ -1,6 +1,6 @@
 """A query, its results, and `Source`: the interface of all stores that can be queried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -81,6 +81,14 @@ class Bucket(NamedTuple):
     events: int
     and_key: str = ""
     error: int = 0
+
+
+class Group(NamedTuple):
+    """`events` have these `keys`: one value per field that was asked for, "" where they have none. `start_ns` as of a bucket."""
+
+    start_ns: int
+    keys: tuple[str, ...]
+    events: int
 
 
 class Share(NamedTuple):
@@ -216,6 +224,10 @@ class Source(Protocol):
         """Count by the values of one field or two, in buckets that begin at multiples of `every_ns`; None: in one.
 
         Oldest first, without empty ones."""
+        ...
+
+    def groups(self, query: Query, by: Sequence[str], every_ns: int | None = None) -> list[Group]:
+        """Count by the values of any number of fields, in buckets as in `tally`, and in the order of their values."""
         ...
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:

@@ -172,6 +172,7 @@ def test_tallies_and_tops_are_the_same(both: Both, field: str) -> None:
     for query in (Query(), Query(parse("http.response.status_code >= 400"))):
         both.agree("tally", query, field, 10**9)
         both.agree("tally", query, field, None, "logship.worker.slot")
+        both.agree("groups", query, (field, "http.route", "logship.worker.slot"), 10**9)
         both.agree("top", query, field, 5)
 
 

@@ -40,6 +40,8 @@ def test_every_question_has_the_answer_of_the_store(
     assert far.search(query, Page(limit, newest_first=False)) == near.search(query, Page(limit, newest_first=False))
     assert far.count(query) == near.count(query)
     assert far.tally(query, "service.name", 10**9) == near.tally(query, "service.name", 10**9)
+    by = ("service.name", "http.response.status_code")
+    assert far.groups(query, by, 10**9) == near.groups(query, by, 10**9)
     assert far.top(query, "http.response.status_code", 3) == near.top(query, "http.response.status_code", 3)
     assert far.stats(query, "event.duration", None) == near.stats(query, "event.duration", None)
     assert far.incarnations(query) == near.incarnations(query)

@@ -58,6 +58,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     },
     "Rows": result(records=several(component("Record")), next=maybe(TEXT)),
     "Bucket": named(start_ns=WHOLE, key=TEXT, events=COUNT, and_key=TEXT, error=COUNT),
+    "Group": named(start_ns=WHOLE, keys=several(TEXT), events=COUNT),
     "Share": named(value=TEXT, events=COUNT, share=NUMBER, error=COUNT),
     "Stat": named(
         key=TEXT,
@@ -101,6 +102,10 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
     "after_events": (CONTEXT_EVENTS, "Number of events after it."),
     "workers": ({**TEXT, "enum": ["same", "all"], "default": "same"}, "Events of the same worker, or of all workers."),
     "worker": (TEXT, "Only this worker: slot, node, pid or incarnation."),
+    "baseline": (
+        {**TEXT, "default": "preceding", "example": "yesterday"},
+        "The time to compare with: preceding, yesterday, last-week, or SINCE..UNTIL.",
+    ),
     "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object per line, or CSV."),
 }  # fmt: skip
 REQUIRED: Final = {
@@ -126,6 +131,10 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/arrivals": Operation("Events stored after a key, as they arrived; without a key: the newest key.", component("Rows")),
     "/api/count": Operation("Number of events.", result(count=COUNT)),
     "/api/tally": Operation("Number of events per time bucket.", result(buckets=several(component("Bucket")))),
+    "/api/groups": Operation(
+        "Number of events by the values of several fields, which `by` names with commas.",
+        result(groups=several(component("Group"))),
+    ),
     "/api/top": Operation("Most frequent values of a field.", result(values=several(component("Share")))),
     "/api/stats": Operation("Count, sum and exact percentiles of a number.", result(stats=several(component("Stat")))),
     "/api/context": Operation("Events before and after an event, ordered by time.", EXCERPT),
@@ -142,6 +151,13 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/findings": Operation(
         "What stands out in the time range, most severe first; by default of the last 15 minutes.",
         result(findings=OBJECTS, balances=OBJECTS, not_judged=several(TEXT), sentence=TEXT),
+    ),
+    "/api/compare": Operation(
+        "What differs from the time before, and which field values explain it; by default of the last 15 minutes.",
+        result(
+            window=several(WHOLE), baseline=several(WHOLE), requests_before=COUNT, requests_after=COUNT,
+            differences=OBJECTS, not_compared=several(TEXT), sentence=TEXT,
+        ),
     ),
     "/api/overview": Operation("Workers, findings, traffic, latency and failures of a time range.", component("Object")),
     "/api/story/{id}": Operation(

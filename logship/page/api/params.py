@@ -43,7 +43,7 @@ class RequestParams:
     def __init__(
         self, given: Mapping[str, str], now_ns: int, zone: tzinfo, live_workers: Callable[[], Sequence[Living]] = tuple
     ) -> None:
-        self._given, self.now_ns, self._zone, self.live_workers = given, now_ns, zone, live_workers
+        self._given, self.now_ns, self.zone, self.live_workers = given, now_ns, zone, live_workers
 
     def only(self, known: Iterable[str]) -> None:
         """QuestionError for a parameter that is not in `known`: with a misspelt filter the result would be another one."""
@@ -101,7 +101,7 @@ class RequestParams:
         if exact is not None and text is not None:
             raise QuestionError(f"{name} and {name}_ns both set the same time: give one of them")
         if exact is None:
-            return parse_time(text, self.now_ns, self._zone) if text else None
+            return parse_time(text, self.now_ns, self.zone) if text else None
         if len(exact) > 20 or not exact.isascii() or not exact.removeprefix("-").isdigit():
             raise QuestionError(f"invalid {name}_ns {exact!r}: use nanoseconds since 1970")
         if abs(int(exact)) > FAR_NS:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from logship.errors import QuestionError
 from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
+from logship.forensics.compare.baseline import baseline
+from logship.forensics.compare.compare import compare
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
@@ -56,6 +58,11 @@ def count(source: Source, params: RequestParams) -> object:
 def tally(source: Source, params: RequestParams) -> object:
     buckets = source.tally(params.query(), params.maybe("by"), _every_ns(params), params.maybe("and_by"))
     return {"buckets": _limited(buckets)}
+
+
+def groups(source: Source, params: RequestParams) -> object:
+    by = [name for name in params.text("by", "").split(",") if name]
+    return {"groups": _limited(source.groups(params.query(), by, _every_ns(params)))}
 
 
 def _every_ns(params: RequestParams) -> int | None:
@@ -128,6 +135,11 @@ def findings(source: Source, params: RequestParams) -> object:
     return standout.standout(source, _window(params), params.now_ns)
 
 
+def compare_(source: Source, params: RequestParams) -> object:
+    window = _window(params)
+    return compare(source, window, baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone))
+
+
 def overview_(source: Source, params: RequestParams) -> object:
     traffic_every_ns, latency_every_ns = (
         params.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
@@ -174,6 +186,7 @@ QUERIES = {
     "arrivals": ApiQuery(arrivals, (*QUERY_NAMES, "after", "limit")),
     "count": ApiQuery(count, QUERY_NAMES),
     "tally": ApiQuery(tally, (*QUERY_NAMES, "by", "and_by", "every_ns")),
+    "groups": ApiQuery(groups, (*QUERY_NAMES, "by", "every_ns")),
     "top": ApiQuery(top, (*QUERY_NAMES, "field", "limit")),
     "stats": ApiQuery(stats, (*QUERY_NAMES, "field", "by", "every_ns")),
     "events": ApiQuery(events, ("id",), "/api/events/{id}"),
@@ -183,6 +196,7 @@ QUERIES = {
     "verify": ApiQuery(verify_, QUERY_NAMES),
     "inflight": ApiQuery(inflight_, (*QUERY_NAMES, "worker")),
     "findings": ApiQuery(findings, QUERY_NAMES),
+    "compare": ApiQuery(compare_, (*QUERY_NAMES, "baseline")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
     "kql": ApiQuery(kql, ("q",)),

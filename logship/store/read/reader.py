@@ -2,7 +2,7 @@
 # ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from logship.search.query import (
     Bucket,
     Excerpt,
     FieldCount,
+    Group,
     Incarnation,
     Page,
     Query,
@@ -142,6 +143,22 @@ class Reader:
             f"SELECT {texts} FROM (SELECT s, k, j, count(*) AS n FROM ({{}}) GROUP BY ALL) ORDER BY 1, 2, 4",
         )
         return [Bucket(*row) for row in found]
+
+    def groups(self, query: Query, by: Sequence[str], every_ns: int | None = None) -> list[Group]:
+        values = [self._value(name) for name in by]
+        keys = [f"k{number}" for number in range(len(values))]
+        columns = [
+            _start(every_ns) + " AS s",
+            *(f"{one.key.text} AS {key}" for one, key in zip(values, keys, strict=True)),
+        ]
+        texts = [f"coalesce({one.text.format(key)}, '')" for one, key in zip(values, keys, strict=True)]
+        found = self._rows(
+            query,
+            Sql("SELECT " + ", ".join(columns), tuple(param for one in values for param in one.key.params)),
+            f"SELECT {', '.join(['s', 'n', *texts])} FROM (SELECT {', '.join(['s', *keys])}, count(*) AS n FROM ({{}})"
+            " GROUP BY ALL)",
+        )
+        return sorted(Group(start_ns, tuple(texts), events) for start_ns, events, *texts in found)
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         field = field_of(field)

@@ -11,7 +11,7 @@ import pytest
 
 from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
 from logship.search.kql import parse
-from logship.search.query import Bucket, Page, Query, Record, Share, Source
+from logship.search.query import Bucket, Group, Page, Query, Record, Share, Source
 from logship.store.files import read_listing
 from logship.store.read import paging
 from logship.store.read.reader import Reader
@@ -138,6 +138,19 @@ def test_a_tally_counts_by_two_fields_and_without_time(source: Source) -> None:
     assert source.tally(asked("", 6), "tenant", 60 * SECOND, "tags")[0] == Bucket(BEGIN_NS, "", 4, "cut")
     with pytest.raises(QuestionError, match="invalid bucket width"):
         source.tally(asked(""), None, 0)
+
+
+def test_groups_count_by_any_number_of_fields(source: Source) -> None:
+    assert source.groups(asked(""), ()) == [Group(0, (), 12)]
+    assert source.groups(asked(""), ("http.route", "http.response.status_code", "tenant")) == [
+        Group(0, ("/health", "200", ""), 2), Group(0, ("/health", "200", "acme"), 2),
+        Group(0, ("/orders/{id}", "200", ""), 5), Group(0, ("/orders/{id}", "200", "acme"), 2),
+        Group(0, ("/orders/{id}", "500", ""), 1),
+    ]  # fmt: skip
+    slots = source.tally(asked(""), "http.route", 5 * SECOND, "logship.worker.slot")
+    assert source.groups(asked(""), ("http.route", "logship.worker.slot"), 5 * SECOND) == [
+        Group(bucket.start_ns, (bucket.key, bucket.and_key), bucket.events) for bucket in slots
+    ]
 
 
 def test_stats_may_be_told_over_time(source: Source) -> None:

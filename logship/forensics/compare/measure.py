@@ -1,0 +1,77 @@
+"""Which field values explain that more requests are hits, failed or slow ones, than before."""
+
+from collections.abc import Callable, Sequence
+
+from logship.forensics.compare.combinations import Counts, total
+from logship.forensics.compare.explain import Reason, explain, independent
+from logship.forensics.compare.significance import g_test, p_value
+from logship.forensics.compare.table import NARROW_FIELDS, SideOf, Table
+
+REASONS = 5
+# A value of a field with many must have this part of the hits, and so many values of so many fields are considered.
+LEAST_PART = 0.05
+LEAST_HITS = 3
+VALUES_OF_A_FIELD, WIDE_CONSIDERED = 4, 3
+# Many values and combinations are tried, in several fields and measures.
+SIGNIFICANT = 1e-4
+
+Cells = dict[tuple[str, ...], Counts]
+# Reads all requests with one of these values of a field.
+OfValues = Callable[[str, Sequence[str]], Table]
+
+
+def reasons(requests: Table, hits: Table, side_of: SideOf, of_values: OfValues) -> tuple[Counts, list[Reason]]:
+    """Return the counts of both times, and what explains that the ratio of hits rose, the best reason first.
+
+    `hits` has the names of `requests` without the status, and those of fields with many values."""
+    narrow = _cells(NARROW_FIELDS, requests, hits, side_of)
+    whole = total(narrow.values())
+    best: list[tuple[tuple[str, ...], Cells, list[Reason]]] = [
+        (NARROW_FIELDS, narrow, explain(NARROW_FIELDS, narrow, significant=SIGNIFICANT))
+    ]
+    for name, values in _frequent(hits, side_of, whole):
+        names: tuple[str, ...] = (*NARROW_FIELDS, name)
+        own = _cells(names, of_values(name, values), hits, side_of)
+        split = _split(narrow, {key: counts for key, counts in own.items() if key[-1] in values})
+        best.append((names, split, explain(names, split, significant=SIGNIFICANT)))
+    names, chosen, ranked = max(best, key=lambda choice: choice[2][0].score if choice[2] else 0.0)
+    varying = _varying(names, chosen)
+    return whole, independent(names, chosen, [reason for reason in ranked if varying >= set(reason.fields)])[:REASONS]
+
+
+def _cells(names: Sequence[str], requests: Table, hits: Table, side_of: SideOf) -> Cells:
+    events, of_hits = requests.sides(names, side_of), hits.sides(names, side_of)
+    return {
+        values: Counts(before, of_hits[values][0], after, of_hits[values][1])
+        for values, (before, after) in events.items()
+    }
+
+
+def _frequent(hits: Table, side_of: SideOf, whole: Counts) -> list[tuple[str, list[str]]]:
+    """Fields with many values, each with its values that became most frequent among the hits."""
+    found: list[tuple[float, str, list[str]]] = []
+    for name in hits.names[len(NARROW_FIELDS) :]:
+        rises = {
+            values[0]: after / max(whole.hits_after, 1) - before / max(whole.hits_before, 1)
+            for values, (before, after) in hits.sides((name,), side_of).items()
+            if values[0] and after >= max(LEAST_HITS, LEAST_PART * whole.hits_after)
+            and p_value(g_test(whole.hits_before, before, whole.hits_after, after)) <= SIGNIFICANT
+        }
+        risen = sorted((value for value, rise in rises.items() if rise > LEAST_PART), key=lambda value: -rises[value])
+        if risen:
+            found.append((rises[risen[0]], name, risen[:VALUES_OF_A_FIELD]))
+    return [(name, values) for _, name, values in sorted(found, reverse=True)[:WIDE_CONSIDERED]]
+
+
+def _split(narrow: Cells, own: Cells) -> Cells:
+    """The cells, divided into the requests with each of the values and those without."""
+    rest = dict(narrow)
+    for values, counts in own.items():
+        if values[:-1] in rest:
+            rest[values[:-1]] = rest[values[:-1]].minus(counts)
+    return own | {(*values, ""): counts for values, counts in rest.items()}
+
+
+def _varying(names: Sequence[str], cells: Cells) -> set[str]:
+    """The names with more than one value: one that all requests have explains nothing."""
+    return {name for index, name in enumerate(names) if len({values[index] for values in cells}) > 1}
