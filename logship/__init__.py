@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from logship.worker.asgi.requestlog import RequestLog
     from logship.worker.capture.structlog import get_logger
     from logship.worker.configure import configure, flush, shutdown
+    from logship.worker.metrics.asgi import metrics
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "configure",
     "flush",
     "get_logger",
+    "metrics",
     "shutdown",
 ]
 
@@ -32,6 +34,7 @@ _MODULES = {
     "configure": "worker.configure",
     "flush": "worker.configure",
     "get_logger": "worker.capture.structlog",
+    "metrics": "worker.metrics.asgi",
     "shutdown": "worker.configure",
 }
 

@@ -126,6 +126,9 @@ class Settings:
     capture_fluent: bool = option(
         False, "Journal what fluent-logger's senders and handlers in this process emit, instead of sending it."
     )
+    metrics: str = option(
+        "off", "HOST:PORT at which one of the workers serves the metrics of all for Prometheus; needs prometheus_client."
+    )
     mute_access: bool = option(True, "Mute the logger uvicorn.access once the agent has acknowledged an event.")
 
     store_dir: str = option(

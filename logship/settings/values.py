@@ -61,7 +61,7 @@ def host_and_port(text: str, name: str) -> tuple[str, int]:
     host, colon, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or ("/" in host):
-        usual = str(BY_NAME[name].default).rpartition(":")[2]
+        usual = str(BY_NAME[name].default).rpartition(":")[2].replace("off", "9464")
         raise SettingsError(
             f"--{name} ({environment_name(name)}): invalid address {text!r}: "
             f"use HOST:PORT, e.g. 127.0.0.1:{usual} or [::1]:{usual}"

@@ -2,6 +2,7 @@
 
     <state>/journals/<24 hex>/    one incarnation: lock, identity, inflight, 00000001.segment …
     <state>/slots/<service>@<instance>/<n>.slot
+    <state>/metrics/<service>@<instance>/   numbers of workers, `state/metric_totals.py`
     <state>/refused/              records that the agent refused, sent alone
     <state>/unreadable/           segments with unreadable records
 
@@ -43,6 +44,11 @@ class Home:
     def slots(self) -> Path:
         """The directory of the slots' lock files."""
         return self.path / "slots"
+
+    @property
+    def metrics(self) -> Path:
+        """The directory of the metrics of all services."""
+        return self.path / "metrics"
 
     @property
     def refused(self) -> Path:
@@ -88,7 +94,7 @@ class Home:
 
         A directory that is missing is in order: it will be made by this user."""
         _check(self.path, self.path.stat)
-        for folder in (self.journals, self.slots, self.refused, self.unreadable):
+        for folder in (self.journals, self.slots, self.metrics, self.refused, self.unreadable):
             _check(folder, folder.lstat)
 
 

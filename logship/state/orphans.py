@@ -6,6 +6,7 @@ opened. What cannot be read is counted in the report of the end, and the segment
 (`state/aside.py`).
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from logship.errors import JournalUnreadable
 from logship.event import build, entry
 from logship.event.fields import DROP_REASONS
-from logship.state import aside, home, identity, inflight, journal_directory, locks, segment
+from logship.state import aside, home, identity, inflight, journal_directory, locks, metric_totals, segment
 from logship.state.end_report import End, events_text
 from logship.state.identity import Cell, Facts, counted, drop_cell, mark_of, move_mark
 from logship.state.inflight import Running
@@ -199,6 +200,8 @@ class Orphan:
 
     def remove(self) -> None:
         """Remove the directory and free its lock. Call this when everything is shipped, reported or set aside."""
+        with contextlib.suppress(OSError):
+            metric_totals.note_adopted(home.home_of(self.directory), self.snapshot.incarnation, self.cells)
         journal_directory.remove(self.directory)
         locks.release(self.directory / "lock")
 

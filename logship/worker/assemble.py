@@ -20,6 +20,8 @@ from logship.state.processes import boot_id
 from logship.worker import exit_hooks, registry
 from logship.worker.capture import stdlib
 from logship.worker.heartbeat import Heartbeat
+from logship.worker.metrics.endpoint import MetricsEndpoint
+from logship.worker.metrics.keeper import MetricKeeper
 from logship.worker.pipeline import Pipeline, facts_of
 from logship.worker.shipping.agent import ForwardAgent
 from logship.worker.shipping.bundle import Feed
@@ -45,6 +47,7 @@ SHIPPER_SETTINGS = (
     "heartbeat_seconds",
     "console",
     "mute_access",
+    "metrics",
 )
 
 _logger = logging.getLogger("logship")
@@ -123,12 +126,18 @@ def _shipper(pipeline: Pipeline) -> Shipper:
     state = home.home_of(journal.directory) if journal.directory is not None else None
     refused = RefusedRecords(journal, state.refused if state is not None else None)
     feed = JournalFeed(journal, refused)
-    tasks: list[PeriodicTask] = [Heartbeat(pipeline, settings.heartbeat_seconds), SlotWatch(pipeline)]
+    tasks: list[PeriodicTask] = [
+        Heartbeat(pipeline, settings.heartbeat_seconds),
+        SlotWatch(pipeline),
+        MetricKeeper(pipeline),
+    ]
     if state is not None and settings.agent != "off":
         finder = OrphanFinder(state)
         orphans = OrphanFeed(pipeline, finder, refused.keep)
         feed.orphans = orphans.next
         tasks += [StateLimit(pipeline, finder), orphans]
+    if settings.metrics != "off":
+        tasks.append(MetricsEndpoint(pipeline, settings.metrics))
     if _shows_console(settings):
         with contextlib.suppress(OSError):  # stderr is closed
             tasks.append(Console(JournalFeed(journal, refused), _colored()))

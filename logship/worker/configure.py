@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 
 from logship.errors import SettingsError
-from logship.settings import BY_NAME, Settings, load
+from logship.settings import BY_NAME, Settings, host_and_port, load
 from logship.wire.address import has_address, parse_address
 from logship.worker import assemble, exit_hooks, import_hook, registry
 from logship.worker.capture import fluent, stdlib
 from logship.worker.capture import install as capture
+from logship.worker.metrics import application
 from logship.worker.pipeline import Pipeline
 from logship.worker.servers import install as servers
 
@@ -28,6 +29,7 @@ def configure(**arguments: object) -> Settings:
     journal is created with the first event, in the process that logs it."""
     settings = load(arguments)
     _check_agent(settings.agent)
+    _check_metrics(settings.metrics)
     _install(settings)
     return settings
 
@@ -43,6 +45,11 @@ def configure_from_environment() -> None:
         except SettingsError as error:
             _warn_ignored(error)
             settings = replace(settings, agent=str(BY_NAME["agent"].default))
+        try:
+            _check_metrics(settings.metrics)
+        except SettingsError as error:
+            _warn_ignored(error)
+            settings = replace(settings, metrics="off")
         _install(settings)
     except Exception:
         _logger.warning("logship could not start; this process runs without it", exc_info=True)
@@ -67,7 +74,9 @@ def shutdown(deadline_seconds: float = 2.0) -> bool:
     if pipeline is None:
         return True
     pipeline.close()
-    return pipeline.shipper is None or pipeline.shipper.stop(deadline_seconds)
+    shipped = pipeline.shipper is None or pipeline.shipper.stop(deadline_seconds)
+    pipeline.sample()
+    return shipped
 
 
 def _warn_ignored(error: SettingsError) -> None:
@@ -80,13 +89,19 @@ def _check_agent(agent: str) -> None:
         parse_address(agent)
 
 
+def _check_metrics(metrics: str) -> None:
+    """SettingsError if `metrics` is neither an address nor off."""
+    if metrics != "off":
+        host_and_port(metrics, "metrics")
+
+
 def _install(settings: Settings) -> None:
     global _settings
     with _lock:
         before, _settings = _settings, settings
         registry.install(partial(assemble.make_pipeline, settings))
         capture.install(settings.level)
-        import_hook.add(fluent.PATCHES)
+        import_hook.add(fluent.PATCHES | application.PATCHES)
         servers.install()
         pipeline = registry.existing()
         if pipeline is not None and before != settings:

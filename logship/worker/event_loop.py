@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 
 from logship.worker.loop_lag import LoopLag
+from logship.worker.metrics.loop import LoopWatch
 from logship.worker.pipeline import Pipeline
 from logship.worker.stalls import watch as stalls
 
@@ -25,6 +26,7 @@ def watch(pipeline: Pipeline) -> None:
         return
     _watched.add(loop)
     stalls.watch(pipeline)
-    pipeline.loop_lag = LoopLag(loop, pipeline.revive_shipper)
+    pipeline.loop_watch = LoopWatch(pipeline, loop)
+    pipeline.loop_lag = LoopLag(loop, pipeline.revive_shipper, pipeline.loop_watch.late)
     for watcher in watchers:
         watcher(loop)

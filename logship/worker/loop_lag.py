@@ -10,11 +10,17 @@ INTERVAL_SECONDS = 0.25
 class LoopLag:
     """Measures the lag of `loop` with a timer that fires every 0.25 s. Call it for the values since the previous call.
 
-    `on_tick`: called each time the timer fires."""
+    `on_tick`: called each time the timer fires; `late`: called with how late it fired, nanoseconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_tick: Callable[[], None] = lambda: None,
+        late: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._loop = loop
         self._on_tick = on_tick
+        self._late = late
         self._sum_ns = self._count = self._max_ns = 0
         self._due = 0.0
         self._schedule()
@@ -28,6 +34,7 @@ class LoopLag:
         self._sum_ns += late_ns
         self._count += 1
         self._max_ns = max(self._max_ns, late_ns)
+        self._late(late_ns)
         self._on_tick()
         if not self._loop.is_closed():
             self._schedule()

@@ -11,8 +11,12 @@ from typing import Any, Protocol
 from logship.event import build, entry
 from logship.event.redact import Redactor
 from logship.settings import Settings
+from logship.state.home import home_of
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
+from logship.state.metric_file import Cell as Metric
+from logship.state.metric_file import MetricFacts, MetricFile
+from logship.state.metric_totals import create as create_metrics
 from logship.state.slots import Claim, Slots
 from logship.worker.server_info import ServerInfo
 
@@ -28,6 +32,15 @@ class ShippingThread(Protocol):
     def revive(self) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+
+
+class ObservedLoop(Protocol):
+    """What a pipeline needs of the event loop that serves."""
+
+    limiter: Any | None
+
+    def late(self, late_ns: int) -> None: ...
+    def busy_ns(self) -> tuple[int, int]: ...
 
 
 class Pipeline:
@@ -46,8 +59,13 @@ class Pipeline:
         self.server: ServerInfo | None = None
         self.shipper: ShippingThread | None = None
         self.loop_lag: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.loop_watch: ObservedLoop | None = None
         # An `asgi.policy.RequestPolicy`; None until the first request, and again after the settings have changed.
         self.policy: Any = None
+        # Brings the sampled metrics up to date.
+        self.sample: Callable[[], None] = lambda: None
+        # In memory until the process serves.
+        self.metrics = MetricFile(None, MetricFacts())
         self._slots_folder = slots_folder
         self._why_in_memory = why_in_memory
         self._server_lock = threading.Lock()
@@ -93,6 +111,7 @@ class Pipeline:
                 )
             )
             self._set_worker(replace(self.worker, instance=instance, role="worker"))
+            self.metrics = self._metric_file(server, instance)
             if claim is not None:
                 self.set_claim(claim)
             started = build.started(server.name, self.journal.directory is not None, self._why_in_memory)
@@ -110,8 +129,24 @@ class Pipeline:
             self.slots = None
             return None
 
+    def _metric_file(self, server: ServerInfo, instance: str) -> MetricFile:
+        """Return the metrics of this worker, in memory if its journal is or the disk is full."""
+        worker, directory = self.worker, self.journal.directory
+        facts = MetricFacts(
+            worker.service, instance, worker.host, worker.version, server.name, os.getppid(), server.reports_shutdown
+        )
+        try:
+            file = create_metrics(home_of(directory), self.journal.incarnation, facts) if directory is not None else None
+        except OSError:
+            file = None
+        file = file or MetricFile(None, facts)
+        file.cells[Metric.PID], file.cells[Metric.STARTED_NS] = os.getpid(), self.journal.identity.facts.started_ns
+        file.cells[Metric.UPDATED_NS] = time.time_ns()
+        return file
+
     def set_claim(self, claim: Claim) -> None:
         """Carry the slot and generation of `claim` from now on."""
+        self.metrics.cells[Metric.SLOT], self.metrics.cells[Metric.GENERATION] = claim.slot + 1, claim.generation
         cells = self.journal.cells
         cells[Cell.GENERATION] = claim.generation
         cells[Cell.SLOT] = claim.slot + 1
@@ -192,6 +227,7 @@ class Pipeline:
             sequence = cells[Cell.SEQUENCE] + 1
             if self.record(build.closed(self._counters()), reserved=True) and cells[Cell.SEQUENCE] == sequence:
                 cells[Cell.CLOSING] = sequence + 1
+        self.metrics.cells[Metric.CLOSED] = 1
 
     def revive_shipper(self) -> None:
         """Start the shipping thread again if it died."""

@@ -69,11 +69,14 @@ class Probes:
         return json_response(await self._capacity.query(health))
 
     async def metrics(self, request: Request) -> Response:
-        """The counters for Prometheus."""
+        """The metrics of this process, and of the workers of this machine, for Prometheus."""
         from logship.page.api import metrics
 
-        health = await self._capacity.query(self._context.health)
-        return Response(metrics.exposition(health), headers={"content-type": metrics.CONTENT_TYPE})
+        asked = request.headers
+        exposition = await self._capacity.query(
+            lambda: metrics.exposition(self._context, asked.get("accept", ""), asked.get("accept-encoding", ""))
+        )
+        return Response(exposition.body, headers=dict(exposition.headers))
 
     async def alive(self, request: Request) -> Response:
         """Liveness: always 200. A part of the process that ends for good ends the process."""

@@ -1,13 +1,16 @@
-"""The metrics of the collector for Prometheus: one table of names, types and help texts, from which `/metrics` is made."""
+"""The metrics of the collector for Prometheus: one table of names, types and help texts, from which `/metrics` is made.
+
+The metrics of the workers of this machine come with them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+from logship.page.context import PageContext
+from logship.prometheus.exposition import Exposition, expose, worker_registry
+
 ACK: Final = "ack_seconds"
 
 
@@ -46,13 +49,13 @@ METRICS: Final = (
 )
 
 
-def exposition(health: Mapping[str, object]) -> bytes:
-    """Return the metrics in Prometheus text format, without those that `health` lacks.
+def exposition(context: PageContext, accept: str, accept_encoding: str) -> Exposition:
+    """Return the metrics, without those that `context.health()` lacks. `accept`, `accept_encoding`: headers of the request.
 
-    `health[ACK]`: {"le": {bound in seconds as text: acknowledgements up to it}, "sum": seconds}, bounds ascending."""
-    registry = CollectorRegistry()
-    registry.register(_HealthCollector(health))
-    return generate_latest(registry)
+    `health()[ACK]`: {"le": {bound in seconds as text: acknowledgements up to it}, "sum": seconds}, bounds ascending."""
+    registry = worker_registry(context.state_dir)
+    registry.register(_HealthCollector(context.health()))
+    return expose(registry, accept, accept_encoding)
 
 
 class _HealthCollector(Collector):

@@ -179,7 +179,7 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/tail": Operation("New events as server-sent events, resumable with Last-Event-ID.", TEXT, "text/event-stream"),
     "/api/health": Operation("Counters since the start, and current values.", component("Object")),
     "/api/openapi.json": Operation("This document.", component("Object")),
-    "/metrics": Operation("Counters and current values for Prometheus.", TEXT, "text/plain"),
+    "/metrics": Operation("Metrics of this process and of the workers of its machine, for Prometheus.", TEXT, "text/plain"),
     "/healthz": Operation("Liveness probe; needs no token, accepts any Host.", TEXT, "text/plain"),
     "/readyz": Operation("Readiness probe: 503 and the reason while events are not stored.", TEXT, "text/plain"),
 }  # fmt: skip

@@ -5,11 +5,16 @@ from logship.event.probes import Probes
 from logship.event.remember import Remembered
 from logship.settings import Settings
 from logship.state.identity import Cell
+from logship.state.metric_file import REASON_CELLS
 from logship.worker import event_loop, internal_errors, registry
 from logship.worker.asgi import ids
 from logship.worker.asgi.types import Scope
+from logship.worker.metrics.series import SeriesIndex
 from logship.worker.pipeline import Pipeline
 from logship.worker.servers import detect
+
+# What repeats by kind of response: the items of an `account.Head`, its series and the cell of its reason in the metrics.
+KindOfResponse = tuple[bytes, int, bytes, bytes, int, int, int]
 
 
 class RequestPolicy:
@@ -28,6 +33,7 @@ class RequestPolicy:
         "pipeline",
         "probes",
         "samples",
+        "series",
         "settings",
         "slow_ns",
         "wanted_headers",
@@ -47,16 +53,19 @@ class RequestPolicy:
         self.samples = settings.sample_ratio < 1
         self.probes = Probes(settings.probes)
         self.paths: Remembered[account.Path] = Remembered()
-        self.heads: Remembered[account.Head] = Remembered()
+        self.heads: Remembered[KindOfResponse] = Remembered()
+        self.series = SeriesIndex(pipeline.metrics)
         self.clients: Remembered[tuple[bytes, int]] = Remembered()
 
     def path(self, text: str) -> account.Path:
         """Pack a path that is not among `paths`, and keep it there."""
         return self.paths.keep(text, account.pack_path(self.pipeline.redactor, text, self.probes.match(text)))
 
-    def head(self, key: tuple[str, str | None, int, bytes, str, bool]) -> account.Head:
+    def head(self, key: tuple[str, str | None, int, bytes, str, bool]) -> KindOfResponse:
         """Pack a head that is not among `heads`, and keep it there. `key`: the arguments of `pack_head`."""
-        return self.heads.keep(key, account.pack_head(*key))
+        method, route, status, _, reason, _ = key
+        series = self.series.of(method, route, status)
+        return self.heads.keep(key, (*account.pack_head(*key), series, REASON_CELLS[reason]))
 
     def client(self, key: tuple[bytes, bytes, str, str, str]) -> tuple[bytes, int]:
         """Pack a client that is not among `clients`, and keep it there. `key`: the last arguments of `pack_client`."""

@@ -4,6 +4,7 @@ Pure ASGI middleware. It measures times and sizes around the application and app
 request is over. Nothing here waits. An internal error is counted (`internal_error`) and never raised into a request.
 """
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Iterable
 from sys import exception
 from time import perf_counter_ns, time_ns
@@ -15,6 +16,13 @@ from logship.event.client import port_of
 from logship.event.entry import HEAD_START, MAP16
 from logship.event.entry import head as entry_head
 from logship.event.probes import PROBING
+from logship.state.metric_file import (
+    DURATION_BOUNDS_NS,
+    SERIES_DURATION_NS,
+    SERIES_REQUEST_BYTES,
+    SERIES_RESPONSE_BYTES,
+    Cell,
+)
 from logship.worker import internal_errors, registry
 from logship.worker.asgi import extras, ids, lifespan
 from logship.worker.asgi import policy as policies
@@ -36,6 +44,11 @@ NO_CLIENT = ("", 0)
 MARK = "logship"
 # Faster requests are not checked for a client that left before the last byte.
 HASTY_NS = 5_000_000
+
+# Plain numbers: an IntEnum as an index takes three times as long.
+BEGUN, ENDED = int(Cell.BEGUN), int(Cell.ENDED)
+# Of so many requests one is kept as the example of its series; slow ones and failed ones always are.
+EXEMPLARS = 64
 
 ready_ids = ids.ready
 
@@ -108,6 +121,8 @@ class RequestLog:
         path_text = scope["path"]
         shown, packed_path, probe = policy.paths.get(path_text) or policy.path(path_text)
         inflight = pipeline.journal.inflight
+        metrics = pipeline.metrics.cells
+        metrics[BEGUN] += 1
         cell = inflight.begin(wall, span, request_id, method_bytes, shown)
         request: list[Any] = [request_id, trace, span, scope, None]
         token = REQUEST.set(request)
@@ -166,16 +181,27 @@ class RequestLog:
                 if method == "HEAD":
                     sent = 0  # the server sends only the headers
                 slow = duration >= policy.slow_ns
+                try:
+                    route = template(scope) if scope.get("root_path") else scope["route"].path_format
+                except (KeyError, AttributeError):
+                    route = template(scope)
+                key = (method, route, status, mime, reason, slow)
+                head, head_count, begin, answer, text_bytes, series, reason_cell = (
+                    policy.heads.get(key) or policy.head(key)
+                )
+                bucket = series + bisect_left(DURATION_BOUNDS_NS, duration)
+                metrics[bucket] = count = metrics[bucket] + 1
+                metrics[series + SERIES_DURATION_NS] += duration
+                metrics[series + SERIES_RESPONSE_BYTES] += sent
+                if received:
+                    metrics[series + SERIES_REQUEST_BYTES] += received
+                metrics[reason_cell] += 1
+                if count % EXEMPLARS == 1 or slow or status >= 500:
+                    pipeline.metrics.exemplar(series, duration, wall + duration, trace)
                 if not (probe or policy.samples) or policy.records(
                     probe and method in PROBING, status, failure is not None, slow
                 ):
-                    try:
-                        route = template(scope) if scope.get("root_path") else scope["route"].path_format
-                    except (KeyError, AttributeError):
-                        route = template(scope)
                     request[3] = route or ""
-                    key = (method, route, status, mime, reason, slow)
-                    head, head_count, begin, answer, text_bytes = policy.heads.get(key) or policy.head(key)
                     client = scope.get("client") or NO_CLIENT
                     client_key = (agent, host, client[0], scope["http_version"], scope.get("scheme", "http"))
                     client_fields, client_count = policy.clients.get(client_key) or policy.client(client_key)
@@ -211,4 +237,5 @@ class RequestLog:
             finally:
                 failure = handled = None  # an exception and the frame that refers to it are a reference cycle
                 request[4] = None
+                metrics[ENDED] += 1
                 inflight.end(cell)

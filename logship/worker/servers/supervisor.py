@@ -1,16 +1,18 @@
 """The process that starts and watches workers: its role, and the exit of its workers as events."""
 
+import contextlib
 import functools
 import signal
 from pathlib import Path
 from typing import Any
 
 from logship.event import build
+from logship.state import metric_totals
+from logship.state.home import home_of
+from logship.state.processes import STOP_SIGNALS
 from logship.worker import registry
 from logship.worker.capture import install as capture
 
-# Signals that a supervisor, a service manager or a person at a terminal sends to stop a process.
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 
 
@@ -40,6 +42,9 @@ def record_exit(pid: int | None, code: int | None, out_of_memory: bool) -> None:
     fields["process.exit_code"] = code
     fields["numeric_labels"] = {"worker.pid": pid or 0}
     pipeline.record(fields)
+    if pid is not None and pipeline.journal.directory is not None:
+        with contextlib.suppress(OSError):
+            metric_totals.note_exit(home_of(pipeline.journal.directory).path, pid, code, out_of_memory)
 
 
 def _end(code: int, stopped: bool) -> str:

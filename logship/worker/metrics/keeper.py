@@ -1,0 +1,95 @@
+"""Keeps the metrics of this worker up to date: what is sampled every second, and the totals of its slot."""
+
+import contextlib
+import time
+
+from logship.state import metric_totals
+from logship.state.home import home_of
+from logship.state.identity import Cell as Counter
+from logship.state.metric_file import DROP_CELLS, Cell
+from logship.worker.metrics import accept_queue, application, thread_pool, vitals
+from logship.worker.pipeline import Pipeline
+
+SAMPLE_SECONDS = 1.0
+# A server may open its sockets after it began to serve, and may be asked to listen on others.
+SOCKETS_SECONDS = 10.0
+FOLD_SECONDS = 5.0
+
+
+class MetricKeeper:
+    """A task of the shipping thread. It begins when the worker serves."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._listening: list[int] = []
+        self._sockets_due = self._fold_due = 0.0
+        self._previous: tuple[float, int, int] | None = None
+        pipeline.sample = self._sample_now
+
+    def tick(self, now: float) -> float:
+        if self._pipeline.server is None:
+            return SAMPLE_SECONDS
+        if now >= self._sockets_due:
+            self._sockets_due = now + SOCKETS_SECONDS
+            self._listening = accept_queue.listening()
+        self.sample(now)
+        with contextlib.suppress(OSError):
+            self._attach()
+        if now >= self._fold_due:
+            self._fold_due = now + FOLD_SECONDS
+            with contextlib.suppress(OSError):
+                self._fold()
+        return SAMPLE_SECONDS
+
+    def sample(self, now: float) -> None:
+        """Write what this process uses and what its journal holds. `now`: monotonic seconds."""
+        pipeline = self._pipeline
+        cells, journal = pipeline.metrics.cells, pipeline.journal
+        used = vitals.read()
+        cells[Cell.CPU_NS], cells[Cell.RESIDENT_BYTES] = used.cpu_ns, used.resident_bytes
+        cells[Cell.OPEN_FDS], cells[Cell.MAX_FDS], cells[Cell.THREADS] = used.open_fds, used.max_fds, used.threads
+        for generation, count in enumerate(used.collections):
+            cells[Cell.GC_COLLECTIONS + generation] = count
+        cells[Cell.EMITTED], cells[Cell.ACKNOWLEDGED] = journal.cells[Counter.SEQUENCE], journal.cells[Counter.ACKNOWLEDGED]
+        cells[Cell.JOURNAL_BYTES] = journal.backlog_bytes()
+        for reason, events in journal.identity.dropped().items():
+            cells[DROP_CELLS[reason]] = events
+        self._sample_queues(now)
+        cells[Cell.UPDATED_NS] = time.time_ns()
+
+    def _sample_now(self) -> None:
+        if self._pipeline.server is not None:
+            self.sample(time.monotonic())
+
+    def _sample_queues(self, now: float) -> None:
+        cells = self._pipeline.metrics.cells
+        queue = accept_queue.read(self._listening)
+        cells[Cell.ACCEPT_QUEUE] = 0 if queue is None else queue.connections + 1
+        cells[Cell.ACCEPT_QUEUE_LIMIT] = 0 if queue is None else queue.limit
+        watch = self._pipeline.loop_watch
+        pool = None if watch is None or watch.limiter is None else thread_pool.read(watch.limiter)
+        if pool is not None:
+            cells[Cell.POOL_BORROWED], cells[Cell.POOL_TOTAL], cells[Cell.POOL_WAITING] = pool
+        if watch is not None:
+            busy = watch.busy_ns()
+            if self._previous is not None and now > self._previous[0]:
+                before, cpu_ns, late_ns = self._previous
+                # The thread of the loop uses CPU, or something on the loop blocks it; both at once while code computes.
+                share = max(busy[0] - cpu_ns, busy[1] - late_ns) / ((now - before) * 1e9)
+                cells[Cell.UTILIZATION_PPM] = int(min(1.0, max(0.0, share)) * 1e6)
+            self._previous = (now, *busy)
+
+    def _fold(self) -> None:
+        pipeline = self._pipeline
+        path, slots = pipeline.metrics.path, pipeline.slots
+        if path is None or pipeline.journal.directory is None or slots is None or slots.claim is None:
+            return
+        if not slots.claim.replacement:
+            metric_totals.fold(home_of(pipeline.journal.directory), path.parent, slots.claim.slot, time.time_ns())
+
+    def _attach(self) -> None:
+        """Have the application's metrics in the files of the slot that this process holds now."""
+        slots, path = self._pipeline.slots, self._pipeline.metrics.path
+        claim = None if slots is None else slots.claim
+        if application.is_used() and path is not None and claim is not None and not claim.replacement:
+            application.attach(path.parent / metric_totals.APPLICATION, claim.slot)

@@ -1,0 +1,36 @@
+"""A shop with its own metrics, and with those of logship at /metrics."""
+
+import asyncio
+import os
+
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+import logship
+import logship.auto
+
+ORDERS = Counter("orders", "Orders.", ["kind"])
+DEPTH = Gauge("queue_depth", "Orders that wait.")
+TOTAL = Gauge("open_carts", "Open carts.", multiprocess_mode="livesum")
+BASKET = Histogram("basket_euros", "Value of an order.", buckets=(10, 100))
+
+
+async def order(request: Request) -> PlainTextResponse:
+    ORDERS.labels("book").inc()
+    DEPTH.set(os.getpid())
+    TOTAL.set(2)
+    BASKET.observe(20)
+    return PlainTextResponse(str(os.getpid()))
+
+
+async def slow(request: Request) -> PlainTextResponse:
+    await asyncio.sleep(float(request.query_params.get("seconds", "30")))
+    return PlainTextResponse("slow")
+
+
+app = Starlette(
+    routes=[Route("/order/{id}", order), Route("/slow", slow), Mount("/metrics", logship.metrics())],
+)
