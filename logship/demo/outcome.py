@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from logship.demo.processes import STOP_SECONDS, Layout
+from logship.forensics.standout import standout
 from logship.forensics.verify import Verdict, verify
 from logship.forensics.workers import WorkerRow, workers
 from logship.page.client import HttpSource
@@ -14,7 +15,8 @@ from logship.search.query import Query
 class Outcome:
     """The counts of a demo: requests sent (`asked`), events, and the pid of the worker that was killed last.
 
-    `lost`: events that are neither stored nor counted as dropped. `verdicts`: the delivery check of each run."""
+    `lost`: events that are neither stored nor counted as dropped. `verdicts`: the delivery check of each run; `findings`:
+    what stood out, as sentences."""
 
     seconds: float
     asked: int
@@ -25,6 +27,7 @@ class Outcome:
     killed: int | None
     workers: list[WorkerRow] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
 
 def measure(layout: Layout, seconds: float, asked: int, killed: int | None) -> Outcome:
@@ -37,6 +40,8 @@ def measure(layout: Layout, seconds: float, asked: int, killed: int | None) -> O
     dropped = sum(sum(verdict.dropped.values()) for verdict in verdicts)
     lost = sum(verdict.missing for verdict in verdicts)
     now_ns = time.time_ns()
+    since_ns = now_ns - int((seconds + STOP_SECONDS) * 1e9)
+    stands_out = standout(source, Query(None, since_ns, now_ns), now_ns)
     return Outcome(
         seconds=round(seconds, 1),
         asked=asked,
@@ -45,8 +50,9 @@ def measure(layout: Layout, seconds: float, asked: int, killed: int | None) -> O
         dropped=dropped,
         lost=lost,
         killed=killed,
-        workers=workers(source, now_ns - int((seconds + STOP_SECONDS) * 1e9), now_ns),
+        workers=workers(source, since_ns, now_ns),
         verdicts=verdicts,
+        findings=[finding.sentence for finding in stands_out.findings],
     )
 
 

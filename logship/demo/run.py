@@ -15,7 +15,7 @@ from logship.demo.outcome import Outcome, measure
 from logship.demo.processes import Layout, free_address
 from logship.demo.traffic import Traffic
 
-COMMANDS = ("workers", "search 'http.response.status_code >= 500'", "tail", "verify")
+COMMANDS = ("findings", "workers", "search 'http.response.status_code >= 500'", "tail", "verify")
 
 
 class Demo:

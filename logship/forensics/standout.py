@@ -9,6 +9,7 @@ from statistics import fmean
 
 from logship.forensics.balance import LEAST_REQUESTS, Balance, balances, name_of
 from logship.forensics.finding import Finding
+from logship.forensics.stalls import stalls
 from logship.forensics.verify import set_aside
 from logship.forensics.workers import WorkerRow, workers
 from logship.search import kql
@@ -80,6 +81,7 @@ def judge(source: Source, observed: Observed) -> Standout:
         *dropped(rows, names),
         *damaged(set_aside(source, query)),
         *slow(source, observed, names),
+        *stalls(source, query, names.of_record),
         *unbalanced(shared, names),
         *silent(rows, names),
     ]

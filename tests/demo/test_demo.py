@@ -50,6 +50,10 @@ def test_a_worker_dies_in_the_demo_and_no_event_is_lost(tmp_path: Path) -> None:
     assert outcome["stored"] == outcome["emitted"] > 100
     assert outcome["killed"] in [one["pid"] for one in outcome["verdicts"] if one["state"] == "lost"]
     assert "reads its prices from disk" in done.stderr
+    (blocked,) = [sentence for sentence in outcome["findings"] if "blocked" in sentence and "look_up" in sentence]
+    source = (Path(__file__).parents[2] / "logship/demo/shop.py").read_text().splitlines()
+    line = 1 + next(number for number, text in enumerate(source) if "time.sleep(blocked)" in text)
+    assert f"in Prices.look_up (logship/demo/shop.py:{line})" in blocked
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is not here: who was left cannot be told")

@@ -64,6 +64,8 @@ def _report(outcome: "Outcome", form: Form | None) -> None:
     if form == "json":
         show([plain(outcome)], (), "json")
         return
+    for sentence in outcome.findings:
+        talk(sentence)
     show([plain(verdict) for verdict in outcome.verdicts], COLUMNS, form)
     talk(
         f"{outcome.asked:,} requests in {outcome.seconds:g} s; events: {outcome.emitted:,} emitted, "

@@ -33,7 +33,7 @@ def columns() -> tuple[Column, ...]:
 @source_option
 @form_options
 def findings(kql: str, source: str | None, form: Form | None, **window: Any) -> int:
-    """Show what stands out: crashes, slow workers, failing routes, unbalanced traffic, dropped events.
+    """Show what stands out: crashes, slow or blocked workers, failing routes, unbalanced traffic, dropped events.
 
     Without --last or --since: the last 15 minutes. Exit status: 0 with findings, 1 if nothing stands out, 4 if nothing could be
     checked because no worker sent events."""

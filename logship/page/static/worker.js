@@ -1,6 +1,7 @@
 // One worker: its activity, its runs and how each ended, unfinished requests, slow requests, and the delivery check.
 import { html } from "./html.js";
 import { useAsk, within } from "./api.js";
+import { Findings } from "./findings.js";
 import { Lanes, State, useOverview } from "./lanes.js";
 import { Nothing, Problem, requestAddress, Status, Text, useTitle, When } from "./parts.js";
 import { exactly, href, usePlace, useWindow, zoneOf } from "./url.js";
@@ -8,6 +9,9 @@ import { all, FAILURES, is, REQUESTS } from "./kql.js";
 import { Routes } from "./overview.js";
 import { rfc, stamp } from "./time.js";
 import * as words from "./words.js";
+
+/** Findings that the page of their worker shows too. */
+const STALLS = ["loop-stalled", "thread-pool-exhausted", "worker-paused"];
 
 /** @param {{id: string}} given its service.node.name */
 export function View({ id: node }) {
@@ -22,6 +26,7 @@ export function View({ id: node }) {
   const account = useAsk("verify", { q, ...span });
   const lost = useAsk("inflight", { worker: node, ...span });
   const worker = table.data?.workers.find((/** @type {any} */ one) => one.node === node) ?? null;
+  const stalls = (table.data?.standout.findings ?? []).filter((/** @type {any} */ one) => STALLS.includes(one.kind));
   const slow = useAsk("search", { q: all(REQUESTS, q), ...span, limit: 10, greatest: "event.duration" });
   if (table.error && !table.data) return html`<${Problem} error=${table.error} />`;
   const verdicts = /** @type {any[]} */ (account.data?.verdicts ?? []).slice().reverse();
@@ -49,6 +54,7 @@ export function View({ id: node }) {
               overview=${table.data}
               alone=${true} />`
       }
+      ${stalls.length > 0 && html`<${Findings} standout=${{ findings: stalls, not_judged: [] }} window=${window} zone=${zone} />`}
       ${
         account.data && lost.data
           ? html`
