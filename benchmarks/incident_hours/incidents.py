@@ -207,7 +207,7 @@ def new_error(stage: Stage, size: int) -> Plan:
     began, ended = stage.span((10, 20))
     error = stage.pick.choice(("shop.errors.StockMismatch", "shop.pricing.RoundingError", "RecursionError", "UnicodeDecodeError"))
     path = path_with(stage, began, ended, 100)
-    part = (60, 20, 8)[size] / stage.expected(stage.shop.share_of(path), began, ended)
+    part = (60, 25, 12)[size] / stage.expected(stage.shop.share_of(path), began, ended)
     accepted = [Accepted(("new_error", "failing"), {ERROR: error})]
     return failing("new_error", (began, ended), accepted, stage, part, lambda call: is_for(stage, call, path), error)
 

@@ -175,7 +175,7 @@ def test_every_kind_of_incident_is_checked_and_none_is_quiet() -> None:
     assert len(INCIDENTS) >= 15
     assert len(QUIET) >= 10
     for kind in INCIDENTS:
-        truth = make_hour(kind, "medium", 3, per_second=0.2).truth
+        truth = make_hour(kind, "clear", 3, per_second=0.5).truth
         assert truth.accepted, kind
         assert truth.began_ns is not None, kind
     assert not any(make_hour(kind, "clear", 3, per_second=0.1).truth.accepted for kind in QUIET)
