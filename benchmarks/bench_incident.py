@@ -34,8 +34,6 @@ from logship.search.times import rfc3339
 from logship.store.read.reader import Reader
 
 TRUTH = "truth.json"
-# Making the hour takes some of this time, and a worker is alive for 25 s after its last event.
-AHEAD_NS = 20 * 10**9
 # The kinds of `logship findings` in the words of `logship incident`.
 KIND_OF = {
     "worker-crashed": "death",
@@ -107,7 +105,7 @@ def by_findings(kept: Kept) -> list[Found]:
 
 
 def by_command(kept: Kept) -> list[Found]:
-    """Return the findings that the command prints. SystemExit if it fails."""
+    """Return the findings that the command prints."""
     command = [sys.executable, "-m", "logship", "incident", "--source", str(kept.store), "--json"]
     times = ["--since", rfc3339(kept.since_ns), "--until", rfc3339(kept.until_ns)]
     done = subprocess.run([*command, *times], capture_output=True, text=True, check=False)
@@ -115,13 +113,6 @@ def by_command(kept: Kept) -> list[Found]:
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
     findings: list[Found] = json.loads(done.stdout)["findings"]
     return findings
-
-
-def command_agrees(directory: Path, half: str) -> bool:
-    """Return whether the command prints what the function returns, for an hour that ends now: its workers are alive."""
-    soon_ns = time.time_ns() + AHEAD_NS
-    kept = kept_hour(directory, "failing_route", "clear", soon_ns, half, end_ns=soon_ns)
-    return by_command(kept) == by_incident(kept)
 
 
 def judged(kept: Kept, judge: Judge) -> Score:
@@ -195,8 +186,6 @@ def print_totals(figures: dict[str, Any]) -> None:
         f"seconds per hour: median {figures['seconds_median']:.2f}, most {figures['seconds_most']:.2f} "
         f"({figures['events_median']:,.0f} events)"
     )
-    if "command_agrees" in figures:
-        print(f"`logship incident --json` prints the same findings: {'yes' if figures['command_agrees'] else 'NO'}")
     if "large_seconds" in figures:
         print(f"hour of {figures['large_events']:,} events: {figures['large_seconds']:.2f} s")
 
@@ -229,9 +218,6 @@ def main() -> None:
         directory = given.dir or Path(scratch)
         every = list(scores(given, directory, judge))
         figures = totals(every) | (large(given, directory, judge) if given.events else {})
-    if judge is by_incident:
-        with tempfile.TemporaryDirectory(prefix="logship-bench-incident-") as scratch:
-            figures["command_agrees"] = command_agrees(Path(scratch), given.half)
     if given.json:
         print(json.dumps({"totals": figures, "hours": [asdict(one) for one in every]}))
         return

@@ -27,6 +27,7 @@ COMMANDS = {
     "Workers": {
         "findings": "Show what stands out: crashes, slow workers, failing routes.",
         "compare": "Show what differs from the time before, and which values explain it.",
+        "patterns": "Group log messages into patterns, and show which are new.",
         "workers": "List the workers: load, latency, errors, dropped events.",
         "view": "Draw a view of the catalogue.",
         "inflight": "List running and interrupted requests.",

@@ -66,6 +66,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("event.duration", "long", "Nanoseconds from the start of a request to its response's last byte; length of a stall."),
     Field("log.level", "keyword", "Log level, in lowercase."),
     Field("log.logger", "keyword", "Name of the logger."),
+    Field("logship.message.template", "keyword", "Message before its arguments were inserted, if it had any.", ecs=False),
     Field("log.origin.file.name", "keyword", "Source file that logged the event; of a stall, the file that caused it."),
     Field("log.origin.file.line", "long", "Line of that file."),
     Field("log.origin.function", "keyword", "Function that logged the event; of a stall, the function that caused it."),

@@ -159,6 +159,13 @@ PATHS: Final[dict[str, Operation]] = {
             differences=OBJECTS, not_compared=several(TEXT), sentence=TEXT,
         ),
     ),
+    "/api/patterns": Operation(
+        "Log messages grouped into patterns, with their change against the baseline; by default of the last 15 minutes.",
+        result(
+            patterns=OBJECTS, events=COUNT, baseline_events=COUNT, unread_events=COUNT, compared={"type": "boolean"},
+            sentence=TEXT,
+        ),
+    ),
     "/api/overview": Operation("Workers, findings, traffic, latency and failures of a time range.", component("Object")),
     "/api/story/{id}": Operation(
         "All that is known of one request, also of a running or interrupted one; 404 for an unknown id.", component("Object")

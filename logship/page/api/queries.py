@@ -8,6 +8,7 @@ from logship.errors import QuestionError
 from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
 from logship.forensics.compare.baseline import baseline
 from logship.forensics.compare.compare import compare
+from logship.forensics.patterns import report as patterns
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
@@ -140,6 +141,12 @@ def compare_(source: Source, params: RequestParams) -> object:
     return compare(source, window, baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone))
 
 
+def patterns_(source: Source, params: RequestParams) -> object:
+    window = _window(params)
+    before = baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone)
+    return patterns.report(source, window, before)
+
+
 def overview_(source: Source, params: RequestParams) -> object:
     traffic_every_ns, latency_every_ns = (
         params.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
@@ -197,6 +204,7 @@ QUERIES = {
     "inflight": ApiQuery(inflight_, (*QUERY_NAMES, "worker")),
     "findings": ApiQuery(findings, QUERY_NAMES),
     "compare": ApiQuery(compare_, (*QUERY_NAMES, "baseline")),
+    "patterns": ApiQuery(patterns_, (*QUERY_NAMES, "baseline")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
     "kql": ApiQuery(kql, ("q",)),

@@ -25,6 +25,8 @@ from logship.worker.pipeline import Pipeline
 STACK_BYTES = 16 * 1024
 MESSAGE_BYTES = 16 * 1024
 MAX_LOGGERS = 4096
+TEMPLATE_CHARACTERS = 512
+MAX_TEMPLATES = 4096
 # An event has 64 KB: the rest is for the message, the stack trace and logship's fields.
 OWN_FIELDS_BYTES = 24 * 1024
 
@@ -58,11 +60,13 @@ def write(
     origin: Origin | None = None,
     stack: str = "",
     time_ns: int | None = None,
+    message_template: object = None,
 ) -> bool:
     """Record one event of the application; False if it was dropped and counted instead. Never raises.
 
     `own`: the fields of the call; `failure`: an exception, or the text of a traceback from another process; `stack`: the
-    stack of the call, for `stack_info`; `time_ns`: wall clock, None for now."""
+    stack of the call, for `stack_info`; `time_ns`: wall clock, None for now; `message_template`: the message before its
+    arguments were inserted, None if it had none."""
     try:
         text, cut = _text(pipeline, message)
         fields: dict[str, object] = {
@@ -71,6 +75,9 @@ def write(
             "log.logger": (_loggers.get(logger) if type(logger) is str else None) or logger_name(pipeline, logger),
             "event.dataset": build.APP,
         }
+        if type(message_template) is str and message_template:
+            known = _templates.get(message_template)
+            fields["logship.message.template"] = known or template_text(pipeline, message_template)
         if get_ident() != _main_thread:
             fields["process.thread.name"] = _thread_name(pipeline)
         if origin is not None:
@@ -155,11 +162,22 @@ class _Nesting(threading.local):
 nesting = _Nesting()
 
 _loggers: dict[str, str] = {}
+_templates: dict[str, str] = {}
 
 
 def forget_names() -> None:
-    """Clear the cache of logger names: the redacted names have changed."""
+    """Clear the caches of logger names and templates: the redacted texts have changed."""
     _loggers.clear()
+    _templates.clear()
+
+
+def template_text(pipeline: Pipeline, message_template: str) -> str:
+    """Return the redacted beginning of a template. Templates repeat, so results are cached."""
+    shown = safe_text(message_template[: TEMPLATE_CHARACTERS + CUT_MARGIN_CHARACTERS])
+    text = pipeline.redactor.text(shown)[:TEMPLATE_CHARACTERS]
+    if len(_templates) < MAX_TEMPLATES and len(message_template) <= TEMPLATE_CHARACTERS:
+        _templates[message_template] = text
+    return text
 
 
 def logger_name(pipeline: Pipeline, name: object) -> str:

@@ -174,6 +174,7 @@ def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
     if len(attributes) > _PLAIN or type(record) is not logging.LogRecord:
         own = _added(record, attributes)
     message: object = record.msg
+    template = message if record.args else None
     if type(message) is dict and "event" in message:  # structlog's ProcessorFormatter, from another process
         message, own, failure = _split(message, own, failure)
     else:
@@ -197,7 +198,7 @@ def _write_record(pipeline: Pipeline, record: logging.LogRecord) -> None:
     if bound.EVER_BOUND:
         own = {**bound.values(), **own}
     stack = record.stack_info if type(record.stack_info) is str else ""
-    write(pipeline, _level(record), record.name, message, own, failure, _origin(record), stack)
+    write(pipeline, _level(record), record.name, message, own, failure, _origin(record), stack, message_template=template)
 
 
 def _write_call(pipeline: Pipeline, record: logging.LogRecord, call: CapturedCall) -> None:

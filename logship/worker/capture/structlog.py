@@ -94,6 +94,7 @@ class JournalBoundLogger(BoundLoggerBase):
             own = {**bound.values(), **self._context, **kwargs} if bound.EVER_BOUND else {**self._context, **kwargs}
             if event is None:
                 event = own.pop("event", "")
+            template = event if args else None
             if args:
                 event = formatted(event, args[0] if len(args) == 1 and isinstance(args[0], Mapping) else args)
             failure = stack = None
@@ -104,8 +105,8 @@ class JournalBoundLogger(BoundLoggerBase):
             name = own.pop("logger") if "logger" in own else self._logger.name
         except Exception as error:  # the application's own class of context
             report_error(error)
-            own, failure, stack, name = kwargs, None, None, "app"
-        write(pipeline, level, name, event, own, failure, None, stack or "")
+            own, failure, stack, name, template = kwargs, None, None, "app", None
+        write(pipeline, level, name, event, own, failure, None, stack or "", message_template=template)
 
     def is_enabled_for(self, level: int) -> bool:
         return level >= _least

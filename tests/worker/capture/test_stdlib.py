@@ -49,6 +49,25 @@ def test_a_stdlib_record_says_where_it_came_from_and_what_it_was_given(at: Desk)
     assert (event["labels"], event["numeric_labels"]) == ({"customer": "ada"}, {"total": 12.5})
 
 
+def test_a_template_is_recorded_where_a_message_has_arguments(at: Desk) -> None:
+    log = logging.getLogger("shop.orders")
+    log.info("order %d placed with password=%s", 7, "hunter2xyz")
+    log.info("order %d placed with password=%s", 8, "hunter3xyz")
+    log.info("shop opened")
+    log.info("%s" + "x" * 2_000, "y")
+    first, second, plain, long = at.said()
+    assert first["logship.message.template"] == second["logship.message.template"]
+    assert first["logship.message.template"].startswith("order %d placed with password=")
+    assert "logship.message.template" not in plain
+    assert len(long["logship.message.template"]) == 512
+
+
+def test_a_secret_in_a_template_is_redacted(at: Desk) -> None:
+    logging.getLogger("shop").info("connect with password=hunter2xyz to %s", "db")
+    [event] = at.said()
+    assert "hunter2xyz" not in event["logship.message.template"]
+
+
 def test_a_call_from_another_thread_names_the_thread(at: Desk) -> None:
     thread = threading.Thread(target=lambda: logging.getLogger("shop").info("sent"), name="mailer")
     thread.start()

@@ -1,0 +1,1 @@
+"""Log messages grouped into patterns, and how their number changed against a baseline."""
