@@ -55,7 +55,7 @@ def _cell(cell: int, scale: float = 1) -> Callable[[MetricCopy], float | None]:
 
 
 def _pool(cell: int) -> Callable[[MetricCopy], float | None]:
-    return lambda copy: copy.cells[cell] if copy.cells[Cell.POOL_TOTAL] else None
+    return lambda copy: copy.cells[cell] if copy.cells[Cell.POOL_SIZE] else None
 
 
 GAUGES: Final = (
@@ -83,8 +83,8 @@ GAUGES: Final = (
         "logship_worker_accept_queue_limit_connections", "Length at which the kernel refuses further connections.",
         lambda copy: copy.cells[Cell.ACCEPT_QUEUE_LIMIT] if copy.cells[Cell.ACCEPT_QUEUE] else None,
     ),
-    Gauge("logship_worker_thread_pool_threads_busy", "Threads of AnyIO's pool that run a call.", _pool(Cell.POOL_BORROWED)),
-    Gauge("logship_worker_thread_pool_threads_limit", "Threads that AnyIO's pool may have.", _pool(Cell.POOL_TOTAL)),
+    Gauge("logship_worker_thread_pool_threads_busy", "Threads of AnyIO's pool that run a call.", _pool(Cell.POOL_BUSY)),
+    Gauge("logship_worker_thread_pool_threads_limit", "Threads that AnyIO's pool may have.", _pool(Cell.POOL_SIZE)),
     Gauge("logship_worker_thread_pool_waiting_calls", "Calls that wait for a thread of the pool.", _pool(Cell.POOL_WAITING)),
     Gauge("logship_journal_bytes", "Bytes in the journal that are not acknowledged.", _cell(Cell.JOURNAL_BYTES)),
     Gauge("process_resident_memory_bytes", "Resident memory of the worker.", _cell(Cell.RESIDENT_BYTES)),

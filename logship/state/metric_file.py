@@ -88,8 +88,8 @@ class Cell(IntEnum):
     UTILIZATION_PPM = 77  # parts per million
     ACCEPT_QUEUE = 78  # 1 + connections; 0: unknown
     ACCEPT_QUEUE_LIMIT = 79
-    POOL_BORROWED = 80
-    POOL_TOTAL = 81  # 0: the application has no AnyIO thread pool
+    POOL_BUSY = 80
+    POOL_SIZE = 81  # 0: the application has no AnyIO thread pool
     POOL_WAITING = 82
 
 

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from random import Random
 
 INTERVAL_SECONDS = 0.25
 
+# The application may seed the generator of the module.
+random = Random().random
+
 
 class LoopLag:
-    """Measures the lag of `loop` with a timer that fires every 0.25 s. Call it for the values since the previous call.
+    """Measures the lag of `loop` with a timer that fires every 0.25 s on average. Call it for the values since the previous call.
 
     `on_tick`: called each time the timer fires; `late`: called with how late it fired, nanoseconds."""
 
@@ -26,7 +30,8 @@ class LoopLag:
         self._schedule()
 
     def _schedule(self) -> None:
-        self._due = self._loop.time() + INTERVAL_SECONDS
+        # At random times, because the application may have a rhythm of its work.
+        self._due = self._loop.time() + INTERVAL_SECONDS * (0.5 + random())
         self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:

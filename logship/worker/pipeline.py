@@ -19,6 +19,7 @@ from logship.state.metric_file import MetricFacts, MetricFile
 from logship.state.metric_totals import create as create_metrics
 from logship.state.slots import Claim, Slots
 from logship.worker.server_info import ServerInfo
+from logship.worker.thread_pool import ThreadPool
 
 
 class ShippingThread(Protocol):
@@ -37,7 +38,7 @@ class ShippingThread(Protocol):
 class ObservedLoop(Protocol):
     """What a pipeline needs of the event loop that serves."""
 
-    limiter: Any | None
+    pool: ThreadPool | None
 
     def late(self, late_ns: int) -> None: ...
     def busy_ns(self) -> tuple[int, int]: ...
@@ -64,6 +65,8 @@ class Pipeline:
         self.policy: Any = None
         # Brings the sampled metrics up to date.
         self.sample: Callable[[], None] = lambda: None
+        # Returns what this process uses, as fields of a heartbeat.
+        self.vitals: Callable[[], dict[str, object]] = dict
         # In memory until the process serves.
         self.metrics = MetricFile(None, MetricFacts())
         self._slots_folder = slots_folder
@@ -187,8 +190,9 @@ class Pipeline:
 
     def record_heartbeat(self) -> None:
         """Record a heartbeat. A full journal keeps room for it."""
+        vitals = self.vitals()
         with self.journal.locked():
-            self.record(build.heartbeat(self._counters()), reserved=True)
+            self.record(build.heartbeat(self._counters()) | vitals, reserved=True)
 
     def _counters(self) -> build.Counters:
         """Return the counters as of the next sequence. The caller holds the journal's lock until it has appended them."""

@@ -9,7 +9,7 @@ with (Path(__file__).parents[1] / "data" / "ecs-fields.csv").open(newline="", en
     ECS = {row["Field"]: row for row in csv.DictReader(rows)}
 
 TYPES = {
-    *("boolean", "date", "date_nanos", "flattened", "ip", "keyword", "long", "match_only_text", "object", "short"),
+    *("boolean", "date", "date_nanos", "double", "flattened", "ip", "keyword", "long", "match_only_text", "object", "short"),
     *("text", "wildcard"),
 }
 

@@ -7,13 +7,25 @@ from logship.state import metric_totals
 from logship.state.home import home_of
 from logship.state.identity import Cell as Counter
 from logship.state.metric_file import DROP_CELLS, Cell
-from logship.worker.metrics import accept_queue, application, thread_pool, vitals
+from logship.worker.metrics import accept_queue, application, vitals
+from logship.worker.metrics.loop import Utilization
 from logship.worker.pipeline import Pipeline
 
 SAMPLE_SECONDS = 1.0
 # A server may open its sockets after it began to serve, and may be asked to listen on others.
 SOCKETS_SECONDS = 10.0
 FOLD_SECONDS = 5.0
+FIELDS = {
+    "logship.process.cpu_ns": Cell.CPU_NS,
+    "logship.process.rss_bytes": Cell.RESIDENT_BYTES,
+    "logship.process.open_fds": Cell.OPEN_FDS,
+    "logship.process.threads": Cell.THREADS,
+}
+POOL_FIELDS = {
+    "logship.thread_pool.busy": Cell.POOL_BUSY,
+    "logship.thread_pool.size": Cell.POOL_SIZE,
+    "logship.thread_pool.waiting": Cell.POOL_WAITING,
+}
 
 
 class MetricKeeper:
@@ -23,8 +35,9 @@ class MetricKeeper:
         self._pipeline = pipeline
         self._listening: list[int] = []
         self._sockets_due = self._fold_due = 0.0
-        self._previous: tuple[float, int, int] | None = None
+        self._sampled, self._reported = Utilization(), Utilization()
         pipeline.sample = self._sample_now
+        pipeline.vitals = self.vitals
 
     def tick(self, now: float) -> float:
         if self._pipeline.server is None:
@@ -67,17 +80,24 @@ class MetricKeeper:
         cells[Cell.ACCEPT_QUEUE] = 0 if queue is None else queue.connections + 1
         cells[Cell.ACCEPT_QUEUE_LIMIT] = 0 if queue is None else queue.limit
         watch = self._pipeline.loop_watch
-        pool = None if watch is None or watch.limiter is None else thread_pool.read(watch.limiter)
-        if pool is not None:
-            cells[Cell.POOL_BORROWED], cells[Cell.POOL_TOTAL], cells[Cell.POOL_WAITING] = pool
-        if watch is not None:
-            busy = watch.busy_ns()
-            if self._previous is not None and now > self._previous[0]:
-                before, cpu_ns, late_ns = self._previous
-                # The thread of the loop uses CPU, or something on the loop blocks it; both at once while code computes.
-                share = max(busy[0] - cpu_ns, busy[1] - late_ns) / ((now - before) * 1e9)
-                cells[Cell.UTILIZATION_PPM] = int(min(1.0, max(0.0, share)) * 1e6)
-            self._previous = (now, *busy)
+        if watch is not None and watch.pool is not None:
+            cells[Cell.POOL_BUSY], cells[Cell.POOL_SIZE] = watch.pool.busy(), watch.pool.size()
+            cells[Cell.POOL_WAITING] = watch.pool.waiting()
+        cells[Cell.UTILIZATION_PPM] = int(self._sampled.since(watch, now) * 1e6)
+
+    def vitals(self) -> dict[str, object]:
+        """Return the sampled numbers as fields of a heartbeat, without those that are unknown."""
+        cells = self._pipeline.metrics.cells
+        fields: dict[str, object] = {name: cells[cell] for name, cell in FIELDS.items() if cells[cell]}
+        if cells[Cell.ACCEPT_QUEUE]:
+            fields["logship.accept_queue.connections"] = cells[Cell.ACCEPT_QUEUE] - 1
+            fields["logship.accept_queue.limit"] = cells[Cell.ACCEPT_QUEUE_LIMIT]
+        if cells[Cell.POOL_SIZE]:
+            fields |= {name: cells[cell] for name, cell in POOL_FIELDS.items()}
+        if self._pipeline.loop_watch is not None:
+            share = self._reported.since(self._pipeline.loop_watch, time.monotonic())
+            fields["logship.loop.utilization"] = round(share, 4)
+        return fields
 
     def _fold(self) -> None:
         pipeline = self._pipeline

@@ -4,23 +4,26 @@ import asyncio
 import threading
 import time
 from bisect import bisect_left
-from typing import Any, Final
+from typing import Final
 
 from logship.state.metric_file import LAG_BOUNDS_NS, Cell
-from logship.worker.metrics import thread_pool
-from logship.worker.pipeline import Pipeline
+from logship.worker import thread_pool
+from logship.worker.loop_lag import INTERVAL_SECONDS
+from logship.worker.pipeline import ObservedLoop, Pipeline
+from logship.worker.thread_pool import ThreadPool
 
 # The application may import AnyIO later: look again after so many timers.
-LIMITER_TICKS: Final = 8
+POOL_TICKS: Final = 8
 # A timer of the loop is a little late in every case.
 ON_TIME_NS: Final = 5_000_000
+TIMER_NS: Final = int(INTERVAL_SECONDS * 1e9)
 
 
 class LoopWatch:
     """Counts the lag of a loop in the metrics of `pipeline`. Create it, and call `late`, in the thread of the loop."""
 
     def __init__(self, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> None:
-        self.limiter: Any | None = None
+        self.pool: ThreadPool | None = None
         self._pipeline = pipeline
         self._loop = loop
         self._clock = time.pthread_getcpuclockid(threading.get_ident()) if hasattr(time, "pthread_getcpuclockid") else None
@@ -32,20 +35,42 @@ class LoopWatch:
         cells = self._pipeline.metrics.cells
         cells[Cell.LAG_BUCKETS + bisect_left(LAG_BOUNDS_NS, late_ns)] += 1
         cells[Cell.LAG_SUM_NS] += late_ns
-        self._late_ns += late_ns if late_ns > ON_TIME_NS else 0
-        if self.limiter is None and self._ticks % LIMITER_TICKS == 0 and thread_pool.used():
-            task = self._loop.create_task(self._find_limiter())  # the limiter is known to tasks only
+        # Timers fire at random times: the share of late ones is the share of time in which the loop was blocked.
+        self._late_ns += max(late_ns, TIMER_NS) if late_ns > ON_TIME_NS else 0
+        if self.pool is None and self._ticks % POOL_TICKS == 0 and thread_pool.is_used():
+            task = self._loop.create_task(self._find_pool())  # only tasks know it
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self._ticks += 1
 
-    async def _find_limiter(self) -> None:
-        self.limiter = thread_pool.limiter()
+    async def _find_pool(self) -> None:
+        self.pool = thread_pool.thread_pool()
 
     def busy_ns(self) -> tuple[int, int]:
-        """Return the CPU time of the loop's thread, and the sum of its lag, in nanoseconds. May be called from any thread."""
+        """Return the CPU time of the loop's thread, and an estimate of the time in which it was blocked, in nanoseconds.
+
+        May be called from any thread."""
         try:
             cpu_ns = 0 if self._clock is None else time.clock_gettime_ns(self._clock)
         except OSError:  # the thread has ended
             cpu_ns = 0
         return cpu_ns, self._late_ns
+
+
+class Utilization:
+    """The share of time in which a loop was busy, between two calls of `since`."""
+
+    def __init__(self) -> None:
+        self._before: tuple[float, int, int] | None = None
+
+    def since(self, loop: ObservedLoop | None, now: float) -> float:
+        """Return the share, 0 to 1, since the call before; 0 for the first call. `now`: monotonic seconds.
+
+        The loop's thread uses CPU, or something on the loop blocks it; a computation does both at once."""
+        if loop is None:
+            return 0.0
+        cpu_ns, late_ns = loop.busy_ns()
+        before, self._before = self._before, (now, cpu_ns, late_ns)
+        if before is None or now <= before[0]:
+            return 0.0
+        return min(1.0, max(0, cpu_ns - before[1], late_ns - before[2]) / ((now - before[0]) * 1e9))

@@ -7,8 +7,9 @@ from logship.event.stall import Exhaustion, exhausted
 from logship.worker.pipeline import Pipeline
 from logship.worker.stalls.application import Application
 from logship.worker.stalls.place import place_of
-from logship.worker.stalls.pool import ThreadPool, busy_stacks
+from logship.worker.stalls.pool import busy_stacks
 from logship.worker.stalls.stack import Stack
+from logship.worker.thread_pool import ThreadPool
 
 LEAST_NS: Final = 1_000_000_000
 SAMPLE_NS: Final = 250_000_000

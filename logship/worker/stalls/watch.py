@@ -5,8 +5,8 @@ import os
 from logship.worker.fork import around_forks
 from logship.worker.pipeline import Pipeline
 from logship.worker.stalls.loops import running_loop
-from logship.worker.stalls.pool import thread_pool
 from logship.worker.stalls.watchdog import Watchdog
+from logship.worker.thread_pool import thread_pool
 
 # Timers of the event loop have a resolution of a millisecond.
 LEAST_NS = 20_000_000

@@ -15,8 +15,8 @@ from logship.worker.stalls.clocks import own_switches
 from logship.worker.stalls.gc_pauses import GcPauses
 from logship.worker.stalls.loops import RUNS_PER_LIMIT, WatchedLoop
 from logship.worker.stalls.observer import LONG_NS, LoopObserver
-from logship.worker.stalls.pool import ThreadPool
 from logship.worker.stalls.pool_observer import PoolObserver
+from logship.worker.thread_pool import ThreadPool
 
 # Of a stall of more than a second a sample in so many seconds is enough.
 SLOW_SECONDS = 0.1
