@@ -28,6 +28,7 @@ COMMANDS = {
         "findings": "Show what stands out: crashes, slow workers, failing routes.",
         "compare": "Show what differs from the time before, and which values explain it.",
         "patterns": "Group log messages into patterns, and show which are new.",
+        "errors": "Group exceptions by class and place, and show which are new.",
         "workers": "List the workers: load, latency, errors, dropped events.",
         "view": "Draw a view of the catalogue.",
         "inflight": "List running and interrupted requests.",

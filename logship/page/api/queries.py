@@ -8,6 +8,7 @@ from logship.errors import QuestionError
 from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
 from logship.forensics.compare.baseline import baseline
 from logship.forensics.compare.compare import compare
+from logship.forensics.error_groups import report as error_groups
 from logship.forensics.patterns import report as patterns
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
@@ -147,6 +148,10 @@ def patterns_(source: Source, params: RequestParams) -> object:
     return patterns.report(source, window, before)
 
 
+def errors(source: Source, params: RequestParams) -> object:
+    return error_groups.report(source, _window(params))
+
+
 def overview_(source: Source, params: RequestParams) -> object:
     traffic_every_ns, latency_every_ns = (
         params.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
@@ -204,6 +209,7 @@ QUERIES = {
     "inflight": ApiQuery(inflight_, (*QUERY_NAMES, "worker")),
     "findings": ApiQuery(findings, QUERY_NAMES),
     "compare": ApiQuery(compare_, (*QUERY_NAMES, "baseline")),
+    "errors": ApiQuery(errors, QUERY_NAMES),
     "patterns": ApiQuery(patterns_, (*QUERY_NAMES, "baseline")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
