@@ -211,7 +211,10 @@ def _options(packed: memoryview, limits: Limits) -> tuple[str | bytes | None, st
 
 def _chunk(packed: memoryview) -> object:
     """Return the chunk with the bytes as received: as text, or as bytes if it was a bin that is not UTF-8."""
-    options = msgpack.unpackb(packed, raw=False, unicode_errors="surrogateescape", strict_map_key=False)
+    # Extension types have codes from -128 to 127; msgpack's own class refuses the negative ones.
+    options = msgpack.unpackb(
+        packed, raw=False, unicode_errors="surrogateescape", strict_map_key=False, ext_hook=lambda _code, _data: None
+    )
     chunk = options.get("chunk")
     if isinstance(chunk, bytes):
         try:

@@ -252,3 +252,10 @@ def received(decoder: Decoder, pieces: list[bytes]) -> list[Batch]:
         except WireError:
             break
     return batches
+
+
+@pytest.mark.parametrize("code", [0x80, 0xC8, 0x7F])
+def test_an_option_may_hold_extension_types(code: int) -> None:
+    frame = pack(["t", ENTRY, {"chunk": "c", "other": None}]).replace(b"\xa5other\xc0", b"\xa5other\xd4%c\x00" % code)
+    [batch] = Decoder().feed(frame)
+    assert batch.chunk == "c"
