@@ -1,6 +1,6 @@
-"""What a moment looks like from outside the blocked thread: its CPU time, that of the process, and how often we slept.
+"""The CPU time of a thread and of the process, seen from another thread, and how often that one slept.
 
-The last one tells a held interpreter lock from a suspended process. A thread that waits for the lock wakes up every
+The last number tells a held interpreter lock from a suspended process. A thread that waits for the lock wakes up every
 `sys.getswitchinterval()` (5 ms) to ask for it (CPython, `take_gil`), which are voluntary context switches; a thread of a
 suspended process makes none."""
 
@@ -22,14 +22,11 @@ except ImportError:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`loop_cpu_ns`, `process_cpu_ns`: used so far; `switches`: voluntary context switches of the calling thread.
-
-    Without the clock of a thread (macOS) `loop_cpu_ns` is that of the process; without switches they are -1."""
+    """CPU time used so far. Without the clock of a thread (macOS) `loop_cpu_ns` is that of the process."""
 
     time_ns: int
     loop_cpu_ns: int
     process_cpu_ns: int
-    switches: int
 
 
 class Clocks:
@@ -40,9 +37,8 @@ class Clocks:
         self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
 
     def now(self) -> Moment:
-        """Return this moment: four system calls."""
-        cpu_ns = time.process_time_ns()
-        return Moment(time.monotonic_ns(), self._loop_cpu_ns(), cpu_ns, own_switches())
+        """Return this moment: two system calls."""
+        return Moment(time.monotonic_ns(), self._loop_cpu_ns(), time.process_time_ns())
 
     def waited_ns(self) -> int:
         """Return for how long the thread was ready to run and had no processor; 0 where the kernel does not say."""

@@ -13,24 +13,29 @@ from typing import Any
 from logship.worker.stalls.clocks import Clocks
 from logship.worker.stalls.stack import depth
 
-# The timer runs so often within the time from which a stall counts: the precision of its beginning.
+# The timer runs so often within the time from which a stall counts, if requests run; half as often in a quiet worker. It
+# is the precision of the beginning of a stall.
 RUNS_PER_LIMIT = 4
+QUIET_NS = 1_000_000_000
 GAPS_KEPT = 64
 
 
 class WatchedLoop:
     """A loop, seen by its own thread (`mark`) and by the watchdog. Make it on the thread of the loop.
 
-    `seen_ns`: when the timer last ran; `gaps`: (begin, end) of stalls that have ended, for the watchdog to take out. Times
-    are of the monotonic clock."""
+    `seen_ns`: when the timer last ran; `quiet`: set by the watchdog if no request runs; `gaps`: (begin, end, interval of the
+    timer) of stalls that have ended, for the watchdog to take out. Times are of the monotonic clock."""
 
     def __init__(self, limit_ns: int) -> None:
         self.thread = threading.get_ident()
         self.clocks = Clocks()
         self.limit_ns = limit_ns
-        self.interval_ns = limit_ns // RUNS_PER_LIMIT
+        self.busy_interval_ns = limit_ns // RUNS_PER_LIMIT
+        # Of the timer that runs next.
+        self.interval_ns = self.busy_interval_ns
+        self.quiet = False
         self.seen_ns = monotonic_ns()
-        self.gaps: deque[tuple[int, int]] = deque(maxlen=GAPS_KEPT)
+        self.gaps: deque[tuple[int, int, int]] = deque(maxlen=GAPS_KEPT)
         # How many of the outermost frames belong to what runs the loop.
         self.base_depth = 0
         self.stopped = False
@@ -39,8 +44,9 @@ class WatchedLoop:
         """Note that the loop runs; called by the timer."""
         now = monotonic_ns()
         if now - self.seen_ns >= self.limit_ns:
-            self.gaps.append((self.seen_ns, now))
+            self.gaps.append((self.seen_ns, now, self.interval_ns))
         self.seen_ns = now
+        self.interval_ns = self.busy_interval_ns * (2 if self.quiet else 1)
         if not self.base_depth:
             # This function and its caller, of the loop's callback, are not below a callback of the application.
             self.base_depth = depth(sys._getframe(2))

@@ -13,7 +13,7 @@ from logship.worker.stalls import request as requests
 from logship.worker.stalls.application import Application, is_debugger
 from logship.worker.stalls.cause import Reason, Sample, held_by_another, reason_of
 from logship.worker.stalls.gc_pauses import GcPauses
-from logship.worker.stalls.loops import WatchedLoop
+from logship.worker.stalls.loops import QUIET_NS, WatchedLoop
 from logship.worker.stalls.place import place_of
 from logship.worker.stalls.pool import busy_stacks
 from logship.worker.stalls.stack import Stack, stack_of
@@ -21,6 +21,8 @@ from logship.worker.stalls.stack import Stack, stack_of
 LONG_NS: Final = 1_000_000_000
 # A stall of minutes needs no more samples than these.
 SAMPLES_KEPT = 200
+# A timer that is late by less is on time.
+SLACK_NS = 5_000_000
 
 
 class LoopObserver:
@@ -32,6 +34,7 @@ class LoopObserver:
         self._application = application
         self._pauses = pauses
         self._before = loop.clocks.now()
+        self._busy_ns = self._before.time_ns
         self._forget()
 
     def look(self, late_ns: int, switches: int) -> int:
@@ -44,18 +47,26 @@ class LoopObserver:
             self._forget()
             return 0
         while loop.gaps:
-            self._finish(*loop.gaps.popleft(), late_ns, switches)
+            self._finish(loop.gaps.popleft(), late_ns, switches)
         age_ns = time.monotonic_ns() - loop.seen_ns
-        if age_ns < loop.interval_ns * 3 // 2:
-            self._forget()
+        if age_ns < loop.interval_ns + SLACK_NS:
+            if self._samples:
+                self._forget()
             self._before = loop.clocks.now()
+            self._note_quiet()
             return 0
         if len(self._samples) < SAMPLES_KEPT:
             self._sample(late_ns, switches)
         # A watchdog that was late comes at the end of a stall: it looks once more before it says that the stall goes on.
         if age_ns >= max(LONG_NS, loop.limit_ns) + loop.interval_ns and not self._start_ns and late_ns < loop.limit_ns:
-            self._record(loop.seen_ns, time.monotonic_ns(), self._samples, ended=False)
+            self._record(loop.seen_ns, time.monotonic_ns(), self._samples, loop.interval_ns, ended=False)
         return age_ns
+
+    def _note_quiet(self) -> None:
+        now_ns = self._before.time_ns
+        if self._pipeline.journal.inflight.count():
+            self._busy_ns = now_ns
+        self.loop.quiet = now_ns - self._busy_ns > QUIET_NS
 
     def _forget(self) -> None:
         self._samples: list[Sample] = []
@@ -77,7 +88,7 @@ class LoopObserver:
         del frame
         self._running = max(self._running, self._pipeline.journal.inflight.count())
         self._debugged = self._debugged or is_debugger(stack)
-        if late_ns >= loop.interval_ns or not self._application.owns_any(stack):
+        if late_ns >= loop.busy_interval_ns or not self._application.owns_any(stack):
             self._others.append(busy_stacks(self._application, loop.thread))
         waited_ns = loop.clocks.waited_ns()
         self._samples.append(Sample(moment, late_ns, switches, waited_ns, id(task) if task else 0, stack))
@@ -90,21 +101,22 @@ class LoopObserver:
             self._request_fields = requests.fields_of(request, self._pipeline.redactor)
         self._request = request
 
-    def _finish(self, begin_ns: int, end_ns: int, late_ns: int, switches: int) -> None:
+    def _finish(self, gap: tuple[int, int, int], late_ns: int, switches: int) -> None:
+        begin_ns, end_ns, interval_ns = gap
         samples = [sample for sample in self._samples if begin_ns <= sample.moment.time_ns <= end_ns]
         if not samples:  # the watchdog did not run before the loop did
             samples = [Sample(self.loop.clocks.now(), late_ns, switches, 0, 0, ())]
-        self._record(begin_ns, end_ns, samples, ended=True)
+        self._record(begin_ns, end_ns, samples, interval_ns, ended=True)
         self._forget()
         self._before = self.loop.clocks.now()
 
-    def _record(self, begin_ns: int, end_ns: int, samples: list[Sample], ended: bool) -> None:
+    def _record(self, begin_ns: int, end_ns: int, samples: list[Sample], interval_ns: int, ended: bool) -> None:
         gap_ns = end_ns - begin_ns
         reason = reason_of(self._before, samples, gap_ns, self._pauses.within(begin_ns, end_ns))
         if self._debugged or (reason == "not_scheduled" and gap_ns < LONG_NS):
             return  # a busy machine is late for less than a second every day
         # The loop last ran at `begin_ns`, and would have run again an interval later: it stopped in between.
-        duration_ns = gap_ns - self.loop.interval_ns // 2
+        duration_ns = gap_ns - interval_ns // 2
         start_ns = self._start_ns or time.time_ns() - (time.monotonic_ns() - end_ns) - duration_ns
         self._start_ns = start_ns
         without_line = reason in events.WITHOUT_LINE

@@ -1,7 +1,7 @@
 """The thread that watches the event loops of a worker. It is separate because the shipping thread may be busy.
 
-While all loops are on time it wakes up four times in the time from which a stall counts, reads four clocks, and sleeps. It
-ends when no loop is left."""
+While all loops are on time it wakes up four times in the time from which a stall counts, twice if no requests run, reads
+three clocks, and sleeps. It ends when no loop is left."""
 
 import contextlib
 import threading
@@ -14,7 +14,7 @@ from logship.worker.stalls.application import Application
 from logship.worker.stalls.clocks import own_switches
 from logship.worker.stalls.gc_pauses import GcPauses
 from logship.worker.stalls.loops import RUNS_PER_LIMIT, WatchedLoop
-from logship.worker.stalls.observer import LONG_NS, LoopObserver
+from logship.worker.stalls.observer import LONG_NS, SLACK_NS, LoopObserver
 from logship.worker.stalls.pool_observer import PoolObserver
 from logship.worker.thread_pool import ThreadPool
 
@@ -28,6 +28,8 @@ class Watchdog:
     def __init__(self, pipeline: Pipeline, limit_ns: int) -> None:
         self.pipeline = pipeline
         self._interval_seconds = limit_ns / RUNS_PER_LIMIT / 1e9
+        # A stall as long as the limit must see the thread after the timer, which then has twice the interval, is late.
+        self._quiet_seconds = max(self._interval_seconds, (limit_ns / 2 - 1.2 * SLACK_NS) / 1e9)
         self._application = Application()
         self._pauses = GcPauses()
         self._loops: list[LoopObserver] = []
@@ -84,14 +86,15 @@ class Watchdog:
     def _run(self) -> None:
         self._pauses.start()
         try:
-            wait = self._interval_seconds
+            wait, before = self._interval_seconds, own_switches()
             while True:
                 due = time.monotonic_ns() + int(wait * 1e9)
-                switches = own_switches()
                 self._wake.acquire(timeout=wait)
                 if self._ends():
                     return
-                wait = self._turn(max(0, time.monotonic_ns() - due), own_switches() - switches)
+                switches = own_switches()
+                wait = self._turn(max(0, time.monotonic_ns() - due), switches - before)
+                before = switches
         finally:
             self._pauses.stop()
 
@@ -113,7 +116,10 @@ class Watchdog:
             now_ns = time.monotonic_ns()
             for pool in tuple(self._pools.values()):
                 pool.look(now_ns)
-            return self._interval_seconds if age_ns < LONG_NS else max(SLOW_SECONDS, self._interval_seconds)
+            if age_ns >= LONG_NS:
+                return max(SLOW_SECONDS, self._interval_seconds)
+            quiet = not age_ns and all(observer.loop.quiet for observer in self._loops)
+            return self._quiet_seconds if quiet else self._interval_seconds
         except Exception as error:
             internal_errors.report(error)
             return 1.0

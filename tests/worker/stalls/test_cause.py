@@ -7,14 +7,14 @@ from logship.worker.stalls.clocks import Moment
 from logship.worker.stalls.stack import Call, Stack
 
 MS = 10**6
-BEFORE = Moment(0, 0, 0, 0)
+BEFORE = Moment(0, 0, 0)
 BUSY: Stack = (Call("/app/shop.py", 7, "work", "shop"),)
 
 
 def sample(at_ms: float, cpu_ms: float, late_ms: float = 0, switches: int = 0, **more: object) -> Sample:
     """A sample; the process used as much CPU as the loop unless said otherwise."""
     process_ms = float(str(more.get("process_ms", cpu_ms)))
-    moment = Moment(int(at_ms * MS), int(cpu_ms * MS), int(process_ms * MS), 0)
+    moment = Moment(int(at_ms * MS), int(cpu_ms * MS), int(process_ms * MS))
     waited_ns = int(float(str(more.get("waited_ms", 0))) * MS)
     stack = more.get("stack", BUSY)
     assert isinstance(stack, tuple)
