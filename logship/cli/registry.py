@@ -26,6 +26,7 @@ COMMANDS = {
     },
     "Workers": {
         "findings": "Show what stands out: crashes, slow workers, failing routes.",
+        "incident": "Show what happened: what changed, when, where, and what is missing.",
         "compare": "Show what differs from the time before, and which values explain it.",
         "patterns": "Group log messages into patterns, and show which are new.",
         "errors": "Group exceptions by class and place, and show which are new.",

@@ -6,11 +6,14 @@ from logship.forensics.compare.combinations import Counts, total
 from logship.forensics.compare.explain import Reason, explain, independent
 from logship.forensics.compare.significance import g_test, p_value
 from logship.forensics.compare.table import NARROW_FIELDS, SideOf, Table
+from logship.search.views import STATUS
 
 REASONS = 5
 # A value of a field with many must have this part of the hits, and so many values of so many fields are considered.
 LEAST_PART = 0.05
 LEAST_HITS = 3
+# What a failure looks like is not its reason.
+OUTCOMES = (STATUS, "error.type")
 VALUES_OF_A_FIELD, WIDE_CONSIDERED = 4, 3
 # Many values and combinations are tried, in several fields and measures.
 SIGNIFICANT = 1e-4
@@ -50,7 +53,9 @@ def _cells(names: Sequence[str], requests: Table, hits: Table, side_of: SideOf) 
 def _frequent(hits: Table, side_of: SideOf, whole: Counts) -> list[tuple[str, list[str]]]:
     """Fields with many values, each with its values that became most frequent among the hits."""
     found: list[tuple[float, str, list[str]]] = []
-    for name in hits.names[len(NARROW_FIELDS) :]:
+    for name in hits.names:
+        if name in (*NARROW_FIELDS, *OUTCOMES):
+            continue
         rises = {
             values[0]: after / max(whole.hits_after, 1) - before / max(whole.hits_before, 1)
             for values, (before, after) in hits.sides((name,), side_of).items()

@@ -1,0 +1,88 @@
+"""Requests of an incident's window and baseline, counted once by field values and time, and the series of any part of them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from logship.forensics.compare.table import NARROW_FIELDS, Table, of_values, read, requests, wide_fields
+from logship.forensics.incident.clock import Clock
+from logship.forensics.incident.segment import Segment
+from logship.search import kql
+from logship.search.kql import Node, equal
+from logship.search.query import Source
+from logship.search.views import SERVED
+
+Series = list[float]
+VALUES_OF_A_FIELD = 30
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`requests`: all of them, by the fields with few values and by status."""
+
+    source: Source
+    clock: Clock
+    requests: Table
+
+    @cached_property
+    def starts(self) -> list[int]:
+        return self.clock.starts()
+
+    @cached_property
+    def index(self) -> dict[int, int]:
+        return {start: at for at, start in enumerate(self.starts)}
+
+    @cached_property
+    def first(self) -> int:
+        """The first bucket of the window."""
+        return self.index[self.clock.since_ns // self.clock.every_ns * self.clock.every_ns]
+
+    @cached_property
+    def wide(self) -> tuple[str, ...]:
+        return wide_fields(self.source, self.clock.window)
+
+    def series(self, table: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
+        """Return the events per bucket by the values of `names`."""
+        chosen = [table.names.index(name) for name in names]
+        found: defaultdict[tuple[str, ...], Series] = defaultdict(lambda: [0.0] * len(self.starts))
+        index = self.index
+        for start_ns, keys, events in table.rows:
+            found[tuple(keys[at] for at in chosen)][index[start_ns]] += events
+        return found
+
+    def hits(self, where: Node | None, *more: str) -> Table:
+        """Return the requests for which `where` holds, also by the fields with many values."""
+        return read(self.source, self.clock.queries(), where, (*NARROW_FIELDS, *more, *self.wide), self.clock.every_ns)
+
+    def of_values(self, name: str, values: Sequence[str]) -> Table:
+        """Return all requests with these values of a field with many."""
+        return of_values(self.source, self.clock.queries(), name, values, self.clock.every_ns)
+
+    def wide_series(self, name: str, values: Sequence[str]) -> Mapping[tuple[str, ...], Series]:
+        """Return the requests per bucket for the given values of a field with many."""
+        if not values:
+            return {}
+        nodes = tuple(equal(name, value) for value in values)
+        where = kql.every(kql.parse(SERVED), kql.Or(nodes) if len(nodes) > 1 else nodes[0])
+        return self.series(read(self.source, self.clock.queries(), where, (name,), self.clock.every_ns), (name,))
+
+    def side_of(self, part: Segment) -> "InSegment":
+        """Return the function that says of a bucket whether it is in a segment."""
+        return InSegment(self.starts[part.low], self.starts[part.high - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class InSegment:
+    """Says 1 for buckets from `first_ns` to `last_ns`, 0 for all others: the usual state."""
+
+    first_ns: int
+    last_ns: int
+
+    def __call__(self, start_ns: int) -> int:
+        return int(self.first_ns <= start_ns <= self.last_ns)
+
+
+def counted(source: Source, clock: Clock) -> Counted:
+    """Count the requests of window and baseline."""
+    return Counted(source, clock, requests(source, clock.queries(), clock.every_ns))

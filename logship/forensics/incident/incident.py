@@ -1,0 +1,80 @@
+"""What happened in a window: everything that was not so before, the causes first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from logship.forensics.delivery import Delivery, delivery
+from logship.forensics.incident import processes, requests, texts
+from logship.forensics.incident.clock import Clock, clock
+from logship.forensics.incident.counted import counted
+from logship.forensics.incident.finding import Outlier, ranked
+from logship.forensics.incident.together import together
+from logship.forensics.verify import set_aside, verify
+from logship.search.query import Query, Source
+from logship.search.times import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentReport:
+    """`findings`: the cause first, [] when nothing stands out. `requests`: of the window and of its baseline."""
+
+    clock: Clock
+    delivery: Delivery
+    findings: list[Outlier]
+    requests_before: int
+    requests_after: int
+    sentence: str
+
+
+def incident(source: Source, query: Query, now_ns: int, baseline: Query | None = None) -> IncidentReport:
+    """Return what stands out in `query`, whose times must be set, against `baseline`: by default the time before it.
+
+    The parts of the window in which nothing happens count as baseline too."""
+    times = clock(query, baseline)
+    numbers = counted(source, times)
+    verdicts = verify(source, query, now_ns)
+    findings = [
+        *processes.deaths(source, times), *processes.gaps(times, verdicts), *processes.drops(source, times),
+        *processes.stalls(source, times), *requests.failing(numbers), *requests.slow(numbers), *requests.status(numbers),
+        *requests.imbalance(numbers), *requests.floods(numbers), *requests.drop(numbers), *texts.new_errors(numbers),
+        *texts.new_patterns(source, times),
+    ]  # fmt: skip
+    listed = ranked(together(findings, processes.versions(numbers)))
+    before, after = (
+        sum(row.events for row in numbers.requests.rows if (row.start_ns >= times.since_ns) == inside)
+        for inside in (False, True)
+    )
+    evidence = delivery(verdicts, set_aside(source, query))
+    return IncidentReport(times, evidence, listed, before, after, _sentence(listed, after))
+
+
+def incident_json(source: Source, query: Query, now_ns: int, baseline: Query | None = None) -> dict[str, Any]:
+    """Return the incident of a window as the JSON that `logship incident --json` prints."""
+    return as_json(incident(source, query, now_ns, baseline))
+
+
+def as_json(report: IncidentReport) -> dict[str, Any]:
+    """Return the report as documented in docs/after-an-incident.md."""
+    window, baseline, evidence = report.clock.window, report.clock.baseline, report.delivery
+    return {
+        "window": _span(window, report.requests_after),
+        "baseline": _span(baseline, report.requests_before),
+        "evidence": {
+            "finding": evidence.finding, "sentence": evidence.sentence, "stored": evidence.stored, "missing": evidence.missing,
+            "dropped": evidence.dropped,
+        },
+        "findings": [finding.as_json(rank) for rank, finding in enumerate(report.findings, 1)],
+        "sentence": report.sentence,
+    }  # fmt: skip
+
+
+def _span(query: Query, requests_: int) -> dict[str, Any]:
+    return {"since": rfc3339(query.since_ns or 0), "until": rfc3339(query.until_ns or 0), "requests": requests_}
+
+
+def _sentence(findings: list[Outlier], requests_after: int) -> str:
+    if findings:
+        return f"{len(findings)} finding{'s' * (len(findings) > 1)}."
+    if not requests_after:
+        return "No requests in this window: nothing was compared."
+    return "Nothing stands out: no part of the traffic differs from before, no worker crashed, no event is missing."

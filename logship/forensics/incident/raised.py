@@ -1,0 +1,136 @@
+"""Failing and slow requests: the part of the window in which they became frequent, and the field values that explain it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from logship.forensics.compare.combinations import Counts
+from logship.forensics.compare.explain import Reason
+from logship.forensics.compare.measure import reasons
+from logship.forensics.compare.table import NARROW_FIELDS, Table
+from logship.forensics.incident.counted import VALUES_OF_A_FIELD, Counted, Series
+from logship.forensics.incident.segment import Segment, segment
+from logship.search.query import Group
+from logship.search.views import NODE, ROUTE
+
+# Parts of the traffic that are looked at for themselves: a small one is not seen in the sum.
+DIMENSIONS = ((), ("service.name",), (ROUTE,), (ROUTE, "http.request.method"), (NODE,), ("service.version",), (ROUTE, NODE))
+CAUSES = 3
+MOST = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a raised ratio matters: it is at least `times` the usual one, `points` higher, has `hits`, and lasts `buckets`."""
+
+    times: float
+    points: float
+    hits: int
+    buckets: int
+
+    def allow(self, counts: Counts) -> bool:
+        return (
+            counts.hits_after >= self.hits
+            and counts.ratio_after >= self.times * counts.ratio_before
+            and counts.ratio_after - counts.ratio_before >= self.points
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One cause: a combination of values (none: all requests), its counts outside and inside of the segment."""
+
+    fields: Mapping[str, str]
+    counts: Counts
+    part: Segment
+    explained: float = 1.0
+
+
+def raised(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
+    """Return the causes, the most certain first."""
+    found: list[Raised] = []
+    remaining = hits
+    for _ in range(CAUSES):
+        candidates = _candidates(counted, remaining, limits)
+        if not candidates:
+            break
+        best = max(candidates, key=lambda candidate: candidate.part.g)
+        causes = _causes(counted, remaining, best, limits)
+        found += causes
+        remaining = Table(hits.names, [row for row in remaining.rows if not _explained(hits.names, row, counted, causes)])
+    return found
+
+
+def _explained(names: Sequence[str], row: Group, counted: Counted, causes: Iterable[Raised]) -> bool:
+    fields = dict(zip(names, row.keys, strict=True))
+    return any(
+        counted.side_of(cause.part)(row.start_ns) and all(fields.get(name) == value for name, value in cause.fields.items())
+        for cause in causes
+    )
+
+
+def _candidates(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
+    """The segments of all parts of the traffic that are significant and matter."""
+    found = []
+    for names in DIMENSIONS:
+        found += _of(counted, names, counted.series(hits, names), counted.series(counted.requests, names), limits)
+    for name in counted.wide:
+        own = counted.series(hits, (name,))
+        frequent_ = {key[0]: sum(hits_[counted.first :]) for key, hits_ in own.items() if key[0]}
+        values = sorted((value for value in frequent_ if frequent_[value] >= limits.hits), key=lambda value: -frequent_[value])
+        values = values[:VALUES_OF_A_FIELD]
+        found += _of(counted, (name,), own, counted.wide_series(name, values), limits)
+    return found
+
+
+def _of(
+    counted: Counted, names: Sequence[str], hits: Mapping[tuple[str, ...], Series], events: Mapping[tuple[str, ...], Series],
+    limits: Limits,
+) -> list[Raised]:  # fmt: skip
+    found = []
+    for values, own in events.items():
+        if values in hits and sum(hits[values][counted.first :]) >= limits.hits:
+            part = segment(hits[values], own, counted.first)
+            if part and part.hit_buckets >= limits.buckets and limits.allow(part.counts):
+                found.append(Raised(dict(zip(names, values, strict=True)), part.counts, part))
+    return found
+
+
+def _causes(counted: Counted, hits: Table, best: Raised, limits: Limits) -> list[Raised]:
+    """What explains the raised ratio within the segment of `best`; `best` itself if no combination does better."""
+    part = best.part
+    found = reasons(counted.requests, hits, counted.side_of(part), counted.of_values)[1]
+    kept = [reason for reason in found if limits.allow(reason.counts)]
+    reason = next((reason for reason in kept if _describes(reason, best)), None)
+    if reason is None:
+        return [best]
+    return [_placed(counted, hits, replace(best, fields=reason.fields, counts=reason.counts, explained=reason.explained))]
+
+
+def _describes(reason: Reason, best: Raised) -> bool:
+    """Whether the reason has most of the hits of the best candidate, and its values too or clearly more hits."""
+    if reason.counts.excess < MOST * best.counts.excess:
+        return False
+    own = {name: value for name, value in best.fields.items() if name != "service.name"}
+    return own.items() <= reason.fields.items() or MOST * reason.counts.excess > best.counts.excess
+
+
+def _placed(counted: Counted, hits: Table, cause: Raised) -> Raised:
+    """The cause with its own segment, which may begin later than that of a larger part of the traffic."""
+    names = tuple(cause.fields)
+    wide = [name for name in names if name not in NARROW_FIELDS]
+    table = counted.of_values(wide[0], [cause.fields[wide[0]]]) if wide else counted.requests
+    values = tuple(cause.fields.values())
+    own, events = counted.series(hits, names).get(values), counted.series(table, names).get(values)
+    part = segment(own, events, counted.first) if own and events else None
+    return replace(cause, part=part, counts=part.counts) if part and part.overlaps(cause.part) else cause
+
+
+def frequent(table: Table, name: str, cause: Raised, counted: Counted, least: float = 0.5) -> list[str]:
+    """Return the values of `name` that at least this part of the hits of a cause have."""
+    at, side_of, sums = table.names.index(name), counted.side_of(cause.part), Counter[str]()
+    chosen = [(table.names.index(field), value) for field, value in cause.fields.items()]
+    for start_ns, keys, events in table.rows:
+        if side_of(start_ns) and all(keys[index] == value for index, value in chosen):
+            sums[keys[at]] += events
+    return [value for value, events in sums.most_common() if value and events >= least * sum(sums.values())]

@@ -1,0 +1,132 @@
+"""What stands out in a window of a store, and that nothing does where everything is as before."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from logship.forensics.incident import as_json, incident, incident_json, write_up
+from logship.search.query import Query
+from logship.search.times import rfc3339
+from logship.store.read.reader import Reader
+from logship.store.write.store import Store
+from tests.forensics.compare.shop import LENGTH_NS, SECOND, fill
+from tests.store.events import BEGIN_NS
+
+Fields = Mapping[str, object]
+# The window begins in the quiet half; what differs begins 300 s later.
+WINDOW = Query(None, BEGIN_NS + LENGTH_NS // 2, BEGIN_NS + 2 * LENGTH_NS)
+CHANGED_NS = BEGIN_NS + LENGTH_NS
+NOW_NS = BEGIN_NS + 2 * LENGTH_NS
+
+
+def found(store: Store, source: Reader, change: Callable[[Fields, Random], Fields]) -> list[dict[str, Any]]:
+    fill(store, change, requests=6000)
+    findings: list[dict[str, Any]] = incident_json(source, WINDOW, NOW_NS)["findings"]
+    return findings
+
+
+def test_a_quiet_hour_is_not_accused(store: Store, source: Reader) -> None:
+    assert found(store, source, lambda _fields, _pick: {}) == []
+
+
+def test_a_route_that_fails_is_found_with_its_beginning_and_a_query(store: Store, source: Reader) -> None:
+    def change(fields: Fields, pick: Random) -> Fields:
+        failing = fields["http.route"] == "/a" and pick.random() < 0.2
+        return {"http.response.status_code": 500, "error.type": "KeyError"} if failing else {}
+
+    (finding,) = found(store, source, change)
+    assert (finding["rank"], finding["kind"], finding["severity"]) == (1, "failing", "critical")
+    assert finding["fields"] == {"http.route": "/a", "error.type": "KeyError"}
+    assert finding["began"][0] <= rfc3339(CHANGED_NS + 20 * SECOND)
+    assert finding["began"][1] >= rfc3339(CHANGED_NS - 10 * SECOND)
+    assert finding["ended"] is None
+    assert "/a: failed requests 0." in finding["sentence"]
+    assert finding["evidence"]["hits_after"] > 300
+
+
+def test_a_slow_worker_is_found(store: Store, source: Reader) -> None:
+    def change(fields: Fields, pick: Random) -> Fields:
+        own = fields["service.node.name"] == "h/shop/w1"
+        return {"event.duration": int(str(fields["event.duration"])) * 5} if own else {}
+
+    (finding,) = found(store, source, change)
+    assert (finding["kind"], finding["worker"]) == ("slow", "h/shop/w1")
+
+
+def test_a_status_that_shifted_is_found(store: Store, source: Reader) -> None:
+    def change(fields: Fields, pick: Random) -> Fields:
+        return {"http.response.status_code": 404} if fields["http.route"] == "/c" and pick.random() < 0.4 else {}
+
+    (finding,) = found(store, source, change)
+    assert finding["kind"] == "status"
+    assert finding["fields"] == {"http.route": "/c", "http.response.status_code": "404"}
+
+
+def test_failures_that_came_with_a_version_are_a_deploy(store: Store, source: Reader) -> None:
+    def change(fields: Fields, pick: Random) -> Fields:
+        return {"service.version": "1.1"} | ({"http.response.status_code": 500} if pick.random() < 0.2 else {})
+
+    (finding,) = found(store, source, change)
+    assert finding["kind"] == "deploy"
+    assert finding["fields"]["service.version"] == "1.1"
+    assert "version 1.1 started" in finding["sentence"]
+
+
+def test_a_version_without_consequences_is_not_a_finding(store: Store, source: Reader) -> None:
+    assert found(store, source, lambda _fields, _pick: {"service.version": "1.1"}) == []
+
+
+def test_a_crash_is_found_with_its_interrupted_request(store: Store, source: Reader) -> None:
+    fill(store, lambda _fields, _pick: {})
+    crash = {
+        "event.id": "beef" * 6 + "-000000000009", "event.sequence": 9, "event.action": "worker-lost",
+        "event.dataset": "logship.worker", "service.name": "shop", "service.node.name": "h/shop/w2",
+        "service.ephemeral_id": "beef" * 6, "logship.in_flight.count": 1, "logship.in_flight.requests": ["GET /slow 900ms"],
+    }  # fmt: skip
+    store.append([(CHANGED_NS, crash)])
+    report = incident(source, WINDOW, NOW_NS)
+    (death,) = [finding for finding in report.findings if finding.kind == "death"]
+    assert death.worker == "h/shop/w2"
+    assert death.began == (CHANGED_NS, CHANGED_NS)
+    assert "w2 crashed, interrupting 1 request (longest: GET /slow 900ms); no replacement started" in death.sentence
+    text = "\n".join(write_up.lines(report, rfc3339, "https://kibana.example"))
+    assert "1. death: w2 crashed" in text
+    assert "https://kibana.example/app/discover#/" in text
+    assert "logship inflight" in text
+    assert "w2 crashed" in write_up.markdown(report, rfc3339)
+    page = write_up.html(report, rfc3339)
+    assert "<strong>death</strong>" in page
+    assert "<script" not in page
+
+
+def test_a_new_warning_is_found_and_a_usual_one_is_not(store: Store, source: Reader) -> None:
+    fill(store, lambda _fields, _pick: {})
+    said = [(CHANGED_NS + number * 10 * SECOND, f"queue has {number} messages, limit reached") for number in range(12)]
+    said += [(BEGIN_NS + number * 100 * SECOND, f"slow query took {number} ms") for number in range(12)]
+    usual = {"log.level": "warning", "log.logger": "jobs", "event.dataset": "logship.app"}
+    store.append(
+        [
+            (at_ns, usual | {"message": text, "event.id": f"{'cafe' * 6}-{number:012d}"})
+            for number, (at_ns, text) in enumerate(sorted(said), 1)
+        ]
+    )
+    report = as_json(incident(source, WINDOW, NOW_NS))
+    assert [finding["kind"] for finding in report["findings"]] == ["new_pattern"]
+    assert "queue has" in report["findings"][0]["sentence"]
+
+
+def test_the_json_has_exactly_the_documented_keys(store: Store, source: Reader) -> None:
+    fill(store, lambda fields, _pick: {"http.response.status_code": 500} if fields["http.route"] == "/b" else {})
+    report = incident_json(source, WINDOW, NOW_NS)
+    assert set(report) == {"window", "baseline", "evidence", "findings", "sentence"}
+    assert set(report["findings"][0]) == {
+        "rank", "kind", "severity", "sentence", "service", "worker", "fields", "began", "ended", "evidence", "query",
+    }  # fmt: skip
+    assert report["evidence"]["finding"] in {"complete", "missing", "unknown", "none", "conflict", "duplicated"}
+
+
+def test_an_empty_window_says_that_nothing_was_compared(store: Store, source: Reader) -> None:
+    fill(store, lambda _fields, _pick: {})
+    report = incident(source, Query(None, 10**9, 2 * 10**9), NOW_NS)
+    assert report.findings == []
+    assert report.sentence == "No requests in this window: nothing was compared."
