@@ -43,6 +43,7 @@ KIND_OF = {
     "traffic-unbalanced": "imbalance",
     "events-dropped": "drops",
     "store-damaged": "gap",
+    "loop-stalled": "stall",
 }
 
 
@@ -97,7 +98,7 @@ def by_findings(kept: Kept) -> list[Found]:
         reader.close()
     return [
         {
-            "kind": KIND_OF[one.kind], "sentence": one.sentence, "worker": one.worker, "fields": dict(one.fields),
+            "kind": KIND_OF.get(one.kind, one.kind), "sentence": one.sentence, "worker": one.worker, "fields": dict(one.fields),
             "began": None if one.since_ns is None else [one.since_ns, one.since_ns],
         }
         for one in found

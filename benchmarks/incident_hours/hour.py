@@ -56,11 +56,13 @@ def _truth(plan: Plan, size: str, touched: Sequence[int]) -> Truth:
 def _lose(of_slot: Sequence[Run], loss: Loss) -> list[int]:
     """Remove events from the run that was alive then; return the times of the removed ones."""
     run = next(run for run in reversed(of_slot) if run.from_ns <= loss.at_ns)
+    # Not to the end: a worker of which nothing more arrives is silent, which is another kind.
+    most = min(loss.events, sum(at_ns >= loss.at_ns for at_ns, _ in run.entries) // 2)
     gone: list[int] = []
     kept: list[Entry] = []
     for at_ns, record in run.entries:
         worker = record["event.dataset"] == build.WORKER
-        if at_ns >= loss.at_ns and len(gone) < loss.events and not (worker and loss.dropped):
+        if at_ns >= loss.at_ns and len(gone) < most and not (worker and loss.dropped):
             gone.append(at_ns)
             continue
         if gone and loss.dropped and "logship.emitted" in record:

@@ -90,12 +90,12 @@ def uneven_workers(stage: Stage, size: int) -> Plan:
 @quiet
 def nightly_batch(stage: Stage, size: int) -> Plan:
     """A job of one client runs every 15 minutes, before the window as well."""
-    client, extra = "10.20.0.9", []
+    client, tenant, extra = "10.20.0.9", stage.pick.choice(stage.shop.tenants), []
     for began in range(stage.before_ns + 3 * MINUTE, stage.until_ns - 4 * MINUTE, 15 * MINUTE):
         count = int(stage.expected((0.2, 0.5, 1.0)[size], began, began + 3 * MINUTE))
         calls = of_client(stage, began, began + 3 * MINUTE, count, client)
         for call in calls:
-            call.route, call.agent, call.took_ns = 0, "batch/1.0", call.took_ns * 2
+            call.route, call.tenant, call.agent, call.took_ns = 0, tenant, "batch/1.0", call.took_ns * 2
         extra += calls
     return Plan("nightly_batch", extra=extra)
 
