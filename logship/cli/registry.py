@@ -32,6 +32,7 @@ COMMANDS = {
         "errors": "Group exceptions by class and place, and show which are new.",
         "workers": "List the workers: load, latency, errors, dropped events.",
         "view": "Draw a view of the catalogue.",
+        "level": "Change the log level of running workers for a while.",
         "inflight": "List running and interrupted requests.",
         "verify": "Check that every emitted event was stored.",
     },

@@ -182,6 +182,13 @@ def supervisor(message: str, level: str, logger: str) -> dict[str, object]:
     return fields
 
 
+def level_changed(logger: str, level: str, set_by_operator: bool) -> dict[str, object]:
+    """Return the event of a worker whose log level changed. `logger`: "" for all loggers."""
+    of = f" of logger {logger}" if logger else ""
+    message = f"log level{of} set to {level} by logship level" if set_by_operator else f"log level{of} is {level} again"
+    return _worker_event("log-level-changed", "info", message, ["configuration"], ["change"])
+
+
 def _worker_event(action: str, level: str, message: str, category: list[str], kind: list[str]) -> dict[str, object]:
     return {
         "message": message,

@@ -20,6 +20,7 @@ from logship.state.processes import boot_id
 from logship.worker import exit_hooks, registry
 from logship.worker.capture import stdlib
 from logship.worker.heartbeat import Heartbeat
+from logship.worker.level_watch import LevelWatch
 from logship.worker.metrics.endpoint import MetricsEndpoint
 from logship.worker.metrics.keeper import MetricKeeper
 from logship.worker.pipeline import Pipeline, facts_of
@@ -130,6 +131,7 @@ def _shipper(pipeline: Pipeline) -> Shipper:
         Heartbeat(pipeline, settings.heartbeat_seconds),
         SlotWatch(pipeline),
         MetricKeeper(pipeline),
+        LevelWatch(pipeline),
     ]
     if state is not None and settings.agent != "off":
         finder = OrphanFinder(state)

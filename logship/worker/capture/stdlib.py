@@ -78,7 +78,7 @@ def _number(record: logging.LogRecord) -> int:
 
 
 def _is_recorded(logger: logging.Logger, record: logging.LogRecord) -> bool:
-    return _number(record) >= _least and registry.is_configured() and _is_heard(logger)
+    return _number(record) >= (_named_least(record.name) if _named else _least) and registry.is_configured() and _is_heard(logger)
 
 
 def is_journalled(record: logging.LogRecord) -> bool:
@@ -267,6 +267,8 @@ class _Lowered(int):
 
 
 _least = logging.INFO
+# Loggers with another level for a while: their own level, and the one in force.
+_named: dict[str, tuple[int, int]] = {}
 _level_before = logging.NOTSET  # the root's own level, while logship's is in its place
 
 
@@ -283,6 +285,30 @@ def follow(level: str) -> None:
     if root.level != wanted:
         root.setLevel(wanted)
     logging.getLogger(OWN_LOGGER).disabled = False  # dictConfig disables loggers that it does not name
+
+
+def name_levels(levels: Mapping[str, int]) -> None:
+    """Record from these levels up for these loggers and those below them; the loggers before get their own level back."""
+    global _named
+    before = _named
+    for name, (own, _) in before.items():
+        if name not in levels:
+            logging.getLogger(name).setLevel(own)
+    _named = {}
+    for name, level in levels.items():
+        logger = logging.getLogger(name)
+        own = before[name][0] if name in before else logger.level
+        logger.setLevel(level)
+        _named[name] = (own, level)
+
+
+def _named_least(name: str) -> int:
+    """Return the level of the nearest named logger above `name`, or of all loggers."""
+    while name:
+        if name in _named:
+            return _named[name][1]
+        name = name.rpartition(".")[0]
+    return _least
 
 
 def release() -> None:
