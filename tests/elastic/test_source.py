@@ -16,6 +16,8 @@ from logship.elastic.client import connect
 from logship.elastic.replay import from_source, replay
 from logship.elastic.source import ElasticSource, as_record
 from logship.errors import ElasticError, QuestionError
+from logship.forensics.error_groups import report as error_groups
+from logship.forensics.patterns import report as patterns
 from logship.forensics.verify import verify
 from logship.search.kql import Node, parse
 from logship.search.query import CLOCK_AHEAD_NS, Page, Query, Record, Source
@@ -199,6 +201,14 @@ def test_verify_finds_the_same_gaps(both: Both) -> None:
     ours, theirs = (verify(source, Query(), NOW_NS) for source in (both.store, both.elastic))
     assert theirs == ours
     assert {one.slot: one.missing for one in ours}[1] == 3
+
+
+def test_patterns_and_errors_are_the_same(both: Both) -> None:
+    window = Query(None, NOW_NS - 10**16, NOW_NS + 10**12)
+    ours, theirs = (patterns.report(source, window, None) for source in (both.store, both.elastic))
+    assert theirs == ours
+    assert ours.events > 0
+    assert error_groups.report(both.elastic, window) == error_groups.report(both.store, window)
 
 
 def test_the_rest_is_the_same(both: Both) -> None:

@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logship.errors import KqlError, QuestionError, SourceError
+from logship.forensics.error_groups import report as error_groups
+from logship.forensics.patterns import report as patterns
 from logship.page.client import HttpSource
 from logship.page.context import PageContext
 from logship.page.guard import Access
@@ -45,6 +47,12 @@ def test_every_question_has_the_answer_of_the_store(
     assert far.top(query, "http.response.status_code", 3) == near.top(query, "http.response.status_code", 3)
     assert far.stats(query, "event.duration", None) == near.stats(query, "event.duration", None)
     assert far.incarnations(query) == near.incarnations(query)
+
+
+def test_patterns_and_errors_are_those_of_the_store(served: Served, far: HttpSource) -> None:
+    window = Query(None, served.now_ns - 10**13, served.now_ns + 10**9)
+    assert patterns.report(far, window, None) == patterns.report(served.reader, window, None)
+    assert error_groups.report(far, window) == error_groups.report(served.reader, window)
 
 
 def test_single_events_fields_and_the_oldest_are_answered(served: Served, far: HttpSource) -> None:
