@@ -25,6 +25,7 @@ def follows(worker: Desk, message: str) -> None:
 def test_the_level_follows_and_goes_back(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with desk(state) as worker:
+        worker.pipeline()
         own, other = logging.getLogger("shop.db"), logship.get_logger("shop")
         own.debug("unheard")
         levels.add(state, LevelOverride("debug", time.time_ns() + 3600 * SECOND_NS), time.time_ns())
