@@ -61,11 +61,18 @@ class Counted:
 
     def wide_series(self, name: str, values: Sequence[str]) -> Mapping[tuple[str, ...], Series]:
         """Return the requests per bucket for the given values of a field with many."""
-        if not values:
-            return {}
-        nodes = tuple(equal(name, value) for value in values)
-        where = kql.every(kql.parse(SERVED), kql.Or(nodes) if len(nodes) > 1 else nodes[0])
-        return self.series(read(self.source, self.clock.queries(), where, (name,), self.clock.every_ns), (name,))
+        unread = [value for value in values if (name, value) not in self._known]
+        if unread:
+            nodes = tuple(equal(name, value) for value in unread)
+            where = kql.every(kql.parse(SERVED), kql.Or(nodes) if len(nodes) > 1 else nodes[0])
+            found = self.series(read(self.source, self.clock.queries(), where, (name,), self.clock.every_ns), (name,))
+            self._known.update({(name, value): found[(value,)] for value in unread})
+        return {(value,): self._known[name, value] for value in values}
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], Series]:
+        """What `wide_series` has read: failing, slow and frequent requests share values."""
+        return {}
 
     def side_of(self, part: Segment) -> "InSegment":
         """Return the function that says of a bucket whether it is in a segment."""

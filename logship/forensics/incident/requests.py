@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from math import log
+from statistics import median
 
 from logship.forensics.compare.combinations import Counts
 from logship.forensics.compare.table import slow as slow_requests
 from logship.forensics.incident.counted import VALUES_OF_A_FIELD, Counted, Series
 from logship.forensics.incident.finding import IncidentKind, Outlier
 from logship.forensics.incident.raised import Limits, Raised, frequent, raised
-from logship.forensics.incident.segment import Segment, segment
+from logship.forensics.incident.segment import TOGETHER, Segment, segment
 from logship.search import kql
 from logship.search.kql import Node, equal
 from logship.search.units import duration, share
@@ -140,12 +141,14 @@ def _dip(events: Series, first: int) -> Segment | None:
     sums = [0.0]
     for number in events:
         sums.append(sums[-1] + number)
+    # The usual traffic: half of the minutes have less. A peak beside the segment does not raise it.
+    usual = median(_rate(sums, at, at + TOGETHER) for at in range(0, max(1, len(events) - TOGETHER + 1), TOGETHER))
     best: Segment | None = None
     for low in range(max(first, BESIDE_BUCKETS // 2), len(events) - DROP_BUCKETS + 1, 2):
         if _rate(sums, low, low + DROP_BUCKETS) > LESS * _rate(sums, max(0, low - BESIDE_BUCKETS), low):
             continue
         for high in range(low + DROP_BUCKETS, len(events) + 1, 2):
-            part = _less(sums, low, high)
+            part = _less(sums, low, high) if _rate(sums, low, high) <= LESS * usual else None
             if part is not None and (best is None or part.g > best.g):
                 best = part
     return best if best is not None and best.g >= LEAST_G_OF_DROP else None

@@ -12,8 +12,8 @@ from logship.forensics.compare.combinations import Counts
 from logship.forensics.compare.significance import g_test
 
 ROUNDS = 4
-# Every place and length of a segment is a test, and there are hundreds of series: chance alone reaches about 35.
-LEAST_G = 40.0
+# Every place and length of a segment is a test, and there are hundreds of series: chance alone reaches about 30.
+LEAST_G = 34.0
 # The dispersion is measured over this many buckets together: single ones hold too few events.
 TOGETHER = 6
 
