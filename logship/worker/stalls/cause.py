@@ -34,24 +34,30 @@ class Sample:
     stack: Stack
 
 
-def reason_of(before: Moment, samples: Sequence[Sample], gap_ns: int, gc_ns: int) -> Reason:
-    """Return why a loop stood still for `gap_ns`. `before`: the last moment at which it ran; `gc_ns`: collections in the gap."""
+def reason_of(before: Moment, samples: Sequence[Sample], gap_ns: int, gc_ns: int, limit_ns: int) -> Reason:
+    """Return why a loop stood still for `gap_ns`.
+
+    `before`: the last moment at which it ran; `gc_ns`: collections in the gap; `limit_ns`: from which a stall counts. A loop
+    that used so much CPU time would have stalled on an idle machine too, however little of a processor it got."""
     if gc_ns * 2 >= gap_ns:
         return "garbage_collection"
     if not samples:
         return "unknown"
     late_ns = sum(sample.late_ns for sample in samples)
-    last = samples[-1].moment
     loop_ns, process_ns = used_ns(before, samples)
+    starved = loop_ns < limit_ns
     if late_ns * 2 >= gap_ns:
         switches = sum(sample.switches for sample in samples)
-        return "interpreter_held" if _was_held(late_ns, switches, max(loop_ns, process_ns)) else "not_scheduled"
+        if _was_held(late_ns, switches, max(loop_ns, process_ns), limit_ns):
+            return "interpreter_held"
+        return "not_scheduled" if starved else "computing"
+    last = samples[-1].moment
     if sum(not sample.stack for sample in samples) * 2 > len(samples):
         # The loop waited for nothing but its turn.
         return "interpreter_held" if process_ns * 2 >= last.time_ns - before.time_ns else "not_scheduled"
     waited_ns = samples[-1].waited_ns - samples[0].waited_ns
     seen_ns = max(1, last.time_ns - samples[0].moment.time_ns)
-    if len(samples) > 1 and waited_ns * 2 >= seen_ns and loop_ns * 4 < gap_ns:
+    if len(samples) > 1 and waited_ns * 2 >= seen_ns and starved and loop_ns * 4 < gap_ns:
         return "not_scheduled"
     if len({sample.task for sample in samples}) * 2 > len(samples) > 2:
         return "many_callbacks"
@@ -74,8 +80,9 @@ def held_by_another(before: Moment, samples: Sequence[Sample]) -> bool:
     )
 
 
-def _was_held(late_ns: int, switches: int, cpu_ns: int) -> bool:
+def _was_held(late_ns: int, switches: int, cpu_ns: int, limit_ns: int) -> bool:
     """Return whether the watchdog waited for the interpreter's lock, rather than that the process did not run.
 
-    A quarter of the expected wake-ups is enough: on a busy machine they are late too."""
-    return switches * sys.getswitchinterval() * 1e9 * 4 >= late_ns or cpu_ns * 2 >= late_ns
+    Half of the expected wake-ups are enough, because a busy machine delays them, beyond the two of a normal turn."""
+    expected = late_ns / (sys.getswitchinterval() * 1e9)
+    return switches >= expected / 2 + 2 or cpu_ns >= max(late_ns / 2, limit_ns * 0.7)

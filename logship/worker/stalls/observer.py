@@ -112,7 +112,7 @@ class LoopObserver:
 
     def _record(self, begin_ns: int, end_ns: int, samples: list[Sample], interval_ns: int, ended: bool) -> None:
         gap_ns = end_ns - begin_ns
-        reason = reason_of(self._before, samples, gap_ns, self._pauses.within(begin_ns, end_ns))
+        reason = reason_of(self._before, samples, gap_ns, self._pauses.within(begin_ns, end_ns), self.loop.limit_ns)
         if self._debugged or (reason == "not_scheduled" and gap_ns < LONG_NS):
             return  # a busy machine is late for less than a second every day
         # The loop last ran at `begin_ns`, and would have run again an interval later: it stopped in between.
