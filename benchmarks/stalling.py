@@ -1,7 +1,7 @@
 """A service whose handlers block its event loop for a given time, for bench_watchdog.py. The culprits are marked "# blocks".
 
-GET /WAY?seconds=N answers with when it began and ended (wall clock, nanoseconds) and the marked lines. Ways whose length
-cannot be chosen exactly (a regular expression, JSON, collections) come near it."""
+GET /WAY?seconds=N answers with when it began and ended (wall clock, nanoseconds), its CPU time and the marked lines. Ways
+whose length cannot be chosen exactly (a regular expression, JSON, collections) come near it."""
 
 import gc
 import json
@@ -98,9 +98,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     way = WAYS.get(scope["path"][1:])
     if way is not None:
         seconds = float(scope["query_string"].decode().partition("=")[2])
-        began = time.time_ns()
+        began, cpu_ns = time.time_ns(), time.thread_time_ns()
         way(seconds)
-        answer = {"began": began, "ended": time.time_ns(), "lines": marked(way)}
+        cpu_ns = time.thread_time_ns() - cpu_ns
+        answer = {"began": began, "ended": time.time_ns(), "cpu_ns": cpu_ns, "lines": marked(way)}
     body = json.dumps(answer).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
