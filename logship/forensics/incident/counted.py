@@ -1,9 +1,10 @@
 """Requests of an incident's window and baseline, counted once by field values and time, and the series of any part of them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 from logship.forensics.compare.table import NARROW_FIELDS, Table, of_values, read, requests, wide_fields
 from logship.forensics.incident.clock import Clock
@@ -42,13 +43,30 @@ class Counted:
     def wide(self) -> tuple[str, ...]:
         return wide_fields(self.source, self.clock.window)
 
+    @cached_property
+    def _added_up(self) -> dict[tuple[int, tuple[str, ...]], tuple[Table, dict[tuple[str, ...], Series]]]:
+        return {}
+
+    @cached_property
+    def _columns(self) -> dict[int, "Columns"]:
+        return {}
+
     def series(self, table: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
-        """Return the events per bucket by the values of `names`."""
-        chosen = [table.names.index(name) for name in names]
+        """Return the events per bucket by the values of `names`. Each is added up once."""
+        key = id(table), tuple(names)
+        if key not in self._added_up:  # the table is kept with it: its id is not used again
+            self._added_up[key] = table, self._series(table, names)
+        return self._added_up[key][1]
+
+    def _series(self, table: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
+        columns = self._columns.get(id(table))
+        if columns is None:
+            columns = self._columns[id(table)] = _columns(table, self.index)
         found: defaultdict[tuple[str, ...], Series] = defaultdict(lambda: [0.0] * len(self.starts))
-        index = self.index
-        for start_ns, keys, events in table.rows:
-            found[tuple(keys[at] for at in chosen)][index[start_ns]] += events
+        chosen = [columns.values[table.names.index(name)] for name in names]
+        keys: Iterable[tuple[str, ...]] = zip(*chosen, strict=True) if chosen else repeat(())
+        for values, at, events in zip(keys, columns.buckets, columns.events, strict=False):
+            found[values][at] += events
         return found
 
     def hits(self, where: Node | None, *more: str) -> Table:
@@ -77,6 +95,20 @@ class Counted:
     def side_of(self, part: Segment) -> "InSegment":
         """Return the function that says of a bucket whether it is in a segment."""
         return InSegment(self.starts[part.low], self.starts[part.high - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The rows of a table by columns, which are read far faster than row by row. `buckets`: index of the bucket of each row."""
+
+    values: list[tuple[str, ...]]
+    buckets: list[int]
+    events: list[int]
+
+
+def _columns(table: Table, index: Mapping[int, int]) -> Columns:
+    values = list(zip(*(row.keys for row in table.rows), strict=True)) or [()] * len(table.names)
+    return Columns(values, [index[row.start_ns] for row in table.rows], [row.events for row in table.rows])
 
 
 @dataclass(frozen=True, slots=True)
