@@ -79,10 +79,11 @@ def _merged_group(group: set[Words]) -> dict[Words, Words]:
 
 def _alike(current: Iterable[Words]) -> Iterator[tuple[int, list[Words]]]:
     """Yield (place, templates that are equal but for this place), the largest groups first."""
-    # Sums of hashes find them: comparing what is before and after each place takes the square of the length.
+    # Sums of hashes find them: comparing what is before and after each place takes the square of the length. Hashes of texts,
+    # because those of tuples are nearly additive: templates with two words exchanged would have the same sum.
     groups: defaultdict[tuple[int, int], list[Words]] = defaultdict(list)
     for template in sorted(current):
-        hashes = [hash((at, word)) for at, word in enumerate(template)]
+        hashes = [hash(f"{at} {word}") for at, word in enumerate(template)]
         total = sum(hashes)
         for at in range(1, len(template)):
             if template[at] not in SEPARATORS:

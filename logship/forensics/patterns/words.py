@@ -67,13 +67,13 @@ def _add_value(result: list[str]) -> None:
 
 
 def _learn(word: str) -> int:
-    if len(_kinds) >= MOST_WORDS:
-        _kinds.clear()
     if word in SEPARATORS:
         kind = _SEPARATOR
     elif _VARYING.search(word):
-        kind = _VALUE
+        return _VALUE  # not kept: values seldom come twice
     else:
         kind = _UNIT if word in _UNITS else _WORD
+    if len(_kinds) >= MOST_WORDS:
+        _kinds.clear()
     _kinds[word] = kind
     return kind
