@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from logship.forensics.balance import LEAST_REQUESTS, Balance, balances, name_of
+from logship.forensics.balance import LEAST_REQUESTS, NO_TIMES, Balance, balances, name_of
+from logship.forensics.connections import Connections, connections
 from logship.forensics.finding import Finding
 from logship.forensics.stalls import stalls
+from logship.forensics.timeline import timeline
 from logship.forensics.verify import set_aside
 from logship.forensics.workers import WorkerRow, workers
 from logship.search import kql
@@ -46,11 +48,12 @@ class Standout:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What several rules judge. `routes`: all requests by route."""
+    """What several rules judge. `routes`: all requests by route; `until_ns`: the end of `query`, or now."""
 
     query: Query
     workers: Sequence[WorkerRow]
     routes: Sequence[Stat]
+    until_ns: int
 
 
 def standout(source: Source, query: Query, now_ns: int) -> Standout:
@@ -66,6 +69,7 @@ def observe(source: Source, query: Query, now_ns: int) -> Observed:
         query,
         workers(source, query.since_ns, until_ns, query.where),
         source.stats(query.narrowed(kql.parse(SERVED)), DURATION, ROUTE),
+        until_ns,
     )
 
 
@@ -73,7 +77,7 @@ def judge(source: Source, observed: Observed) -> Standout:
     """Apply all rules to what was observed; some of them query the source for reasons."""
     query, rows = observed.query, observed.workers
     names = WorkerNames(rows)
-    shared = balances(rows)
+    shared = shared_traffic(source, observed)
     failed = query.narrowed(kql.parse(FAILURES))
     findings = [
         *crashes(source, query, names),
@@ -88,6 +92,20 @@ def judge(source: Source, observed: Observed) -> Standout:
     findings.sort(key=lambda finding: finding.severity != "critical")
     not_judged = [f"{names.of_service(balance)}{balance.sentence}" for balance in shared if not balance.judged]
     return Standout(findings, shared, not_judged, _sentence(findings, rows, shared))
+
+
+def shared_traffic(source: Source, observed: Observed) -> list[Balance]:
+    """Return the balance of each service."""
+    query, rows = replace(observed.query, until_ns=observed.until_ns), observed.workers
+    several = len({row.service for row in rows}) > 1
+
+    def clients(service: str, requests: int) -> Connections | None:
+        where = equal("service.name", service) if several and service else None
+        return connections(source, query.narrowed(where), requests)
+
+    # Nodes of two services can have the same name; then their requests over time cannot be distinguished by node.
+    distinct = len({row.node for row in rows}) == len(rows)
+    return balances(rows, timeline(source, query) if len(rows) > 1 and distinct else NO_TIMES, clients)
 
 
 class WorkerNames:
@@ -297,12 +315,21 @@ def unbalanced(shared: Sequence[Balance], names: WorkerNames) -> list[Finding]:
         Finding(
             "traffic-unbalanced", "warning", f"{names.of_service(balance)}{balance.sentence}",
             kql.text_of(kql.every(kql.parse(SERVED), equal(NODE, balance.busiest))),
-            balance.service, balance.busiest,
-            evidence={"effective_workers": balance.effective, "workers": balance.workers, "share": balance.busiest_share},
+            balance.service, balance.busiest, balance.hot_since_ns, balance.hot_until_ns,
+            {"service.node.name": balance.unserved} if balance.unserved else {}, _shares(balance),
         )
         for balance in shared
         if balance.unbalanced
     ]  # fmt: skip
+
+
+def _shares(balance: Balance) -> dict[str, float]:
+    evidence = {
+        "effective_workers": balance.effective, "workers": balance.workers, "share": balance.busiest_share,
+        "p": balance.p, "cramers_v": balance.cramers_v, "busy_effective_workers": balance.busy_effective,
+        "busy_share": balance.busy_share,
+    }  # fmt: skip
+    return evidence if balance.connections is None else evidence | {"connections": balance.connections}
 
 
 def dropped(rows: Sequence[WorkerRow], names: WorkerNames) -> list[Finding]:

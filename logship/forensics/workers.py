@@ -22,7 +22,8 @@ class WorkerRow:
     Requests, errors, durations and loop lag are those of the window: `loop_lag_max_ns` is the worst of all its
     heartbeats, None without one. `share` is the part of its service's requests, 0 to 1. `present`: the times in which
     the worker was there, in nanoseconds; `requests_per_second` is over these. `in_flight` is as of the newest
-    heartbeat, None for a worker that is no more. `dropped` counts over its runs in that time."""
+    heartbeat, None for a worker that is no more. `dropped` counts over its runs in that time. `busy_ns`: the sum of the
+    durations of its requests, which may overlap."""
 
     node: str
     service: str
@@ -45,6 +46,7 @@ class WorkerRow:
     loop_lag_max_ns: int | None
     dropped: int
     present: Ranges
+    busy_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ def workers(source: Source, since_ns: int, until_ns: int, where: Node | None = N
     for row in rows:
         totals[row.service] += row.requests
     shared = [replace(row, share=row.requests / (totals[row.service] or 1)) for row in rows]
-    return sorted(shared, key=lambda row: (row.service, row.node.rpartition("/")[0], -1 if row.slot is None else row.slot))
+    return sorted(
+        shared, key=lambda row: (row.service, row.node.rpartition("/")[0], -1 if row.slot is None else row.slot)
+    )
 
 
 def covered_ns(rows: Iterable[WorkerRow]) -> int:
@@ -117,4 +121,5 @@ def _row(node: str, runs: list[Incarnation], measured: _Measured, span: Query) -
         loop_lag_mean_ns=round(mean.sum / mean.count) if mean else None,
         loop_lag_max_ns=round(worst.max) if worst else None,
         dropped=sum(sum(dropped(run.last_beat).values()) for run in runs), present=present,
+        busy_ns=round(stat.sum) if stat else 0,
     )  # fmt: skip

@@ -86,7 +86,9 @@ def test_a_crash_has_its_requests_and_its_replacement(store: Store, source: Read
 
 
 def test_a_crash_without_a_replacement_says_so(store: Store, source: Reader) -> None:
-    finding = found(seen(store, source, worker(0), [beat(9, "worker-lost", life=life(1), slot=1, at_s=100)]), "worker-crashed")
+    finding = found(
+        seen(store, source, worker(0), [beat(9, "worker-lost", life=life(1), slot=1, at_s=100)]), "worker-crashed"
+    )
     assert finding.sentence == "w1 crashed; no replacement started in this window."
 
 
@@ -140,7 +142,9 @@ def test_the_routes_beyond_five_are_counted(store: Store, source: Reader) -> Non
     failed = [
         entry
         for number in range(8)
-        for entry in requests([500 + number], life=life(0), http__route=f"/f{number}", http__response__status_code=500, at_s=50)
+        for entry in requests(
+            [500 + number], life=life(0), http__route=f"/f{number}", http__response__status_code=500, at_s=50
+        )
     ]
     result = seen(store, source, worker(0), failed)
     assert result.findings[-1].sentence == "3 more routes had 3 failed requests."
@@ -163,9 +167,28 @@ def test_dropped_events_and_silence_are_findings(store: Store, source: Reader) -
 
 def test_unbalanced_traffic_is_a_finding(store: Store, source: Reader) -> None:
     finding = found(seen(store, source, worker(0, count=190), worker(1, count=30)), "traffic-unbalanced")
-    assert finding.sentence == "Traffic is unbalanced: w0 served 86 % of requests (an even share is 50 %)."
+    assert finding.sentence == (
+        "Traffic is unbalanced: w0 served 86 % of requests (an even share is 50 %); the traffic of 2 workers lands on 1.3. "
+        "It costs little at this rate: w0 had 0.0063 requests at a time on average."
+    )
     assert finding.evidence["workers"] == 2
     assert events_of(source, finding) == 190
+
+
+def test_uneven_shares_of_few_connections_are_not_a_finding(store: Store, source: Reader) -> None:
+    many = worker(0, count=190, client__ip="192.0.2.1", client__port=1024)
+    result = seen(store, source, many, worker(1, count=30, client__ip="192.0.2.2", client__port=7))
+    assert not [finding for finding in result.findings if finding.kind == "traffic-unbalanced"]
+    (balance,) = result.balances
+    assert (balance.connections, balance.unbalanced) == (2, False)
+    assert "2 connections are too few to spread evenly" in balance.sentence
+
+
+def test_a_worker_that_is_alive_and_serves_nothing_is_named(store: Store, source: Reader) -> None:
+    idle = [worker_event(1, "worker-started", at_s=0.5, life=life(2), slot=2), beat(2, at_s=295, life=life(2), slot=2)]
+    finding = found(seen(store, source, worker(0), worker(1), idle), "traffic-unbalanced")
+    assert "w2 is alive and served none" in finding.sentence
+    assert finding.fields == {"service.node.name": ["h/shop/w2"]}
 
 
 def test_with_several_services_each_sentence_names_its_own(store: Store, source: Reader) -> None:
