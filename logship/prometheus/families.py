@@ -87,6 +87,10 @@ GAUGES: Final = (
     Gauge("logship_worker_thread_pool_threads_limit", "Threads that AnyIO's pool may have.", _pool(Cell.POOL_SIZE)),
     Gauge("logship_worker_thread_pool_waiting_calls", "Calls that wait for a thread of the pool.", _pool(Cell.POOL_WAITING)),
     Gauge("logship_journal_bytes", "Bytes in the journal that are not acknowledged.", _cell(Cell.JOURNAL_BYTES)),
+    Gauge(
+        "logship_journal_limit_bytes", "Size at which the journal drops events.",
+        lambda copy: copy.cells[Cell.JOURNAL_LIMIT_BYTES] or None,
+    ),
     Gauge("process_resident_memory_bytes", "Resident memory of the worker.", _cell(Cell.RESIDENT_BYTES)),
     Gauge("process_open_fds", "Open file descriptors of the worker.", _cell(Cell.OPEN_FDS)),
     Gauge("process_max_fds", "File descriptors that the worker may open.", _cell(Cell.MAX_FDS)),

@@ -91,6 +91,7 @@ class Cell(IntEnum):
     POOL_BUSY = 80
     POOL_SIZE = 81  # 0: the application has no AnyIO thread pool
     POOL_WAITING = 82
+    JOURNAL_LIMIT_BYTES = 83  # 0: no journal on disk, or a run of an older version
 
 
 EXIT_CODE_ZERO: Final = 1000

@@ -3,7 +3,7 @@
 import contextlib
 import time
 
-from logship.state import metric_totals
+from logship.state import metric_totals, segment
 from logship.state.home import home_of
 from logship.state.identity import Cell as Counter
 from logship.state.metric_file import DROP_CELLS, Cell
@@ -65,6 +65,7 @@ class MetricKeeper:
             cells[Cell.GC_COLLECTIONS + generation] = count
         cells[Cell.EMITTED], cells[Cell.ACKNOWLEDGED] = journal.cells[Counter.SEQUENCE], journal.cells[Counter.ACKNOWLEDGED]
         cells[Cell.JOURNAL_BYTES] = journal.backlog_bytes()
+        cells[Cell.JOURNAL_LIMIT_BYTES] = journal.limit_segments * segment.DATA_BYTES
         for reason, events in journal.identity.dropped().items():
             cells[DROP_CELLS[reason]] = events
         self._sample_queues(now)

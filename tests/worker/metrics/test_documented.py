@@ -17,6 +17,7 @@ def test_the_page_names_every_metric() -> None:
     index = file.series(labels_of("GET", "/", 200))
     assert index is not None
     file.cells[index] = file.cells[Cell.SLOT] = file.cells[Cell.ACCEPT_QUEUE] = file.cells[Cell.POOL_SIZE] = 1
+    file.cells[Cell.JOURNAL_LIMIT_BYTES] = 1
     slot = SlotMetrics(MetricFacts("shop"), 0)
     slot.add(file.copy(), alive=True)
     registry = CollectorRegistry()

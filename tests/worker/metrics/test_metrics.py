@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from logship.state.segment import DATA_BYTES, SIZE_BYTES
 from tests.worker.serving import Server, free_port, until
 
 REQUESTS = 60
@@ -65,6 +66,7 @@ def test_one_scrape_has_all_workers_and_a_kill_loses_nothing(served: tuple[Serve
         assert total(text, "orders_total", kind="book", service="shop") == REQUESTS
         assert total(text, "basket_euros_bucket", le="100.0") == REQUESTS
         assert total(text, "logship_worker_up") == 2
+        assert total(text, "logship_journal_limit_bytes") == 2 * (64 * 2**20 // SIZE_BYTES) * DATA_BYTES
         assert total(text, "http_server_response_body_size_bytes_sum", http_route="/order/{id}") > REQUESTS
 
     with ThreadPoolExecutor(4) as pool:
