@@ -235,7 +235,8 @@ PROGRAMS = {"logship": [sys.executable, "-m", "logship"], "python": [sys.executa
 
 def native(words: list[str], port: str) -> list[str]:
     """A command of a service as it is run here, at another port of loopback alone."""
-    moved = [re.sub(r"0\.0\.0\.0|(?<=host=')shop(?=')", "127.0.0.1", word.replace("8000", port)) for word in words]
+    ports = [word.replace("8000", port).replace("9464", str(free_port())) for word in words]
+    moved = [re.sub(r"0\.0\.0\.0|(?<=host=')shop(?=')", "127.0.0.1", word) for word in ports]
     return [*PROGRAMS[moved[0]], *moved[1:]]
 
 
@@ -337,6 +338,9 @@ def test_prometheus_asks_where_somebody_answers() -> None:
     (target,) = jobs["fluent-bit"]["static_configs"][0]["targets"]
     assert target == f"fluent-bit:{environment(SERVICES['fluent-bit'])['FLB_HTTP_PORT']}"
     assert jobs["fluent-bit"]["metrics_path"] == "/api/v2/metrics/prometheus"
+    (target,) = jobs["logship-workers"]["static_configs"][0]["targets"]
+    words = SERVICES["shop"]["command"]
+    assert target == f"shop:{words[words.index('--metrics') + 1].rpartition(':')[2]}"
     assert jobs["logship-collector"]["metrics_path"] == "/metrics"
     places = [volume.split(":")[1] for volume in SERVICES["prometheus"]["volumes"]]
     # Relative to the file itself: the same in the container and in a working copy.
