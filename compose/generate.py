@@ -32,6 +32,13 @@ def files() -> dict[str, str]:
     }
 
 
+def built_files() -> dict[str, str]:
+    """Return the text of each file for which Grafana's builder is needed. ImportError without grafana-foundation-sdk."""
+    from compose.worker_board import worker_board
+
+    return {"grafana/dashboards/logship-workers-prometheus.json": _as_text(worker_board())}
+
+
 def _as_text(body: object) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -77,8 +84,8 @@ def search(view: View) -> str:
 
 
 def write(directory: Path = DIRECTORY) -> None:
-    """Write all files into `directory`."""
-    for name, content in files().items():
+    """Write all files into `directory`. ImportError without the development tools (`make env`)."""
+    for name, content in (files() | built_files()).items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(content, encoding="utf-8")
 

@@ -9,7 +9,10 @@ from typing import NoReturn
 
 import pytest
 
-NAMES = ("chromium", "elasticsearch", "elasticsearch-9", "faketime", "fluent-bit", "npm", "openssl", "prometheus", "tmux")
+NAMES = (
+    "chromium", "elasticsearch", "elasticsearch-9", "faketime", "fluent-bit", "grafana-foundation-sdk", "npm", "openssl",
+    "prometheus", "tmux",
+)  # fmt: skip
 
 
 def required() -> frozenset[str]:
