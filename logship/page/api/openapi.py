@@ -170,6 +170,13 @@ PATHS: Final[dict[str, Operation]] = {
         "Exceptions grouped by class and place, new ones first; by default of the last 15 minutes.",
         result(groups=OBJECTS, events=COUNT, unread_events=COUNT, sentence=TEXT),
     ),
+    "/api/incident": Operation(
+        "What happened in the time range, the cause first, without a query; by default of the last 15 minutes.",
+        result(
+            window=component("Object"), baseline=component("Object"), evidence=component("Object"), findings=OBJECTS,
+            sentence=TEXT,
+        ),
+    ),
     "/api/overview": Operation("Workers, findings, traffic, latency and failures of a time range.", component("Object")),
     "/api/story/{id}": Operation(
         "All that is known of one request, also of a running or interrupted one; 404 for an unknown id.", component("Object")

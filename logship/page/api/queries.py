@@ -9,6 +9,7 @@ from logship.forensics import delivery, inflight, overview, standout, story, ver
 from logship.forensics.compare.baseline import baseline
 from logship.forensics.compare.compare import compare
 from logship.forensics.error_groups import report as error_groups
+from logship.forensics.incident import incident_json
 from logship.forensics.patterns import report as patterns
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
@@ -20,6 +21,8 @@ from logship.search.views import VIEWS
 
 # A year in minutes is half a million buckets; no chart shows more than this.
 LIMIT_BUCKETS = 50_000
+# An incident counts an hour in buckets of 10 s by route, worker and status: 30 MB of JSON.
+LIMIT_GROUPS = 300_000
 LEAST_EVERY_NS = 10**6
 # The window of findings, overview and workers if the client gives none.
 DEFAULT_SPAN_NS = 15 * 60 * 10**9
@@ -64,16 +67,16 @@ def tally(source: Source, params: RequestParams) -> object:
 
 def groups(source: Source, params: RequestParams) -> object:
     by = [name for name in params.text("by", "").split(",") if name]
-    return {"groups": _limited(source.groups(params.query(), by, _every_ns(params)))}
+    return {"groups": _limited(source.groups(params.query(), by, _every_ns(params)), LIMIT_GROUPS)}
 
 
 def _every_ns(params: RequestParams) -> int | None:
     return params.whole("every_ns", 0, 10**18, least=LEAST_EVERY_NS) if params.maybe("every_ns") else None
 
 
-def _limited(buckets: list[T]) -> list[T]:
-    if len(buckets) > LIMIT_BUCKETS:
-        raise QuestionError(f"the result has {len(buckets)} rows, the limit is {LIMIT_BUCKETS}: use a larger every_ns")
+def _limited(buckets: list[T], limit: int = LIMIT_BUCKETS) -> list[T]:
+    if len(buckets) > limit:
+        raise QuestionError(f"the result has {len(buckets)} rows, the limit is {limit}: use a larger every_ns")
     return buckets
 
 
@@ -152,6 +155,12 @@ def errors(source: Source, params: RequestParams) -> object:
     return error_groups.report(source, _window(params))
 
 
+def incident_(source: Source, params: RequestParams) -> object:
+    window = _window(params)
+    before = baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone)
+    return incident_json(source, window, params.now_ns, before)
+
+
 def overview_(source: Source, params: RequestParams) -> object:
     traffic_every_ns, latency_every_ns = (
         params.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
@@ -211,6 +220,7 @@ QUERIES = {
     "compare": ApiQuery(compare_, (*QUERY_NAMES, "baseline")),
     "errors": ApiQuery(errors, QUERY_NAMES),
     "patterns": ApiQuery(patterns_, (*QUERY_NAMES, "baseline")),
+    "incident": ApiQuery(incident_, (*QUERY_NAMES, "baseline")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
     "kql": ApiQuery(kql, ("q",)),
