@@ -31,6 +31,10 @@ async def slow(request: Request) -> PlainTextResponse:
     return PlainTextResponse("slow")
 
 
+def stock(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("in the thread pool")
+
+
 app = Starlette(
-    routes=[Route("/order/{id}", order), Route("/slow", slow), Mount("/metrics", logship.metrics())],
+    routes=[Route("/order/{id}", order), Route("/slow", slow), Route("/stock", stock), Mount("/metrics", logship.metrics())],
 )
