@@ -31,6 +31,7 @@ COMMANDS = {
         "patterns": "Group log messages into patterns, and show which are new.",
         "errors": "Group exceptions by class and place, and show which are new.",
         "workers": "List the workers: load, latency, errors, dropped events.",
+        "capacity": "Show how much traffic the workers can carry, and for how long.",
         "view": "Draw a view of the catalogue.",
         "level": "Change the log level of running workers for a while.",
         "inflight": "List running and interrupted requests.",

@@ -106,6 +106,8 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
         {**TEXT, "default": "preceding", "example": "yesterday"},
         "The time to compare with: preceding, yesterday, last-week, or SINCE..UNTIL.",
     ),
+    "latency": ({**TEXT, "default": "500ms"}, "p95 that the service must keep."),
+    "target": ({**TEXT, "default": "70%"}, "Utilization of workers at the peak."),
     "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object per line, or CSV."),
 }  # fmt: skip
 REQUIRED: Final = {
@@ -176,6 +178,10 @@ PATHS: Final[dict[str, Operation]] = {
             window=component("Object"), baseline=component("Object"), evidence=component("Object"), findings=OBJECTS,
             sentence=TEXT,
         ),
+    ),
+    "/api/capacity": Operation(
+        "How much traffic the workers of each service can carry, with the derivation of each number; by default of 30 days.",
+        result(services=OBJECTS),
     ),
     "/api/overview": Operation("Workers, findings, traffic, latency and failures of a time range.", component("Object")),
     "/api/story/{id}": Operation(

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from logship.errors import QuestionError
 from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
+from logship.forensics.capacity.plan import capacity
+from logship.forensics.capacity.wanted import DEFAULT_LATENCY, DEFAULT_TARGET, wanted_of
 from logship.forensics.compare.baseline import baseline
 from logship.forensics.compare.compare import compare
 from logship.forensics.error_groups import report as error_groups
@@ -26,6 +28,8 @@ LIMIT_GROUPS = 300_000
 LEAST_EVERY_NS = 10**6
 # The window of findings, overview and workers if the client gives none.
 DEFAULT_SPAN_NS = 15 * 60 * 10**9
+# Growth and weekdays need weeks.
+CAPACITY_SPAN_NS = 30 * 86_400 * 10**9
 LIMIT_CONTEXT = 1_000
 PAGE_NAMES = ("limit", "order", "after", "columns", "greatest")
 
@@ -128,11 +132,11 @@ def views_(source: Source, params: RequestParams) -> object:
     return {"views": [asdict(view) for view in VIEWS]}
 
 
-def _window(params: RequestParams) -> Query:
+def _window(params: RequestParams, span_ns: int = DEFAULT_SPAN_NS) -> Query:
     """Return the query with both times set; the default is the last 15 minutes."""
     query = params.query()
     until_ns = query.until_ns if query.until_ns is not None else params.now_ns
-    since_ns = query.since_ns if query.since_ns is not None else until_ns - DEFAULT_SPAN_NS
+    since_ns = query.since_ns if query.since_ns is not None else until_ns - span_ns
     return replace(query, since_ns=since_ns, until_ns=until_ns)
 
 
@@ -159,6 +163,11 @@ def incident_(source: Source, params: RequestParams) -> object:
     window = _window(params)
     before = baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone)
     return incident_json(source, window, params.now_ns, before)
+
+
+def capacity_(source: Source, params: RequestParams) -> object:
+    wanted = wanted_of(params.text("latency", DEFAULT_LATENCY), params.text("target", DEFAULT_TARGET))
+    return {"services": capacity(source, _window(params, CAPACITY_SPAN_NS), params.now_ns, params.zone, wanted)}
 
 
 def overview_(source: Source, params: RequestParams) -> object:
@@ -221,6 +230,7 @@ QUERIES = {
     "errors": ApiQuery(errors, QUERY_NAMES),
     "patterns": ApiQuery(patterns_, (*QUERY_NAMES, "baseline")),
     "incident": ApiQuery(incident_, (*QUERY_NAMES, "baseline")),
+    "capacity": ApiQuery(capacity_, (*QUERY_NAMES, "latency", "target")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
     "kql": ApiQuery(kql, ("q",)),

@@ -1,0 +1,224 @@
+"""Capacity: the maximum rate that `logship capacity` predicts from light traffic, and what a load generator then reaches.
+
+Three applications under uvicorn: CPU-bound, waiting (asyncio.sleep), and mixed. Each worker is pinned to a core; with more
+workers than cores the row is left out. Connections are closed after a few requests, so that workers share them. `CPU`: the
+share of their cores that the workers got while saturated; below 90 % the machine was busy with other work, and only the CPU time
+per request can be compared: in light traffic and at the maximum.
+
+    python benchmarks/bench_capacity.py [--seconds 30]"""
+
+import argparse
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REQUESTS_PER_CONNECTION = 20
+SATURATED_SECONDS = 8.0
+# Light requests a second of each worker, and connections of each worker when saturated.
+APPLICATIONS = {"cpu": (16, 16), "waiting": (50, 150), "mixed": (20, 40)}
+APPLICATION = """
+import asyncio, json, os
+import logship.auto
+
+ROWS = [{"id": number, "name": f"row {number}", "price": number * 1.1} for number in range(60)]
+PLAN = {"cpu": (20, 0.0), "waiting": (3, 0.06), "mixed": (12, 0.02)}[os.environ["BENCH_APP"]]
+
+def work(times):
+    for _ in range(times):
+        text = json.dumps(sorted(json.loads(json.dumps(ROWS)), key=lambda row: -row["price"]))
+    return text.encode()
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    times, seconds = PLAN
+    for _ in range(2 if seconds else 0):
+        await asyncio.sleep(seconds / 2)
+    body = work(times)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@dataclass
+class Client:
+    """One connection at a time: a request, its response, and a new connection after some."""
+
+    port: int
+    sock: socket.socket | None = None
+    sent: int = 0
+    left: int = -1
+    data: bytearray = field(default_factory=bytearray)
+
+    def send(self) -> None:
+        if self.sock is None or self.sent >= REQUESTS_PER_CONNECTION:
+            if self.sock is not None:
+                self.sock.close()
+            self.sock, self.sent = socket.create_connection(("127.0.0.1", self.port), timeout=10), 0
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sent += 1
+        self.sock.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
+        self.left = -1
+        self.data.clear()
+
+    def receive(self) -> bool:
+        """Read what is there; True if the response is complete."""
+        assert self.sock is not None
+        got = self.sock.recv(65536)
+        if not got:
+            raise SystemExit("the server closed a connection")
+        if self.left >= 0:
+            self.left -= len(got)
+            return self.left <= 0
+        self.data += got
+        head, found, body = self.data.partition(b"\r\n\r\n")
+        if found:
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            self.left = int(length.partition(b":")[2]) - len(body)
+        return found != b"" and self.left <= 0
+
+
+def load(port: int, seconds: float, clients: int, per_second: float | None) -> float:
+    """Send requests for `seconds`, at a rate or as fast as responses come. Return the responses a second."""
+    free, done = [Client(port) for _ in range(clients)], 0
+    selector = selectors.DefaultSelector()
+    began = time.perf_counter()
+    due, end = began, began + seconds
+    while (now := time.perf_counter()) < end:
+        while free and (per_second is None or due <= now):
+            client = free.pop(0)
+            client.send()
+            assert client.sock is not None
+            selector.register(client.sock, selectors.EVENT_READ, client)
+            due += 1 / per_second if per_second else 0
+        for key, _ in selector.select(max(0.0, min(due, end) - now) if per_second and free else 0.05):
+            if key.data.receive():
+                selector.unregister(key.fileobj)
+                free.append(key.data)
+                done += 1
+    return done / (time.perf_counter() - began)
+
+
+def workers_of(pid: int, count: int) -> list[int]:
+    """Return the processes that serve: uvicorn itself, or its children that are not the resource tracker."""
+    if count == 1:
+        return [pid]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split() for pid in pids]
+    return sum(int(part[11]) + int(part[12]) for part in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def predicted(folder: Path, since_ns: int, until_ns: int) -> tuple[float, float, str]:
+    """Import the events of the light traffic. Return the maximum rate, CPU milliseconds per request, and what limits."""
+    from logship.forensics.capacity.plan import capacity
+    from logship.forensics.capacity.wanted import wanted_of
+    from logship.search.query import Query
+    from logship.store.read.reader import Reader
+
+    command = [sys.executable, "-m", "logship", "import", str(folder / "events.ndjson"), "--to", str(folder / "store")]
+    subprocess.run(command, check=True, capture_output=True, env=environment(folder))
+    reader = Reader(folder / "store", threads=1)
+    try:
+        (service,) = capacity(reader, Query(None, since_ns, until_ns), until_ns, UTC, wanted_of("60s"))
+    finally:
+        reader.close()
+    estimates = {estimate.name: estimate for estimate in service.estimates}
+    rate, cpu_ms = estimates["maximum rate"].value, estimates["CPU per request"].value
+    if rate is None or cpu_ms is None:
+        raise SystemExit(
+            f"no prediction: {json.dumps({name: one.derived for name, one in estimates.items()}, indent=1)}"
+        )
+    return rate, cpu_ms, estimates["limited by"].text
+
+
+def environment(folder: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LOGSHIP_")}
+    own = {"LOGSHIP_STATE_DIR": str(folder / "state"), "LOGSHIP_AGENT": f"file:{folder / 'events.ndjson'}"}
+    return {**clean, **own, "LOGSHIP_HEARTBEAT_SECONDS": "2", "PYTHONPATH": f"{folder}:{HERE.parent}"}
+
+
+def measure(name: str, count: int, cores: list[int], seconds: float, folder: Path) -> None:
+    light, clients = APPLICATIONS[name]
+    (folder / "served.py").write_text(APPLICATION)
+    port = free_port()
+    words = f"-m uvicorn served:app --port {port} --workers {count} --no-access-log --log-level warning".split()
+    server = subprocess.Popen([sys.executable, *words], env=environment(folder) | {"BENCH_APP": name}, cwd=folder)
+    try:
+        _wait(port)
+        time.sleep(1.5)
+        pids = workers_of(server.pid, count)
+        for pid, core in zip(pids, cores, strict=False):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(task), {core})
+        if count < len(cores):
+            os.sched_setaffinity(0, set(cores[count:]))
+        since_ns = time.time_ns()
+        load(port, seconds, 8 * count, light * count)
+        until_ns = time.time_ns()
+        time.sleep(2.5)
+        rate, cpu_ms, limit = predicted(folder, since_ns, until_ns)
+        load(port, 1.5, clients * count, None)
+        before, began = cpu_seconds(pids), time.perf_counter()
+        reached = load(port, SATURATED_SECONDS, clients * count, None)
+        used, took = cpu_seconds(pids) - before, time.perf_counter() - began
+        saturated_ms = used / (reached * took) * 1000
+        print(
+            f"{name:<9}{count:>8}{light * count:>8}{rate:>11.0f}{reached:>10.0f}{rate / reached:>8.2f}{used / took / count:>8.0%}"
+            f"{cpu_ms:>10.2f}{saturated_ms:>12.2f}{saturated_ms / cpu_ms:>8.2f}  {limit}",
+            flush=True,
+        )
+    finally:
+        os.sched_setaffinity(0, set(cores))
+        server.terminate()
+        server.wait()
+
+
+def _wait(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("the server does not listen")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30.0, help="Length of the light traffic")
+    parser.add_argument("--only", choices=APPLICATIONS, help="One application")
+    given = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    print(f"{len(cores)} cores, load {os.getloadavg()[0]:.1f}; rates are requests a second")
+    heads = f"{'':<9}{'workers':>8}{'light':>8}{'predicted':>11}{'reached':>10}{'ratio':>8}{'CPU':>8}"
+    print(f"{heads}{'light, ms':>10}{'maximum, ms':>12}{'ratio':>8}  limited by")
+    for name in [given.only] if given.only else APPLICATIONS:
+        for count in (1, 2, 4):
+            if count <= len(cores):
+                with tempfile.TemporaryDirectory(prefix="logship-capacity-") as folder:
+                    measure(name, count, cores, given.seconds, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What workers carry, how many a peak needs, and what limits them."""
+
+import pytest
+
+from logship.forensics.capacity.cost import Cost
+from logship.forensics.capacity.history import HOUR_NS, History
+from logship.forensics.capacity.limits import (
+    carried,
+    concurrency,
+    limit_estimate,
+    limiting,
+    most_rate,
+    utilization,
+    workers_needed,
+)
+from tests.forensics.capacity.test_history import MONDAY_NS, MS, hour
+
+CPU = Cost("CPU", 0.005, 0.01, "divided")
+HISTORY = History(
+    [hour(MONDAY_NS, 36_000, 10, 20), hour(MONDAY_NS + HOUR_NS, 72_000, 10, 900)], MONDAY_NS, MONDAY_NS + 2 * HOUR_NS
+)
+CALM = History([hour(MONDAY_NS, 36_000, 10, 20)], MONDAY_NS, MONDAY_NS + HOUR_NS)
+
+
+def test_the_resource_that_is_used_up_first_limits() -> None:
+    loop, pool = Cost("event loop", 0.008, 0.01, ""), Cost("thread pool", 0.2, 0.01, "", 40)
+    assert limiting([CPU, loop, pool]) is loop
+    assert limiting([]) is None
+    estimate = limit_estimate([CPU, pool], 3)
+    assert estimate.text == "CPU: 200/s per worker"
+    assert "up to 3 connections waited to be accepted" in estimate.derived
+
+
+def test_the_maximum_rate_is_below_saturation_by_the_latency() -> None:
+    relaxed, strict = (most_rate(CALM, 2, CPU, latency_ms * MS).value for latency_ms in (10_000, 40))
+    assert relaxed == pytest.approx(400, rel=0.01)
+    assert strict is not None
+    assert 150 < strict < 300
+
+
+def test_a_loop_that_is_occupied_without_cpu_is_explained() -> None:
+    estimate = limit_estimate([CPU, Cost("event loop", 0.02, 0.01, "")], 0)
+    assert "4.0 times its CPU time: calls block the event loop, or workers wait for a CPU core" in estimate.derived
+    assert "times its CPU time" not in limit_estimate([CPU, Cost("event loop", 0.006, 0.01, "")], 0).derived
+
+
+def test_the_maximum_is_not_below_what_was_carried() -> None:
+    slow = Cost("event loop", 0.2, 0.01, "")
+    estimate = most_rate(CALM, 1, slow, 5_000 * MS)
+    assert (estimate.value, estimate.confidence) == (10, "uncertain")
+    assert "the model gives only" in estimate.derived
+
+
+def test_a_latency_that_is_exceeded_already_leaves_no_rate() -> None:
+    assert most_rate(CALM, 2, CPU, 10 * MS).value == 0
+
+
+def test_without_cpu_time_what_was_carried_is_a_lower_bound() -> None:
+    estimate = most_rate(HISTORY, 2, None, 500 * MS)
+    assert (estimate.value, estimate.text, estimate.confidence) == (10, "at least 10/s", "uncertain")
+    assert "derived from durations only" in estimate.derived
+    assert carried(HISTORY, 10 * MS).value is None
+
+
+def test_workers_needed_keep_the_target() -> None:
+    assert workers_needed(500, CALM, CPU, 0.7).value == 4
+    assert workers_needed(500, CALM, None, 0.7).text == "at most 8"
+    assert workers_needed(0, CALM, CPU, 0.7).value == 1
+
+
+def test_concurrency_and_utilization_of_a_peak() -> None:
+    assert concurrency(200, CALM).value == pytest.approx(2)
+    assert utilization(200, 2, CPU).value == pytest.approx(50)
+    assert utilization(200, 0, CPU).derived == "no worker is alive"
