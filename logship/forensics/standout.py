@@ -2,12 +2,13 @@
 
 Each rule takes values that were read before and returns findings; `standout` reads the values and applies all rules."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from logship.forensics.balance import LEAST_REQUESTS, NO_TIMES, Balance, balances, name_of
+from logship.forensics.compare.significance import g_test, p_value
 from logship.forensics.connections import Connections, connections
 from logship.forensics.finding import Finding
 from logship.forensics.stalls import stalls
@@ -32,6 +33,12 @@ LEAST_LAG_NS = 30_000_000
 CRASHES_NAMED, ROUTES_NAMED, REASONS_NAMED, TYPES_NAMED = 3, 5, 2, 3
 WORKERS_NAMED = 5
 CRASHES = "event.action: worker-lost"
+# Routes below this ratio of failures are compared with the time before, if that has so many requests of them.
+OFTEN = 0.02
+LEAST_BEFORE = 50
+ROUTES_LIMIT = 1000
+# Of a hundred routes that fail as often as before, one is shown nevertheless.
+CHANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +86,11 @@ def judge(source: Source, observed: Observed) -> Standout:
     names = WorkerNames(rows)
     shared = shared_traffic(source, observed)
     failed = query.narrowed(kql.parse(FAILURES))
+    failures = source.tally(failed, ROUTE, None, "error.type")
+    unusual = _unusual(source, observed, failures)
     findings = [
         *crashes(source, query, names),
-        *failing(source.tally(failed, ROUTE, None, "error.type"), observed.routes, _services_of(source, failed, names)),
+        *failing(unusual, observed.routes, _services_of(source, failed, names)),
         *dropped(rows, names),
         *damaged(set_aside(source, query)),
         *slow(source, observed, names),
@@ -91,7 +100,8 @@ def judge(source: Source, observed: Observed) -> Standout:
     ]
     findings.sort(key=lambda finding: finding.severity != "critical")
     not_judged = [f"{names.of_service(balance)}{balance.sentence}" for balance in shared if not balance.judged]
-    return Standout(findings, shared, not_judged, _sentence(findings, rows, shared))
+    usual = sum(bucket.events for bucket in failures) - sum(bucket.events for bucket in unusual)
+    return Standout(findings, shared, not_judged, _sentence(findings, rows, shared, usual))
 
 
 def shared_traffic(source: Source, observed: Observed) -> list[Balance]:
@@ -181,6 +191,39 @@ def _crash(source: Source, query: Query, mark: Record, names: WorkerNames) -> Fi
         },
         evidence,
     )  # fmt: skip
+
+
+def _unusual(source: Source, observed: Observed, failures: list[Bucket]) -> list[Bucket]:
+    """Return `failures`, by route and exception type, without routes that fail no more often than before.
+
+    A route with few failures, as it had in the time before of the same length, is not an incident. One that fails often is
+    shown however long it has done so."""
+    since_ns = observed.query.since_ns or 0
+    before = replace(observed.query, since_ns=since_ns - (observed.until_ns - since_ns), until_ns=since_ns)
+    requests = {stat.key: stat.count for stat in observed.routes}
+    counts: Counter[str] = Counter()
+    for bucket in failures:
+        counts[bucket.key] += bucket.events
+    rare = [route for route, count in counts.items() if count < OFTEN * requests.get(route, 0)]
+    if not rare:
+        return failures
+    requests_before, failed_before = (_by_route(source, before.narrowed(kql.parse(where))) for where in (SERVED, FAILURES))
+    usual = {
+        route
+        for route in rare
+        if requests_before[route] >= LEAST_BEFORE
+        and not _rose(requests_before[route], failed_before[route], requests[route], counts[route])
+    }
+    return [bucket for bucket in failures if bucket.key not in usual]
+
+
+def _by_route(source: Source, query: Query) -> Counter[str]:
+    return Counter({share.value: share.events for share in source.top(query, ROUTE, ROUTES_LIMIT)})
+
+
+def _rose(events_before: int, hits_before: int, events: int, hits: int) -> bool:
+    ratio_rose = hits * events_before > hits_before * events
+    return ratio_rose and p_value(g_test(events_before, hits_before, events, hits)) < CHANCE
 
 
 def failing(
@@ -382,12 +425,13 @@ def _services_of(source: Source, failed: Query, names: WorkerNames) -> dict[str,
     return services
 
 
-def _sentence(findings: Sequence[Finding], rows: Sequence[WorkerRow], shared: Sequence[Balance]) -> str:
+def _sentence(findings: Sequence[Finding], rows: Sequence[WorkerRow], shared: Sequence[Balance], usual: int) -> str:
     if findings:
         return f"{plural(len(findings), 'finding')}."
     if not rows:
         return "No worker sent events in this window, so nothing was checked."
-    checked = ["no worker crashed or fell silent", "no request failed", "no event was dropped"]
+    failed = f"{plural(usual, 'request')} failed, no route more often than before" if usual else "no request failed"
+    checked = ["no worker crashed or fell silent", failed, "no event was dropped"]
     if all(balance.judged for balance in shared):
         checked += ["no worker is much slower than the others", "traffic is balanced"]
     return f"Nothing stands out: {', '.join(checked[:-1])}, and {checked[-1]}."

@@ -210,3 +210,38 @@ def test_statuses_below_500_are_no_failures(status: int, store: Store, source: R
     for _, event in entries:
         event["http.response.status_code"] = status
     assert seen(store, source, entries, worker(1)).findings == []
+
+
+def moved(entries: list[Entry], seconds: int) -> list[Entry]:
+    """The same events of another run, at another time."""
+    return [
+        (
+            at_ns + seconds * SECOND,
+            event | {"service.ephemeral_id": life(9), "event.id": str(event["event.id"]).replace(life(0), life(9))},
+        )
+        for at_ns, event in entries
+    ]
+
+
+def test_a_base_rate_of_failures_is_not_an_incident(store: Store, source: Reader) -> None:
+    before, during = worker(0, 600), worker(0, 600)
+    for entries, failed in ((before, 2), (during, 3)):
+        for _, event in entries[10 : 10 + 3 * failed : 3]:
+            event["http.response.status_code"] = 500
+    earlier = moved(before, -1200)
+    until_ns = START_NS + 1200 * SECOND
+    store.append([*earlier, *during])
+    usual = standout(source, Query(None, START_NS, until_ns), until_ns)
+    assert [finding.kind for finding in usual.findings if finding.kind == "route-failing"] == []
+    unusual = standout(source, Query(None, START_NS - 1200 * SECOND, START_NS), START_NS)  # nothing is known of before
+    assert [finding.kind for finding in unusual.findings if finding.kind == "route-failing"] == ["route-failing"]
+
+
+def test_failures_that_rose_are_an_incident(store: Store, source: Reader) -> None:
+    before, during = worker(0, 600), worker(0, 600)
+    for _, event in during[10:40:3]:
+        event["http.response.status_code"] = 500
+    earlier = moved(before, -1200)
+    store.append([*earlier, *during])
+    result = standout(source, Query(None, START_NS, START_NS + 1200 * SECOND), START_NS + 1200 * SECOND)
+    assert found(result, "route-failing").evidence["failed"] == 10

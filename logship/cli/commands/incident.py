@@ -1,6 +1,7 @@
 """`logship incident`."""
 
 import json
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -58,8 +59,9 @@ def incident(
     if form == "json":
         say(json.dumps(as_json(report)))
     elif md is None and html is None:
+        where = f" --source {shlex.quote(source)}" if source else ""
         for line in write_up.lines(report, _moment, kibana_url):
-            say(visible_lines(line))
+            say(visible_lines(line + where if line.startswith(write_up.NEXT) else line))
     if report.findings:
         return 0
     if report.delivery.finding == "none":

@@ -9,6 +9,9 @@ from logship.forensics.incident.incident import IncidentReport
 from logship.search.times import rfc3339
 from logship.search.units import duration, plural
 
+SECOND_NS = 10**9
+# How a line with a next command begins.
+NEXT = "next: "
 # Writes a time of a report.
 Moment = Callable[[int], str]
 STYLE = (
@@ -29,7 +32,7 @@ def lines(report: IncidentReport, moment: Moment, kibana_url: str = "") -> list[
     written += [report.sentence] * (not report.findings)
     written += ["", f"evidence: {report.delivery.label}. {report.delivery.sentence}"]
     commands = next_commands(report)
-    return [*written, *(f"next: {command}" for command in commands)]
+    return [*written, *(f"{NEXT}{command}" for command in commands)]
 
 
 def markdown(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
@@ -66,7 +69,7 @@ def html(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
 
 def next_commands(report: IncidentReport) -> list[str]:
     """Return commands that show more of the first findings."""
-    window = f"--since {report.clock.since_ns} --until {report.clock.until_ns}"
+    window = f"--since {_second(report.clock.since_ns)} --until {_second(report.clock.until_ns + SECOND_NS - 1)}"
     found = []
     for finding in report.findings[:2]:
         if finding.kind == "death":
@@ -76,6 +79,11 @@ def next_commands(report: IncidentReport) -> list[str]:
         else:
             found.append(f"logship search '{finding.query}' {window}")
     return list(dict.fromkeys([*found, f"logship compare {window}"] if report.findings else found))
+
+
+def _second(time_ns: int) -> str:
+    """Return a time as commands read it, in whole seconds."""
+    return f"{rfc3339(time_ns)[:19]}Z"
 
 
 def discover(url: str, finding: Outlier, report: IncidentReport) -> str:

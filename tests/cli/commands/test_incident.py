@@ -20,7 +20,8 @@ def test_a_crash_is_on_the_first_screen(shop: Kept, logship: Logship) -> None:
     assert "1. death: " in done.stdout
     assert "interrupting 1 request (longest: GET /slow 1234ms)" in done.stdout
     assert "evidence: " in done.stdout
-    assert "next: logship inflight" in done.stdout
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("next: logship inflight")]
+    assert logship(*command.removeprefix("next: logship ").split()).returncode == 0
 
 
 def test_json_is_one_document(shop: Kept, logship: Logship) -> None:
