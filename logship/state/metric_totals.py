@@ -31,8 +31,9 @@ TOTAL_SUFFIX: Final = ".total"
 # The directory beside them for metrics of the application, `prometheus/application.py`.
 APPLICATION: Final = "application"
 TOTAL_BYTES: Final = 16 * 1024 * 1024
-# A worker updates its file every second, and its supervisor notes how it ended a moment later.
-SETTLED_NS: Final = 5 * 10**9
+# A worker updates its file every second. Its supervisor may need several seconds to notice that it ended: uvicorn queries a
+# worker and waits 5 s for the answer. A reason must not change once it is counted.
+SETTLED_NS: Final = 30 * 10**9
 ADOPTED_NS: Final = 10 * 60 * 10**9
 # A total names the runs of so many folds, for readers that listed the files before.
 NAMES_KEPT: Final = 256

@@ -89,12 +89,11 @@ def check_increase(prometheus: Prometheus, client: Client, window: tuple[float, 
     assert round(reasons["lost"]) == client.lost
     by_service = {
         name: round(prometheus.increase(name, "service", window)["shop"])
-        for name in ("logship_worker_restarts_total", "orders_total")
+        for name in ("logship_worker_restarts_total", "logship_worker_deaths_total", "orders_total")
     }
-    # Deaths are compared in the exposition: increase() may count one twice, because a death is `unknown` until the supervisor
-    # of uvicorn notices it, which can take longer than the 5 s after which it is shown, and changes its reason then.
     assert by_service == {
         "logship_worker_restarts_total": client.ends,
+        "logship_worker_deaths_total": client.kills,
         "orders_total": sent["/order/{id}"],
     }
 

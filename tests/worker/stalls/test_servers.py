@@ -1,6 +1,5 @@
 """Stalls of real servers: found, with the line, the request, and nothing for threads, debuggers and stopped processes."""
 
-import importlib.util
 import os
 import signal
 import time
@@ -26,10 +25,6 @@ MS = 10**6
 @pytest.fixture(scope="module", params=LOOPS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     name = request.param
-    if name == "trio" and importlib.util.find_spec("trio") is None:
-        pytest.skip("trio is not installed")
-    if name == "granian" and importlib.util.find_spec("granian") is None:
-        pytest.skip("granian is not installed")
     with Server(tmp_path_factory.mktemp(name), LOOPS[name]) as server:
         server.wait_ready()
         server.ask("/nothing")
