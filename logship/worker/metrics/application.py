@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from logship.state.home import make_directory
+from logship.worker import internal_errors
 from logship.worker.import_hook import Patch
 
 # Reserved on disk, because a write into a mapping whose disk is full kills the process.
@@ -139,17 +140,23 @@ class SlotValue:
     def _change(self, value: float, timestamp: float) -> None:
         self._value, self._timestamp = value, timestamp
         if self._attached and _store is not None:
-            _store.write(self._kind, self._key, self._before + value, timestamp)
+            try:
+                _store.write(self._kind, self._key, self._before + value, timestamp)
+            except Exception as error:  # nothing may be raised into the application
+                self._attached = False
+                internal_errors.report(error)
 
     def attach(self, store: SlotStore) -> None:
-        """Write the value to `store` from now on. A full disk leaves it in memory."""
+        """Write the value to `store` from now on. A full disk, or an unknown prometheus_client, leaves it in memory."""
         try:
             stored = store.stored(self._kind, self._key)
             self._before = 0.0 if self._is_gauge else stored - self._elsewhere
             store.write(self._kind, self._key, self._before + self._value, self._timestamp)
             self._attached = True
-        except OSError:
+        except Exception as error:
             self._attached = False
+            if not isinstance(error, OSError):
+                internal_errors.report(error)
 
     def detach(self) -> None:
         """Stop writing. What was counted stays in the file; a file of another slot gets what comes after."""
