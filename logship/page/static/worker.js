@@ -27,6 +27,7 @@ export function View({ id: node }) {
   const lost = useAsk("inflight", { worker: node, ...span });
   const worker = table.data?.workers.find((/** @type {any} */ one) => one.node === node) ?? null;
   const stalls = (table.data?.standout.findings ?? []).filter((/** @type {any} */ one) => STALLS.includes(one.kind));
+  const blocked = { findings: stalls, not_judged: [] };
   const slow = useAsk("search", { q: all(REQUESTS, q), ...span, limit: 10, greatest: "event.duration" });
   if (table.error && !table.data) return html`<${Problem} error=${table.error} />`;
   const verdicts = /** @type {any[]} */ (account.data?.verdicts ?? []).slice().reverse();
@@ -54,7 +55,7 @@ export function View({ id: node }) {
               overview=${table.data}
               alone=${true} />`
       }
-      ${stalls.length > 0 && html`<${Findings} standout=${{ findings: stalls, not_judged: [] }} window=${window} zone=${zone} />`}
+      ${stalls.length > 0 && html`<${Findings} standout=${blocked} window=${window} zone=${zone} />`}
       ${
         account.data && lost.data
           ? html`

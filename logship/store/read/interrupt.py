@@ -1,6 +1,7 @@
 """Running a query so that Ctrl-C and a time limit can end it."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent import futures
 from typing import Any, TypeVar
@@ -8,6 +9,9 @@ from typing import Any, TypeVar
 import duckdb
 
 from logship.errors import StoreError
+
+# How long Ctrl-C may wait.
+WAKE_SECONDS = 0.2
 
 _T = TypeVar("_T")
 
@@ -29,7 +33,7 @@ def interruptible(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], l
     thread = threading.Thread(target=work, name="logship-query", daemon=True)
     try:
         thread.start()  # waits until it runs, which Ctrl-C may interrupt too
-        finished, _ = futures.wait([answered], limit_seconds or None)
+        finished = _wait(answered, limit_seconds)
     except BaseException:
         _interrupt(cursor, answered, thread)
         raise
@@ -38,6 +42,16 @@ def interruptible(cursor: duckdb.DuckDBPyConnection, answer: Callable[[], _T], l
     _interrupt(cursor, answered, thread)
     took = f"the query took longer than {limit_seconds:g} s and was cancelled"
     raise StoreError(f"{took}; use a shorter time window or fewer rows")
+
+
+def _wait(answered: "futures.Future[Any]", limit_seconds: float) -> bool:
+    """Return whether the answer came within the limit; 0: no limit.
+
+    It wakes up now and then, because Ctrl-C is handled by the main thread, which another thread's signal does not wake."""
+    until = time.monotonic() + limit_seconds if limit_seconds else None
+    while not answered.done() and (until is None or time.monotonic() < until):
+        futures.wait([answered], WAKE_SECONDS if until is None else min(WAKE_SECONDS, max(0.0, until - time.monotonic())))
+    return answered.done()
 
 
 def _interrupt(cursor: duckdb.DuckDBPyConnection, answered: "futures.Future[Any]", thread: threading.Thread) -> None:

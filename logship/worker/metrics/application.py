@@ -29,14 +29,16 @@ _replaced = False
 class SlotStore:
     """The files of one slot. Only the process that holds the slot opens them, and one thread at a time."""
 
-    def __init__(self, folder: Path, slot: int) -> None:
-        """Open the files in `folder`; those of gauges are removed, because they belong to an earlier run. OSError."""
+    def __init__(self, folder: Path, slot: int, generation: int) -> None:
+        """Open the files in `folder`; those of gauges of earlier runs are removed. OSError."""
         make_directory(folder)
         self.folder = folder
         self.slot = slot
+        self._run = f"{slot}-{generation}"
         self._files: dict[str, Any] = {}
-        for path in folder.glob(f"gauge_*_{slot}.db"):
-            path.unlink(missing_ok=True)
+        for path in folder.glob(f"gauge_*_{slot}-*.db"):
+            if path.stem.rpartition("_")[2] != self._run:
+                path.unlink(missing_ok=True)
 
     def stored(self, kind: str, key: str) -> float:
         """Return the value under `key`, 0 for a new one. OSError if there is no room on the disk."""
@@ -60,7 +62,7 @@ class SlotStore:
         if file is None:
             from prometheus_client.mmap_dict import MmapedDict
 
-            path = self.folder / f"{kind}_{self.slot}.db"
+            path = self.folder / f"{kind}_{self._run if kind.startswith('gauge_') else self.slot}.db"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 _allocate(descriptor, max(FIRST_BYTES, os.fstat(descriptor).st_size))
@@ -177,8 +179,10 @@ def is_used() -> bool:
     return _replaced
 
 
-def attach(folder: Path, slot: int) -> None:
-    """Keep all values in the files of `slot` from now on; this process holds its lock. OSError if they cannot be opened."""
+def attach(folder: Path, slot: int, generation: int) -> None:
+    """Keep all values in the files of `slot` from now on; this process holds its lock. OSError if they cannot be opened.
+
+    `generation`: the number of this run in the slot, for gauges."""
     global _store
     with _lock:
         if _store is not None and (_store.folder, _store.slot) == (folder, slot):
@@ -188,7 +192,7 @@ def attach(folder: Path, slot: int) -> None:
             value.detach()
         if before is not None:
             before.close()
-        _store = SlotStore(folder, slot)
+        _store = SlotStore(folder, slot, generation)
         for value in list(_values):
             value.attach(_store)
 

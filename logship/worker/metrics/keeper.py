@@ -113,4 +113,4 @@ class MetricKeeper:
         slots, path = self._pipeline.slots, self._pipeline.metrics.path
         claim = None if slots is None else slots.claim
         if application.is_used() and path is not None and claim is not None and not claim.replacement:
-            application.attach(path.parent / metric_totals.APPLICATION, claim.slot)
+            application.attach(path.parent / metric_totals.APPLICATION, claim.slot, claim.generation)

@@ -144,6 +144,17 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "doctor": (("doctor",), ("doctor", "--json")),
     "settings": (("settings",), ("settings", "--json")),
     "demo": (("demo", EVIL), ("demo", "--workers", EVIL)),
+    "incident": (
+        ("incident", "--source", "STORE"),
+        ("incident", "--json", "--source", "STORE"),
+        ("incident", EVIL, "--source", "STORE"),
+        ("incident", "--baseline", EVIL, "--source", "STORE"),
+    ),
+    "compare": (("compare", "--last", "1h", "--source", "STORE"), ("compare", "--baseline", EVIL, "--source", "STORE")),
+    "patterns": (("patterns", "--source", "STORE"), ("patterns", "--csv", "--source", "STORE")),
+    "errors": (("errors", "--source", "STORE"), ("errors", "--trace", "--source", "STORE")),
+    "capacity": (("capacity", "--source", "STORE"), ("capacity", "--latency", EVIL, "--source", "STORE")),
+    "level": (("level", "debug", "--service", EVIL), ("level", EVIL), ("level", "debug", "--for", EVIL)),
     "kql": (("kql", f'x: "{EVIL}"'), ("kql", f"{EVIL}: (")),
     "completion": (("completion", EVIL),),
 }

@@ -81,7 +81,8 @@ def test_work_in_threads_and_waiting_are_not_stalls(server: Server) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(server.ask, ["/thread"] * 4))
     time.sleep(0.3)
-    assert stalls(server)[before:] == []
+    # On a busy machine the loop may wait until a new thread of the pool gets a core.
+    assert [event for event in stalls(server)[before:] if "in Thread.start" not in event["error.stack_trace"]] == []
 
 
 def test_a_stopped_process_is_not_blamed_on_a_line(server: Server) -> None:
