@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import click
@@ -76,6 +76,21 @@ def span_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def baseline_option(command: F) -> F:
+    """Add --baseline."""
+    return click.option(
+        "--baseline",
+        default="preceding",
+        metavar="NAME|SINCE..UNTIL",
+        help="Compare with this time: preceding, yesterday, last-week, or SINCE..UNTIL. Default: preceding",
+    )(command)
+
+
+def until_now(query: Query, now_ns: int) -> Query:
+    """Return the query with an end: now, unless it has one."""
+    return replace(query, until_ns=now_ns) if query.until_ns is None else query
 
 
 def make_query(window: Window, default_last: str | None = None) -> Query:

@@ -2,12 +2,19 @@
 
 import sys
 import time
-from dataclasses import replace
 from typing import Any
 
 import click
 
-from logship.cli.options import Window, kql_argument, make_query, source_option, window_options
+from logship.cli.options import (
+    Window,
+    baseline_option,
+    kql_argument,
+    make_query,
+    source_option,
+    until_now,
+    window_options,
+)
 from logship.cli.output import NOTHING, UNKNOWN, note, talk
 from logship.cli.rows import Form, form_options, plain, show
 from logship.cli.source import hint, nothing_found, open_source
@@ -29,12 +36,7 @@ RATIOS = ("failures", "slowness")
 @click.command()
 @kql_argument
 @window_options
-@click.option(
-    "--baseline",
-    default="preceding",
-    metavar="NAME|SINCE..UNTIL",
-    help="Compare with this time: preceding, yesterday, last-week, or SINCE..UNTIL. Default: preceding",
-)
+@baseline_option
 @source_option
 @form_options
 def compare(kql: str, baseline: str, source: str | None, form: Form | None, **window: Any) -> int:  # fmt: skip
@@ -47,8 +49,7 @@ def compare(kql: str, baseline: str, source: str | None, form: Form | None, **wi
     from logship.forensics.compare.compare import compare as compare_windows
 
     now_ns = time.time_ns()
-    query = make_query(Window(kql, **window), default_last="15m")
-    query = replace(query, until_ns=now_ns if query.until_ns is None else query.until_ns)
+    query = until_now(make_query(Window(kql, **window), default_last="15m"), now_ns)
     before = baseline_of(query, baseline, now_ns, zone())
     store = open_source(source)
     result = compare_windows(store, query, before)

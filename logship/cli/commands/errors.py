@@ -1,13 +1,12 @@
 """`logship errors`."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import click
 
 from logship.cli.columns import with_service
-from logship.cli.options import Window, kql_argument, make_query, source_option, window_options
+from logship.cli.options import Window, kql_argument, make_query, source_option, until_now, window_options
 from logship.cli.output import NOTHING, talk
 from logship.cli.rows import Form, form_options, plain, show
 from logship.cli.source import hint, nothing_found, open_source
@@ -50,8 +49,7 @@ def errors(kql: str, trace: bool, source: str | None, form: Form | None, **windo
     from logship.forensics.error_groups.report import report
 
     now_ns = time.time_ns()
-    query = make_query(Window(kql, **window), default_last="15m")
-    query = replace(query, until_ns=now_ns if query.until_ns is None else query.until_ns)
+    query = until_now(make_query(Window(kql, **window), default_last="15m"), now_ns)
     store = open_source(source)
     result = report(store, query)
     show(map(plain, result.groups), with_service(columns(), result.groups), form)

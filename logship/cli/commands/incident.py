@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from logship.cli.options import Window, make_query, source_option, span_options
+from logship.cli.options import Window, baseline_option, make_query, source_option, span_options, until_now
 from logship.cli.output import NOTHING, UNKNOWN, say, talk
 from logship.cli.rows import Form, json_option
 from logship.cli.source import nothing_found, open_source
@@ -27,10 +27,7 @@ AROUND_NS = 30 * 60 * 10**9
 @click.command()
 @click.argument("when", default="")
 @span_options
-@click.option(
-    "--baseline", default="preceding", metavar="NAME|SINCE..UNTIL",
-    help="Compare with this time: preceding, yesterday, last-week, or SINCE..UNTIL. Default: preceding",
-)
+@baseline_option
 @click.option("--md", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the report as Markdown")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the report as HTML")
 @source_option
@@ -73,8 +70,7 @@ def incident(
 def _window(when: str, window: Window, now_ns: int) -> Query:
     """The query with both times: around WHEN, or that of the options."""
     if not when:
-        query = make_query(window, default_last="1h")
-        return replace(query, until_ns=now_ns if query.until_ns is None else query.until_ns)
+        return until_now(make_query(window, default_last="1h"), now_ns)
     if window.last or window.since or window.until:
         raise QuestionError("WHEN and --last, --since or --until both set the time; use one of them")
     at_ns = parse_time(when, now_ns, zone())

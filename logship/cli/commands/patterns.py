@@ -1,12 +1,19 @@
 """`logship patterns`."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import click
 
-from logship.cli.options import Window, kql_argument, make_query, source_option, window_options
+from logship.cli.options import (
+    Window,
+    baseline_option,
+    kql_argument,
+    make_query,
+    source_option,
+    until_now,
+    window_options,
+)
 from logship.cli.output import NOTHING, note, talk
 from logship.cli.rows import Form, form_options, plain, show
 from logship.cli.source import hint, nothing_found, open_source
@@ -27,12 +34,7 @@ COLUMNS = (
 @click.command()
 @kql_argument
 @window_options
-@click.option(
-    "--baseline",
-    default="preceding",
-    metavar="NAME|SINCE..UNTIL",
-    help="Compare with this time: preceding, yesterday, last-week, or SINCE..UNTIL. Default: preceding",
-)
+@baseline_option
 @click.option("--limit", default=30, type=click.IntRange(1), metavar="N", show_default=True, help="Show N patterns")
 @source_option
 @form_options
@@ -46,8 +48,7 @@ def patterns(kql: str, baseline: str, limit: int, source: str | None, form: Form
     from logship.forensics.patterns.report import report
 
     now_ns = time.time_ns()
-    query = make_query(Window(kql, **window), default_last="15m")
-    query = replace(query, until_ns=now_ns if query.until_ns is None else query.until_ns)
+    query = until_now(make_query(Window(kql, **window), default_last="15m"), now_ns)
     store = open_source(source)
     result = report(store, query, baseline_of(query, baseline, now_ns, zone()))
     shown = result.patterns if form is not None else result.patterns[:limit]
