@@ -4,11 +4,12 @@ Names follow OpenTelemetry's semantic conventions for HTTP, in Prometheus form, 
 `_total` for counters. Counters belong to a slot and go on after a crash; gauges belong to a run and end with it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -202,17 +203,16 @@ _BOUNDS: Final = (*(f"{bound / SECOND_NS}" for bound in DURATION_BOUNDS_NS), "+I
 
 def _buckets(cells: list[int]) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
     """Return the buckets of a series, each with all shorter durations, and its exemplar in the bucket of its duration."""
-    exemplar = _exemplar(cells)
-    rows: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
-    total = 0
-    for place, bound in enumerate(_BOUNDS):
-        total += cells[place]
-        inside = exemplar is not None and exemplar.value <= float(bound)
-        if exemplar is not None and inside and (place == 0 or exemplar.value > float(_BOUNDS[place - 1])):
-            rows.append((bound, float(total), exemplar))
-        else:
-            rows.append((bound, float(total)))
+    exemplar, place = _exemplar(cells), bisect_left(DURATION_BOUNDS_NS, cells[metric_file.EXEMPLAR_DURATION_NS])
+    rows: list[tuple[str, float] | tuple[str, float, Exemplar]] = _cumulated(_BOUNDS, cells[:SERIES_BUCKETS])
+    if exemplar is not None:
+        rows[place] = (*rows[place][:2], exemplar)
     return rows
+
+
+def _cumulated(bounds: Sequence[str], counts: Iterable[int]) -> list[Any]:
+    """Return (bound, events up to it) of each bucket, as Prometheus counts them."""
+    return [(bound, float(total)) for bound, total in zip(bounds, accumulate(counts), strict=True)]
 
 
 def _exemplar(cells: list[int]) -> Exemplar | None:
@@ -244,13 +244,10 @@ def _lag(slots: list[SlotMetrics]) -> Metric:
     family = HistogramMetricFamily(
         "logship_worker_event_loop_lag_seconds", "How late a timer of the event loop fired; four a second.", labels=WORKER
     )
-    bounds = [f"{bound / SECOND_NS}" for bound in LAG_BOUNDS_NS] + ["+Inf"]
+    bounds = [*(f"{bound / SECOND_NS}" for bound in LAG_BOUNDS_NS), "+Inf"]
     for slot in slots:
-        total, rows = 0, []
-        for place, bound in enumerate(bounds):
-            total += slot.counter(Cell.LAG_BUCKETS + place)
-            rows.append((bound, float(total)))
-        family.add_metric(_labels(slot), rows, slot.counter(Cell.LAG_SUM_NS) / SECOND_NS)
+        counts = (slot.counter(Cell.LAG_BUCKETS + place) for place in range(len(bounds)))
+        family.add_metric(_labels(slot), _cumulated(bounds, counts), slot.counter(Cell.LAG_SUM_NS) / SECOND_NS)
     return family
 
 

@@ -187,6 +187,11 @@ def read(path: Path) -> MetricCopy:
     return parse(mapping.read(path, SIZE_BYTES), path)
 
 
+def reopen(path: Path) -> memoryview:
+    """Return the writable cells of the file of another process. JournalUnreadable if it has another size; OSError."""
+    return memoryview(mapping.map_existing(path, SIZE_BYTES)).cast("Q")
+
+
 def parse(data: bytes, path: Path) -> MetricCopy:
     """Return the metrics in the bytes of the file at `path`. JournalUnreadable if they are not of this version."""
     if len(data) < SERIES_AT or data[: len(MAGIC)] != MAGIC:

@@ -247,7 +247,7 @@ def note_adopted(home: Home, incarnation: str, journal: memoryview) -> None:
     """Store the final numbers of an adopted journal in the metrics of its run. `journal`: cells of its identity. OSError."""
     for path in home.metrics.glob(f"*/{incarnation}{SUFFIX}"):
         with contextlib.suppress(JournalUnreadable):
-            cells = memoryview(mapping.map_existing(path, metric_file.SIZE_BYTES)).cast("Q")
+            cells = metric_file.reopen(path)
             cells[Cell.EMITTED] = identity.counted(journal, identity.Cell.SEQUENCE)
             cells[Cell.ACKNOWLEDGED] = identity.counted(journal, identity.Cell.ACKNOWLEDGED)
             cells[Cell.JOURNAL_BYTES] = 0
@@ -260,6 +260,6 @@ def note_exit(state: Path, pid: int, code: int, out_of_memory: bool) -> None:
     for path in Home(state).metrics.glob(f"*/*{SUFFIX}"):
         with contextlib.suppress(OSError, JournalUnreadable):
             if metric_file.read(path).cells[Cell.PID] == pid:
-                cells = memoryview(mapping.map_existing(path, metric_file.SIZE_BYTES)).cast("Q")
+                cells = metric_file.reopen(path)
                 cells[Cell.OUT_OF_MEMORY] = int(out_of_memory)
                 cells[Cell.EXIT_CODE] = EXIT_CODE_ZERO + code

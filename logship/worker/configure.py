@@ -2,8 +2,10 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from logship.errors import SettingsError
 from logship.settings import BY_NAME, Settings, host_and_port, load
@@ -28,8 +30,8 @@ def configure(**arguments: object) -> Settings:
     worker has claimed (`workers`) stay. SettingsError names the nearest setting when one is unknown. Opens nothing: the
     journal is created with the first event, in the process that logs it."""
     settings = load(arguments)
-    _check_agent(settings.agent)
-    _check_metrics(settings.metrics)
+    for name, check in CHECKS.items():
+        check(getattr(settings, name))
     _install(settings)
     return settings
 
@@ -40,16 +42,13 @@ def configure_from_environment() -> None:
     An invalid variable is reported in a warning, and its default is used."""
     try:
         settings = load(ignored=_warn_ignored)
-        try:
-            _check_agent(settings.agent)
-        except SettingsError as error:
-            _warn_ignored(error)
-            settings = replace(settings, agent=str(BY_NAME["agent"].default))
-        try:
-            _check_metrics(settings.metrics)
-        except SettingsError as error:
-            _warn_ignored(error)
-            settings = replace(settings, metrics="off")
+        for name, check in CHECKS.items():
+            try:
+                check(getattr(settings, name))
+            except SettingsError as error:
+                _warn_ignored(error)
+                default: dict[str, Any] = {name: BY_NAME[name].default}
+                settings = replace(settings, **default)
         _install(settings)
     except Exception:
         _logger.warning("logship could not start; this process runs without it", exc_info=True)
@@ -93,6 +92,10 @@ def _check_metrics(metrics: str) -> None:
     """SettingsError if `metrics` is neither an address nor off."""
     if metrics != "off":
         host_and_port(metrics, "metrics")
+
+
+# Settings whose values are checked beyond their type.
+CHECKS: dict[str, Callable[[str], None]] = {"agent": _check_agent, "metrics": _check_metrics}
 
 
 def _install(settings: Settings) -> None:

@@ -1,8 +1,6 @@
 """What the metrics need of the event loop: how late it was, how busy its thread is, and its thread pool."""
 
 import asyncio
-import threading
-import time
 from bisect import bisect_left
 from typing import Final
 
@@ -10,6 +8,7 @@ from logship.state.metric_file import LAG_BOUNDS_NS, Cell
 from logship.worker import thread_pool
 from logship.worker.loop_lag import INTERVAL_SECONDS
 from logship.worker.pipeline import ObservedLoop, Pipeline
+from logship.worker.thread_clock import own_clock
 from logship.worker.thread_pool import ThreadPool
 
 # The application may import AnyIO later: look again after so many timers.
@@ -26,7 +25,7 @@ class LoopWatch:
         self.pool: ThreadPool | None = None
         self._pipeline = pipeline
         self._loop = loop
-        self._clock = time.pthread_getcpuclockid(threading.get_ident()) if hasattr(time, "pthread_getcpuclockid") else None
+        self._cpu_ns = own_clock() or (lambda: 0)
         self._late_ns = self._ticks = 0
         self._tasks: set[asyncio.Task[None]] = set()  # a task without a reference may be collected while it runs
 
@@ -50,11 +49,7 @@ class LoopWatch:
         """Return the CPU time of the loop's thread, and an estimate of the time in which it was blocked, in nanoseconds.
 
         May be called from any thread."""
-        try:
-            cpu_ns = 0 if self._clock is None else time.clock_gettime_ns(self._clock)
-        except OSError:  # the thread has ended
-            cpu_ns = 0
-        return cpu_ns, self._late_ns
+        return self._cpu_ns(), self._late_ns
 
 
 class Utilization:

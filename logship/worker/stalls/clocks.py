@@ -5,12 +5,12 @@ The last number tells a held interpreter lock from a suspended process. A thread
 suspended process makes none."""
 
 import contextlib
-import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from logship.worker.thread_clock import own_clock
 
 try:
     import resource
@@ -33,7 +33,7 @@ class Clocks:
     """Reads the clocks of the thread that made it. `now` is for one other thread, always the same."""
 
     def __init__(self) -> None:
-        self._loop_cpu_ns = _thread_clock()
+        self._loop_cpu_ns = own_clock() or time.process_time_ns
         self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
 
     def now(self) -> Moment:
@@ -50,19 +50,3 @@ class Clocks:
 def own_switches() -> int:
     """Return the voluntary context switches of this thread so far; -1 if the system does not count them by thread."""
     return resource.getrusage(_OWN_THREAD).ru_nvcsw if _OWN_THREAD is not None else -1
-
-
-def _thread_clock() -> Callable[[], int]:
-    """Return a function for other threads that returns the CPU nanoseconds of this thread."""
-    if not hasattr(time, "pthread_getcpuclockid") or not hasattr(os, "sched_getaffinity"):
-        return time.process_time_ns
-    # Read on the thread itself: the clock of a thread that has ended must not be looked up.
-    clock = time.pthread_getcpuclockid(threading.get_ident())
-
-    def cpu_ns() -> int:
-        try:
-            return time.clock_gettime_ns(clock)
-        except OSError:  # the thread has ended
-            return 0
-
-    return cpu_ns
