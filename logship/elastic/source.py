@@ -26,7 +26,7 @@ from logship.elastic.client import made, translated
 from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
 from logship.search import dsl
-from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, equal
+from logship.search.kql import And, Is, Node, Not, Or, Pattern, Range, Text, either, equal
 from logship.search.names import check_known, check_names
 from logship.search.query import (
     Bucket,
@@ -133,7 +133,7 @@ class ElasticSource:
         return Rows(records, after)
 
     def get(self, id: str) -> Excerpt:  # noqa: A002 - the word people know
-        same = Or(tuple(equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
+        same = either(*(equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
         rows = self.search(Query(same), Page(SAME_ID_LIMIT, newest_first=False))
         return Excerpt(rows.records, rows.next is not None)
 

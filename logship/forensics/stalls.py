@@ -40,7 +40,7 @@ class Group:
 
 def stalls(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
     """Return a finding for each line that blocked event loops or filled a thread pool, the longest in total first."""
-    actions = equal_any("event.action", (LOOP_STALLED, POOL_EXHAUSTED, *UNENDED))
+    actions = kql.either(*(equal("event.action", action) for action in (LOOP_STALLED, POOL_EXHAUSTED, *UNENDED)))
     counts = {bucket.key: bucket.events for bucket in source.tally(query.narrowed(actions), "event.action", None)}
     findings: list[Finding] = []
     if counts.get(LOOP_STALLED):
@@ -52,11 +52,6 @@ def stalls(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
         if counts.get(action):
             findings += _unended(source, query, name_of, action, end)
     return findings
-
-
-def equal_any(name: str, values: Sequence[str]) -> kql.Node:
-    """Return the tree of `name: ("a" or "b")`."""
-    return kql.Or(tuple(equal(name, value) for value in values))
 
 
 def _lines(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
@@ -89,29 +84,34 @@ def _line(group: Group) -> Finding:
 
 def _pauses(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
     """The process did not run: one finding, without a line."""
-    found = query.narrowed(kql.parse(PAUSES))
-    stats = source.stats(found, DURATION, None)
-    if not stats or not stats[0].count:
-        return []
-    group, stat = _group(source, found, stats[0], name_of), stats[0]
-    often = "" if stat.count == 1 else f" {stat.count:,} times"
-    sentence = (
-        f"{group.workers} did not run{often} for up to {duration(stat.max)}: suspended, or the machine was overloaded."
-    )
-    return [_finding("worker-paused", sentence, PAUSES, group)]
+
+    def sentence(group: Group, often: str) -> str:
+        lasted = f"for up to {duration(group.stat.max)}"
+        return f"{group.workers} did not run{often} {lasted}: suspended, or the machine was overloaded."
+
+    return _together(source, query, name_of, ("worker-paused", PAUSES), sentence)
 
 
 def _pools(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
-    found = query.narrowed(kql.parse(POOLS))
+    def sentence(group: Group, often: str) -> str:
+        lasted = f"for up to {duration(group.stat.max)}"
+        return f"The thread pool of {group.workers} was exhausted{often} {lasted}{_pool(group.worst)}."
+
+    return _together(source, query, name_of, ("thread-pool-exhausted", POOLS), sentence)
+
+
+def _together(
+    source: Source, query: Query, name_of: NameOf, of: tuple[Kind, str], sentence: Callable[[Group, str], str]
+) -> list[Finding]:
+    """One finding for all events of a kind. `of`: the kind and its KQL; `sentence`: of the group, and how often it happened."""
+    kind, where = of
+    found = query.narrowed(kql.parse(where))
     stats = source.stats(found, DURATION, None)
     if not stats or not stats[0].count:
         return []
-    group, stat = _group(source, found, stats[0], name_of), stats[0]
-    often = "" if stat.count == 1 else f" {stat.count:,} times"
-    sentence = (
-        f"The thread pool of {group.workers} was exhausted{often} for up to {duration(stat.max)}{_pool(group.worst)}."
-    )
-    return [_finding("thread-pool-exhausted", sentence, POOLS, group)]
+    group = _group(source, found, stats[0], name_of)
+    often = "" if stats[0].count == 1 else f" {stats[0].count:,} times"
+    return [_finding(kind, sentence(group, often), where, group)]
 
 
 def _pool(record: Record) -> str:

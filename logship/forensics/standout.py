@@ -393,8 +393,7 @@ def silent(rows: Sequence[WorkerRow], names: WorkerNames) -> list[Finding]:
         return []
     verb = "is" if len(quiet) == 1 else "are"
     sentence = f"{names.listed(quiet)} {verb} silent: no heartbeat for more than 25 s, and no end was recorded."
-    nodes = tuple(equal(NODE, row.node) for row in quiet)
-    where = kql.text_of(kql.Or(nodes) if len(nodes) > 1 else nodes[0])
+    where = kql.text_of(kql.either(*(equal(NODE, row.node) for row in quiet)))
     since_ns, evidence = min(row.last_seen_ns for row in quiet), {"workers": len(quiet)}
     return [_of_all(Finding("worker-silent", "warning", sentence, where, since_ns=since_ns, evidence=evidence), quiet)]
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from logship.errors import KqlError
-from logship.search.kql import And, Is, Node, Not, Or, Range, Text
+from logship.search.kql import And, Is, Node, Not, Or, Range, Text, either
 from logship.search.meaning import meaning
 from logship.search.mistakes import refuse_other_languages
 from logship.search.predicate import Every, Some, Unless
@@ -51,7 +51,7 @@ def _leaf(leaf: Is | Range, labels: Collection[str], now_ns: int) -> Node:
                 raise
     if not found:
         return _named(leaf, f"{(roots or MAPS)[0]}.{key}")
-    return Or(tuple(found)) if len(found) > 1 else found[0]
+    return either(*found)
 
 
 def _named(leaf: Is | Range, name: str) -> Is | Range:

@@ -36,6 +36,11 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
 
 
+def rate(per_second: float) -> str:
+    """Return a rate per second without its unit: 0.042, 3.1, 1,240."""
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
 def plural(count: int, singular: str) -> str:
     """Return a count with its noun: 1 worker, 1,200 workers."""
     return f"{count:,} {singular}" if count == 1 else f"{count:,} {singular}s"

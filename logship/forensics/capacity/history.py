@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from statistics import median
 
 from logship.forensics.capacity.estimate import Estimate, unknown
+from logship.search import units
 from logship.search.query import Stat
 
 HOUR_NS = 3600 * 10**9
@@ -89,7 +90,7 @@ def busiest(rows: Sequence[Usual], name: str, history: History, least_days: int)
 
 def rate_text(value: float) -> str:
     """Return requests a second: 0.042/s, 3.1/s, 1,240/s."""
-    return f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
+    return f"{units.rate(value)}/s"
 
 
 def daily(history: History, zone: tzinfo) -> list[int]:

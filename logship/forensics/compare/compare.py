@@ -20,7 +20,7 @@ from logship.forensics.compare.traffic import RateChange, rate_changes
 from logship.search import kql
 from logship.search.kql import Node, equal
 from logship.search.query import Query, Source
-from logship.search.units import plural, share
+from logship.search.units import plural, rate, share
 from logship.search.views import BY_NAME, FAILURES, NODE, ROUTE, SERVED, STATUS
 
 Measured: TypeAlias = Literal["failures", "slowness", "traffic", "logs"]
@@ -129,17 +129,13 @@ def _ratio(measured: Measured, reason: Reason) -> Difference:
 def _rate(measured: Measured, change: RateChange, where: Node | None) -> Difference:
     what = "requests" if measured == "traffic" else "log events"
     sentence = (
-        f"{_named(change.fields)}: {_per_second(change.rate_before)} -> {_per_second(change.rate_after)} {what} "
+        f"{_named(change.fields)}: {rate(change.rate_before)} -> {rate(change.rate_after)} {what} "
         f"per second; explains {share(change.explained, 1)} of the difference."
     )
     return Difference(
         measured, change.fields, change.rate_before, change.rate_after, change.events_before, change.events_after,
         change.explained, change.p, kql.text_of(kql.every(where, *_conditions(change.fields))), sentence,
     )  # fmt: skip
-
-
-def _per_second(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def _conditions(fields: dict[str, str]) -> list[Node]:

@@ -155,8 +155,7 @@ def _time_ns(record: Record) -> int:
 
 
 def _kql(ids: Sequence[str]) -> str:
-    nodes = tuple(equal("error.id", id_) for id_ in ids)
-    return kql.text_of(nodes[0] if len(nodes) == 1 else kql.Or(nodes))
+    return kql.text_of(kql.either(*(equal("error.id", id_) for id_ in ids)))
 
 
 def _sentence(groups: Sequence[ErrorGroup], events: int, unread: int) -> str:

@@ -81,8 +81,7 @@ class Counted:
         """Return the requests per bucket for the given values of a field with many."""
         unread = [value for value in values if (name, value) not in self._known]
         if unread:
-            nodes = tuple(equal(name, value) for value in unread)
-            where = kql.every(kql.parse(SERVED), kql.Or(nodes) if len(nodes) > 1 else nodes[0])
+            where = kql.every(kql.parse(SERVED), kql.either(*(equal(name, value) for value in unread)))
             found = self.series(read(self.source, self.clock.queries(), where, (name,), self.clock.every_ns), (name,))
             self._known.update({(name, value): found[(value,)] for value in unread})
         return {(value,): self._known[name, value] for value in values}

@@ -14,6 +14,7 @@ from logship.search.kql.tree import (
     Range,
     Text,
     Value,
+    either,
     equal,
     every,
     existing,
@@ -23,5 +24,5 @@ from logship.search.kql.tree import (
 __all__ = [
     "DEPTH_LIMIT", "TERMS_LIMIT", "TEXT_LIMIT_CHARACTERS",
     "And", "Is", "Leaf", "Node", "Not", "Operator", "Or", "Pattern", "Range", "Text", "Value",
-    "equal", "every", "existing", "leaves", "parse", "text_of",
+    "either", "equal", "every", "existing", "leaves", "parse", "text_of",
 ]  # fmt: skip

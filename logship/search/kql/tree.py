@@ -93,6 +93,11 @@ def every(*nodes: Node | None) -> Node | None:
     return And(parts) if len(parts) > 1 else parts[0] if parts else None
 
 
+def either(*nodes: Node) -> Node:
+    """Return the tree that matches when one of `nodes` matches; there is at least one."""
+    return Or(nodes) if len(nodes) > 1 else nodes[0]
+
+
 def leaves(node: Node | None) -> Iterator[Leaf]:
     """Yield the comparisons of a tree, from left to right."""
     match node:

@@ -123,7 +123,7 @@ class Reader:
             rows = self.search(Query(kql.equal("event.id", id)), page)
             if rows.records:
                 return Excerpt(rows.records, rows.next is not None)
-        same = kql.Or(tuple(kql.equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
+        same = kql.either(*(kql.equal(name, id) for name in ("event.id", "http.request.id", "trace.id")))
         rows = self.search(Query(same), page)
         return Excerpt(rows.records, rows.next is not None)
 
