@@ -20,6 +20,7 @@ from logship.settings import (
     environment_name,
     load,
     loading,
+    not_default,
     table,
 )
 
@@ -258,3 +259,11 @@ def test_the_environment_is_read_when_load_runs(monkeypatch: pytest.MonkeyPatch)
 def test_every_setting_has_a_sentence_and_a_unit_where_it_has_one() -> None:
     assert all(one.metadata["sentence"].endswith((".", "?")) for one in OPTIONS)
     assert isinstance(Settings().origins, dict)
+
+
+def test_settings_of_a_worker_that_are_not_the_default_are_named_without_secrets() -> None:
+    settings = load(
+        {"level": "debug", "agent_shared_key": "hunter2", "allow_query": ["page", "sort"], "service": "shop", "http": "off"}, {}
+    )
+    assert not_default(settings) == ["agent_shared_key=[set]", "level=debug", "allow_query=page,sort"]
+    assert not_default(load({}, {})) == []

@@ -1,6 +1,6 @@
 """Builders of events: the fields of every event except the end of a request, as flat dotted ECS keys. No clock, no files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import gmtime, strftime
 
@@ -111,11 +111,14 @@ def heartbeat(counters: Counters) -> dict[str, object]:
     return _worker_event("worker-heartbeat", "info", message, ["process"], ["info"]) | counters.fields()
 
 
-def started(server: str, durable: bool, why_not: str = "") -> dict[str, object]:
-    """Return the event of a worker that begins to serve. `why_not`: why its journal is not `durable`, a sentence."""
+def started(server: str, durable: bool, why_not: str = "", settings: Sequence[str] = ()) -> dict[str, object]:
+    """Return the event of a worker that begins to serve. `why_not`: why its journal is not `durable`, a sentence.
+
+    `settings`: those that do not have their default, as name=value."""
     message = f"worker started under {server}" if server else "worker started"
     fields = _worker_event("worker-started", "info" if durable else "warning", message, ["process"], ["start"])
     fields["logship.journal.durable"] = durable
+    fields["logship.settings"] = list(settings)
     if server:
         fields["logship.server"] = server
     if not durable:

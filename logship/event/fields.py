@@ -118,6 +118,10 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("logship.worker.generation", "long", "Number of the run in its slot, from 1.", ecs=False),
     Field("logship.worker.role", "keyword", "Role of the process if it is not a worker: `supervisor`.", ecs=False),
     Field("logship.server", "keyword", "Server that runs the worker, for instance `uvicorn`.", ecs=False),
+    Field(
+        "logship.settings", "keyword", "Settings that do not have their default, as name=value; in `worker-started`.",
+        ecs=False, many=True,
+    ),
     # State of a worker, in heartbeats and when it ends.
     Field("logship.emitted", "long", "Events emitted so far, including this one.", ecs=False),
     Field("logship.acknowledged", "long", "Events acknowledged by the agent so far.", ecs=False),

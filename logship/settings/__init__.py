@@ -12,6 +12,7 @@ from logship.settings.declaration import (
     Settings,
     as_text,
     environment_name,
+    not_default,
     table,
 )
 from logship.settings.loading import INTERNAL, SERVICE_LINK, child_environment, inherited, load, no_color
@@ -35,5 +36,6 @@ __all__ = [
     "is_loopback",
     "load",
     "no_color",
+    "not_default",
     "table",
 ]

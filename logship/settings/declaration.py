@@ -10,6 +10,8 @@ Origin = Literal["argument", "environment", "default"]
 
 PREFIX: Final = "LOGSHIP_"
 MIB: Final = 2**20
+NAMED_ELSEWHERE: Final = ("service", "version", "environment", "instance", "state_dir")
+VALUE_CHARACTERS: Final = 200
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -241,6 +243,18 @@ def table(settings: Settings) -> list[Option]:
             as_text(setting.default),
         )
         for setting in OPTIONS
+    ]
+
+
+def not_default(settings: Settings) -> list[str]:
+    """Return the settings of a worker that do not have their default, as name=value. Secrets are not shown.
+
+    What events have separate fields for, and the directory of this machine, is left out."""
+    return [
+        f"{setting.name}={as_text(shown(setting, value))[:VALUE_CHARACTERS]}"
+        for setting in OPTIONS
+        if setting.metadata["group"] == "worker" and setting.name not in NAMED_ELSEWHERE
+        if (value := getattr(settings, setting.name)) != setting.default
     ]
 
 

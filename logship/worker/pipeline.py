@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from logship.event import build, entry
 from logship.event.redact import Redactor
-from logship.settings import Settings
+from logship.settings import Settings, not_default
 from logship.state.home import home_of
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
@@ -117,7 +117,8 @@ class Pipeline:
             self.metrics = self._metric_file(server, instance)
             if claim is not None:
                 self.set_claim(claim)
-            started = build.started(server.name, self.journal.directory is not None, self._why_in_memory)
+            durable = self.journal.directory is not None
+            started = build.started(server.name, durable, self._why_in_memory, not_default(self.settings))
             self.record(started | _address(server))
             self.server = server
 

@@ -57,3 +57,8 @@ def test_an_end_without_evidence_is_not_called_a_loss() -> None:
 
 def test_a_time_is_written_with_nine_digits() -> None:
     assert build.time_text(1_763_650_000_000_000_001) == "2025-11-20T14:46:40.000000001Z"
+
+
+def test_a_started_worker_names_its_settings() -> None:
+    assert build.started("uvicorn", True, settings=["level=debug"])["logship.settings"] == ["level=debug"]
+    assert build.started("uvicorn", True)["logship.settings"] == []

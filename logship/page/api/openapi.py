@@ -73,6 +73,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
         error=NUMBER,
     ),
     "FieldCount": named(name=TEXT, type=TEXT, events=COUNT),
+    "Mark": named(
+        time_ns=WHOLE,
+        until_ns=WHOLE,
+        kind={**TEXT, "enum": ["start", "deploy", "settings", "workers", "restart", "crash"]},
+        service=TEXT,
+        workers=several(TEXT),
+        sentence=TEXT,
+        query=TEXT,
+    ),
     "Object": {"type": "object", "additionalProperties": True},
 }
 
@@ -178,6 +187,10 @@ PATHS: Final[dict[str, Operation]] = {
             window=component("Object"), baseline=component("Object"), evidence=component("Object"), findings=OBJECTS,
             sentence=TEXT,
         ),
+    ),
+    "/api/marks": Operation(
+        "Changes of versions, settings and the number of workers, restarts and crashes, to draw on charts; oldest first.",
+        result(marks=several(component("Mark"))),
     ),
     "/api/capacity": Operation(
         "How much traffic the workers of each service can carry, with the derivation of each number; by default of 30 days.",

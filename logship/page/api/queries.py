@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from logship.errors import QuestionError
-from logship.forensics import delivery, inflight, overview, standout, story, verify, workers
+from logship.forensics import delivery, inflight, marks, overview, standout, story, verify, workers
 from logship.forensics.capacity.plan import capacity
 from logship.forensics.capacity.wanted import DEFAULT_LATENCY, DEFAULT_TARGET, wanted_of
 from logship.forensics.compare.baseline import baseline
@@ -165,6 +165,10 @@ def incident_(source: Source, params: RequestParams) -> object:
     return incident_json(source, window, params.now_ns, before)
 
 
+def marks_(source: Source, params: RequestParams) -> object:
+    return {"marks": marks.marks(source, _window(params))}
+
+
 def capacity_(source: Source, params: RequestParams) -> object:
     wanted = wanted_of(params.text("latency", DEFAULT_LATENCY), params.text("target", DEFAULT_TARGET))
     return {"services": capacity(source, _window(params, CAPACITY_SPAN_NS), params.now_ns, params.zone, wanted)}
@@ -230,6 +234,7 @@ QUERIES = {
     "errors": ApiQuery(errors, QUERY_NAMES),
     "patterns": ApiQuery(patterns_, (*QUERY_NAMES, "baseline")),
     "incident": ApiQuery(incident_, (*QUERY_NAMES, "baseline")),
+    "marks": ApiQuery(marks_, QUERY_NAMES),
     "capacity": ApiQuery(capacity_, (*QUERY_NAMES, "latency", "target")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
