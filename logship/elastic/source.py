@@ -12,7 +12,7 @@ What is not as in the embedded store, because Elasticsearch cannot say it:
 Pages continue by key and not by a point in time, so that a key outlives the process, as it does elsewhere."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
@@ -156,11 +156,11 @@ class ElasticSource:
         columns: dict[str, str] = {}
         for prefix, name in zip(prefixes, by, strict=True):
             columns |= self._columns_of(prefix, name)
-        counts: defaultdict[tuple[int, tuple[str, ...]], int] = defaultdict(int)
+        found: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
         for bucket in self._buckets(query, every_ns, columns):
             key = bucket["key"]
-            counts[key.get("s", 0) * MS, tuple(_text(key, prefix) for prefix in prefixes)] += bucket["doc_count"]
-        return [Group(start_ns, keys, events) for (start_ns, keys), events in sorted(counts.items())]
+            found[tuple(_text(key, prefix) for prefix in prefixes)][key.get("s", 0) * MS] += bucket["doc_count"]
+        return [Group(keys, *map(list, zip(*sorted(counts.items()), strict=True))) for keys, counts in sorted(found.items())]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         columns = self._columns_of("k", field)

@@ -78,7 +78,7 @@ class HttpSource:
 
     def groups(self, query: Query, by: Sequence[str], every_ns: int | None = None) -> list[Group]:
         body = self._ask("groups", query, by=",".join(by) or None, every_ns=every_ns)
-        return [Group(group["start_ns"], tuple(group["keys"]), group["events"]) for group in body["groups"]]
+        return [Group(tuple(group["keys"]), group["starts_ns"], group["counts"]) for group in body["groups"]]
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         return [Share(**share) for share in self._ask("top", query, field=field, limit=limit)["values"]]

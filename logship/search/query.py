@@ -84,11 +84,18 @@ class Bucket(NamedTuple):
 
 
 class Group(NamedTuple):
-    """`events` have these `keys`: one value per field that was asked for, "" where they have none. `start_ns` as of a bucket."""
+    """Events with these `keys`: one value per field that was asked for, "" where they have none.
 
-    start_ns: int
+    `counts`: their number in each bucket of time in which there are any, and `starts_ns`: the starts of these buckets, ascending.
+    Without buckets, [0] and one number."""
+
     keys: tuple[str, ...]
-    events: int
+    starts_ns: list[int]
+    counts: list[int]
+
+    @property
+    def events(self) -> int:
+        return sum(self.counts)
 
 
 class Share(NamedTuple):

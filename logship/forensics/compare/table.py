@@ -29,7 +29,7 @@ SideOf: TypeAlias = Callable[[int], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Events by the values of `names` and by time. `start_ns` of a row is that of its bucket, or of its window."""
+    """Events by the values of `names` and by time. Each row has the starts of its buckets, or of its windows."""
 
     names: tuple[str, ...]
     rows: list[Group]
@@ -38,11 +38,13 @@ class Table:
         """Return the events before and after by the values of `names`, which are some of those of the table."""
         chosen = [self.names.index(name) for name in names]
         sums: defaultdict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
-        sides = {start: side_of(start) for start in {row.start_ns for row in self.rows}}
-        for start_ns, keys, events in self.rows:
-            side = sides[start_ns]
-            if side is not None:
-                sums[tuple(keys[index] for index in chosen)][side] += events
+        sides = {start: side_of(start) for start in {start for row in self.rows for start in row.starts_ns}}
+        for keys, starts_ns, counts in self.rows:
+            sum_of = sums[tuple(keys[index] for index in chosen)]
+            for start_ns, events in zip(starts_ns, counts, strict=True):
+                side = sides[start_ns]
+                if side is not None:
+                    sum_of[side] += events
         return sums
 
 
@@ -51,7 +53,7 @@ def read(source: Source, queries: Sequence[Query], where: Node | None, names: Se
     rows: list[Group] = []
     for query in queries:
         groups = source.groups(query.narrowed(where), names, every_ns)
-        rows += groups if every_ns else [group._replace(start_ns=query.since_ns or 0) for group in groups]
+        rows += groups if every_ns else [group._replace(starts_ns=[query.since_ns or 0]) for group in groups]
     return Table(tuple(names), rows)
 
 

@@ -1,10 +1,9 @@
 """Requests of an incident's window and baseline, counted once by field values and time, and the series of any part of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
 
 from logship.forensics.compare.table import NARROW_FIELDS, Table, of_values, read, requests, wide_fields
 from logship.forensics.incident.clock import Clock
@@ -47,10 +46,6 @@ class Counted:
     def _added_up(self) -> dict[tuple[int, tuple[str, ...]], tuple[Table, dict[tuple[str, ...], Series]]]:
         return {}
 
-    @cached_property
-    def _columns(self) -> dict[int, "Columns"]:
-        return {}
-
     def series(self, table: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
         """Return the events per bucket by the values of `names`. Each is added up once."""
         key = id(table), tuple(names)
@@ -59,14 +54,12 @@ class Counted:
         return self._added_up[key][1]
 
     def _series(self, table: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
-        columns = self._columns.get(id(table))
-        if columns is None:
-            columns = self._columns[id(table)] = _columns(table, self.index)
+        index, chosen = self.index, [table.names.index(name) for name in names]
         found: defaultdict[tuple[str, ...], Series] = defaultdict(lambda: [0.0] * len(self.starts))
-        chosen = [columns.values[table.names.index(name)] for name in names]
-        keys: Iterable[tuple[str, ...]] = zip(*chosen, strict=True) if chosen else repeat(())
-        for values, at, events in zip(keys, columns.buckets, columns.events, strict=False):
-            found[values][at] += events
+        for keys, starts_ns, counts in table.rows:
+            series = found[tuple(keys[at] for at in chosen)]
+            for start_ns, events in zip(starts_ns, counts, strict=True):
+                series[index[start_ns]] += events
         return found
 
     def hits(self, where: Node | None, *more: str) -> Table:
@@ -94,20 +87,6 @@ class Counted:
     def side_of(self, part: Segment) -> "InSegment":
         """Return the function that says of a bucket whether it is in a segment."""
         return InSegment(self.starts[part.low], self.starts[part.high - 1])
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The rows of a table by columns, which are read far faster than row by row. `buckets`: index of the bucket of each row."""
-
-    values: list[tuple[str, ...]]
-    buckets: list[int]
-    events: list[int]
-
-
-def _columns(table: Table, index: Mapping[int, int]) -> Columns:
-    values = list(zip(*(row.keys for row in table.rows), strict=True)) or [()] * len(table.names)
-    return Columns(values, [index[row.start_ns] for row in table.rows], [row.events for row in table.rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,7 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
         *texts.new_patterns(source, times),
     ]  # fmt: skip
     listed = ranked(together(findings, processes.versions(numbers)))
-    before, after = (
-        sum(row.events for row in numbers.requests.rows if (row.start_ns >= times.since_ns) == inside)
-        for inside in (False, True)
-    )
+    before, after = numbers.requests.sides((), lambda start_ns: int(start_ns >= times.since_ns)).get((), [0, 0])
     evidence = delivery(verdicts, set_aside(source, query))
     return IncidentReport(times, evidence, listed, before, after, _sentence(listed, after))
 

@@ -208,7 +208,7 @@ def versions(counted: Counted) -> list[NewVersion]:
     rows: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
     for row in counted.requests.rows:
         if row.keys[version]:
-            rows[row.keys[service], row.keys[version]].append((row.start_ns, row.keys[node]))
+            rows[row.keys[service], row.keys[version]] += [(start_ns, row.keys[node]) for start_ns in row.starts_ns]
     begins = {key: min(start for start, _ in times) for key, times in rows.items()}
     found = []
     for (name, text), times in rows.items():

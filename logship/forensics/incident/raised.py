@@ -57,16 +57,20 @@ def raised(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
         best = max(candidates, key=lambda candidate: candidate.part.g)
         causes = _causes(counted, remaining, best, limits)
         found += causes
-        remaining = Table(hits.names, [row for row in remaining.rows if not _explained(hits.names, row, counted, causes)])
+        remaining = _without(remaining, counted, causes)
     return found
 
 
-def _explained(names: Sequence[str], row: Group, counted: Counted, causes: Iterable[Raised]) -> bool:
-    fields = dict(zip(names, row.keys, strict=True))
-    return any(
-        counted.side_of(cause.part)(row.start_ns) and all(fields.get(name) == value for name, value in cause.fields.items())
-        for cause in causes
-    )
+def _without(hits: Table, counted: Counted, causes: Iterable[Raised]) -> Table:
+    """The hits without those of the causes."""
+    rows = []
+    for keys, starts_ns, counts in hits.rows:
+        fields = dict(zip(hits.names, keys, strict=True))
+        own = [counted.side_of(cause.part) for cause in causes if cause.fields.items() <= fields.items()]
+        kept = [(start, events) for start, events in zip(starts_ns, counts, strict=True) if not any(has(start) for has in own)]
+        if kept:
+            rows.append(Group(keys, [start for start, _ in kept], [events for _, events in kept]))
+    return Table(hits.names, rows)
 
 
 def _candidates(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
@@ -130,7 +134,7 @@ def frequent(table: Table, name: str, cause: Raised, counted: Counted, least: fl
     """Return the values of `name` that at least this part of the hits of a cause have."""
     at, side_of, sums = table.names.index(name), counted.side_of(cause.part), Counter[str]()
     chosen = [(table.names.index(field), value) for field, value in cause.fields.items()]
-    for start_ns, keys, events in table.rows:
-        if side_of(start_ns) and all(keys[index] == value for index, value in chosen):
-            sums[keys[at]] += events
+    for keys, starts_ns, counts in table.rows:
+        if all(keys[index] == value for index, value in chosen):
+            sums[keys[at]] += sum(events for start, events in zip(starts_ns, counts, strict=True) if side_of(start))
     return [value for value, events in sums.most_common() if value and events >= least * sum(sums.values())]

@@ -78,9 +78,10 @@ def new_patterns(source: Source, clock: Clock) -> list[Outlier]:
 def _texts(source: Source, clock: Clock, where: str, names: tuple[str, ...], *, exact: bool) -> dict[str, _Text]:
     found: defaultdict[str, _Text] = defaultdict(_Text)
     for query in clock.queries():
-        for start_ns, keys, events in source.groups(query.narrowed(kql.parse(where)), names, clock.every_ns):
+        for group in source.groups(query.narrowed(kql.parse(where)), names, clock.every_ns):
+            keys, events = group.keys, group.events
             text = found[keys[0] if exact else f"{keys[3]} {keys[4]} {_VARIABLE.sub('*', keys[0])}"]
-            text.times[start_ns] += events
+            text.times.update(dict(zip(group.starts_ns, group.counts, strict=True)))
             text.services[keys[1]] += events
             text.workers[keys[2]] += events
             if exact:

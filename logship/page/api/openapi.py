@@ -58,7 +58,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     },
     "Rows": result(records=several(component("Record")), next=maybe(TEXT)),
     "Bucket": named(start_ns=WHOLE, key=TEXT, events=COUNT, and_key=TEXT, error=COUNT),
-    "Group": named(start_ns=WHOLE, keys=several(TEXT), events=COUNT),
+    "Group": named(keys=several(TEXT), starts_ns=several(WHOLE), counts=several(COUNT)),
     "Share": named(value=TEXT, events=COUNT, share=NUMBER, error=COUNT),
     "Stat": named(
         key=TEXT,

@@ -23,7 +23,7 @@ from logship.search.views import VIEWS
 
 # A year in minutes is half a million buckets; no chart shows more than this.
 LIMIT_BUCKETS = 50_000
-# An incident counts an hour in buckets of 10 s by route, worker and status: 30 MB of JSON.
+# An incident counts an hour in buckets of 10 s by route, worker and status.
 LIMIT_GROUPS = 300_000
 LEAST_EVERY_NS = 10**6
 # The window of findings, overview and workers if the client gives none.
@@ -71,7 +71,9 @@ def tally(source: Source, params: RequestParams) -> object:
 
 def groups(source: Source, params: RequestParams) -> object:
     by = [name for name in params.text("by", "").split(",") if name]
-    return {"groups": _limited(source.groups(params.query(), by, _every_ns(params)), LIMIT_GROUPS)}
+    found = source.groups(params.query(), by, _every_ns(params))
+    _check_length(sum(len(group.counts) for group in found), LIMIT_GROUPS)
+    return {"groups": found}
 
 
 def _every_ns(params: RequestParams) -> int | None:
@@ -79,9 +81,13 @@ def _every_ns(params: RequestParams) -> int | None:
 
 
 def _limited(buckets: list[T], limit: int = LIMIT_BUCKETS) -> list[T]:
-    if len(buckets) > limit:
-        raise QuestionError(f"the result has {len(buckets)} rows, the limit is {limit}: use a larger every_ns")
+    _check_length(len(buckets), limit)
     return buckets
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length > limit:
+        raise QuestionError(f"the result has {length} rows, the limit is {limit}: use a larger every_ns")
 
 
 def top(source: Source, params: RequestParams) -> object:

@@ -155,10 +155,12 @@ class Reader:
         found = self._rows(
             query,
             Sql("SELECT " + ", ".join(columns), tuple(param for one in values for param in one.key.params)),
-            f"SELECT {', '.join(['s', 'n', *texts])} FROM (SELECT {', '.join(['s', *keys])}, count(*) AS n FROM ({{}})"
-            " GROUP BY ALL)",
+            # As lists, because Python takes one row per bucket three times as long as DuckDB takes for the query.
+            f"SELECT {', '.join([*texts, 'list(s ORDER BY s)', 'list(n ORDER BY s)'])} FROM (SELECT"
+            f" {', '.join(['s', *keys])}, count(*) AS n FROM ({{}}) GROUP BY ALL)"
+            f" GROUP BY {', '.join(keys) or 'ALL'} HAVING count(*) > 0",
         )
-        return sorted(Group(start_ns, tuple(texts), events) for start_ns, events, *texts in found)
+        return sorted(Group(tuple(texts), starts_ns, counts) for *texts, starts_ns, counts in found)
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         field = field_of(field)
