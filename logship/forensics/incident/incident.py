@@ -6,8 +6,9 @@ from typing import Any
 from logship.forensics.delivery import Delivery, delivery
 from logship.forensics.incident import processes, requests, texts
 from logship.forensics.incident.clock import Clock, clock
-from logship.forensics.incident.counted import counted
+from logship.forensics.incident.counted import Counted, counted
 from logship.forensics.incident.finding import Outlier, ranked
+from logship.forensics.incident.levels import Level, levels
 from logship.forensics.incident.together import together
 from logship.forensics.verify import set_aside, verify
 from logship.search.query import Query, Source
@@ -16,11 +17,14 @@ from logship.search.times import rfc3339
 
 @dataclass(frozen=True, slots=True)
 class IncidentReport:
-    """`findings`: the cause first, [] when nothing stands out. `requests`: of the window and of its baseline."""
+    """`findings`: the cause first, [] when nothing stands out. `requests`: of the window and of its baseline.
+
+    `levels`: how the services of the findings changed as a whole; [] without findings."""
 
     clock: Clock
     delivery: Delivery
     findings: list[Outlier]
+    levels: list[Level]
     requests_before: int
     requests_after: int
     sentence: str
@@ -42,7 +46,17 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
     listed = ranked(together(findings, processes.versions(numbers)))
     before, after = numbers.requests.sides((), lambda start_ns: int(start_ns >= times.since_ns)).get((), [0, 0])
     evidence = delivery(verdicts, set_aside(source, query))
-    return IncidentReport(times, evidence, listed, before, after, _sentence(listed, after))
+    changed = levels(numbers, _services(numbers, listed)) if listed else []
+    return IncidentReport(times, evidence, listed, changed, before, after, _sentence(listed, after))
+
+
+def _services(numbers: Counted, findings: list[Outlier]) -> list[str]:
+    """The services of the findings; all services, those with most requests first, if a finding names none."""
+    named = [finding.service for finding in findings]
+    if all(named):
+        return named
+    series = numbers.series(numbers.requests, ("service.name",))
+    return [*filter(None, named), *(service for (service,), _ in sorted(series.items(), key=lambda item: -sum(item[1])))]
 
 
 def incident_json(source: Source, query: Query, now_ns: int, baseline: Query | None = None) -> dict[str, Any]:
@@ -60,6 +74,7 @@ def as_json(report: IncidentReport) -> dict[str, Any]:
             "finding": evidence.finding, "sentence": evidence.sentence, "stored": evidence.stored, "missing": evidence.missing,
             "dropped": evidence.dropped,
         },
+        "levels": [level.as_json() for level in report.levels],
         "findings": [finding.as_json(rank) for rank, finding in enumerate(report.findings, 1)],
         "sentence": report.sentence,
     }  # fmt: skip

@@ -22,7 +22,7 @@ STYLE = (
 
 def lines(report: IncidentReport, moment: Moment, kibana_url: str = "") -> list[str]:
     """Return the report for one screen: window, findings with time and query, evidence, next commands."""
-    written = [_heading(report, moment), ""]
+    written = [_heading(report, moment), *level_lines(report, moment), ""]
     for rank, finding in enumerate(report.findings, 1):
         written.append(f"{rank}. {finding.kind.replace('_', ' ')}: {finding.sentence}")
         written.append(f"   {_when(finding, moment)}")
@@ -38,6 +38,7 @@ def lines(report: IncidentReport, moment: Moment, kibana_url: str = "") -> list[
 def markdown(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
     """Return the report as Markdown."""
     parts = [f"# {_heading(report, moment)}", "", report.sentence, ""]
+    parts += [*(f"- {_plain(line)}" for line in level_lines(report, moment)), ""] * bool(report.levels)
     for rank, finding in enumerate(report.findings, 1):
         parts += [f"## {rank}. {finding.kind.replace('_', ' ')}", "", _plain(finding.sentence), "", f"- {_when(finding, moment)}"]
         parts += [f"- {name.replace('_', ' ')}: {number:,.6g}" for name, number in finding.evidence.items()]
@@ -59,12 +60,22 @@ def html(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
             f"<li><strong>{escape(finding.kind.replace('_', ' '))}</strong>: {escape(finding.sentence)}<br>"
             f"{escape(_when(finding, moment))}<br>{escape(numbers)}<br><code>{escape(finding.query)}</code>{link}</li>"
         )
+    levels = "".join(f"<p>{escape(line)}</p>" for line in level_lines(report, moment))
     commands = "".join(f"<li><code>{escape(command)}</code></li>" for command in next_commands(report))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>'
-        f"<p>{escape(report.sentence)}</p><ol>{''.join(items)}</ol><h2>Evidence</h2><p>{escape(report.delivery.sentence)}</p>"
+        f"<p>{escape(report.sentence)}</p>{levels}<ol>{''.join(items)}</ol><h2>Evidence</h2><p>{escape(report.delivery.sentence)}</p>"
         f"<h2>Next</h2><ul>{commands}</ul></html>\n"
     )
+
+
+def level_lines(report: IncidentReport, moment: Moment) -> list[str]:
+    """Return one line for each service that findings are about: request rate, failed requests and p99, before and then."""
+    texts: dict[str, list[str]] = {}
+    for level in report.levels:
+        since = f" ({_span(level.began, moment)})" if level.began else ""
+        texts.setdefault(level.service, []).append(level.text() + since)
+    return [f"{service}: {'; '.join(parts)}" for service, parts in texts.items()]
 
 
 def next_commands(report: IncidentReport) -> list[str]:

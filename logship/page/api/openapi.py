@@ -184,7 +184,8 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/incident": Operation(
         "What happened in the time range, the cause first, without a query; by default of the last 15 minutes.",
         result(
-            window=component("Object"), baseline=component("Object"), evidence=component("Object"), findings=OBJECTS,
+            window=component("Object"), baseline=component("Object"), evidence=component("Object"), levels=OBJECTS,
+            findings=OBJECTS,
             sentence=TEXT,
         ),
     ),
