@@ -67,7 +67,7 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
-        "trust", "Trust", "Whether all events are here: emitted vs. stored, drops by reason, backlog, and ends of runs.",
+        "trust", "Trust", "Whether all events are stored: emitted vs. stored, drops by reason, backlog, and ends of runs.",
         (
             (TALL, ("stored", "backlog-max")),
             (SHORT, DROPPED[:3]),

@@ -89,4 +89,4 @@ def logship() -> None:
     """Collect and query the logs of every ASGI worker.
 
     Results go to stdout, everything else to stderr. Exit status: 0 if something was found, 1 if nothing was found, 2 for an
-    invalid query or setting, 3 if the source is unreachable."""
+    invalid query or setting, 3 if the source is unreachable, 4 if the result is not known."""

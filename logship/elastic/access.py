@@ -56,7 +56,7 @@ def rights(client: Elasticsearch, settings: Settings) -> Rights:
     """Return what we may do; ElasticError that names what is missing, before anything is done."""
     wanted = ROLES[SETUP]
     try:
-        with translated(settings, "asking what it may do"):
+        with translated(settings, "reading its privileges"):
             told = client.security.has_privileges(
                 cluster=[*wanted["cluster"], SETUP_OF_SECURITY], index=wanted["indices"]
             )
@@ -96,9 +96,9 @@ def steps(client: Elasticsearch, settings: Settings, held: Rights, notes: list[s
             continue  # few have Logstash in front
         if not password:
             setting = f"LOGSHIP_ELASTIC_{name.partition('_')[2].upper()}_PASSWORD"
-            notes.append(f"the user {name} is left as it is: to make it, or to change its password, set {setting}")
+            notes.append(f"the user {name} is not changed: to create it, or to change its password, set {setting}")
         elif not held.makes_users:
-            raise ElasticError(f"making the user {name} needs the cluster privilege {SETUP_OF_SECURITY}")
+            raise ElasticError(f"creating the user {name} requires the cluster privilege {SETUP_OF_SECURITY}")
         else:
             yield from _rows(client, settings, name, password)
 
@@ -115,12 +115,12 @@ def _rows(client: Elasticsearch, settings: Settings, name: str, password: str) -
         return client.security.put_user(username=name, **user_body(name, password))
 
     if there is None:
-        yield Step("create", path, "is not there yet", role)
+        yield Step("create", path, "does not exist yet", role)
     elif there != {"cluster": body.get("cluster", []), "indices": body["indices"]}:
         yield Step("change", path, "allows something else", role)
     else:
-        yield Step("keep", path, "is as it should be", role)
-    yield Step("change", f"_security/user/{name}", "gets the password that is set", user)
+        yield Step("keep", path, "is up to date", role)
+    yield Step("change", f"_security/user/{name}", "gets the configured password", user)
 
 
 def _role(client: Elasticsearch, name: str) -> dict[str, object] | None:
@@ -137,7 +137,7 @@ def make_api_key(client: Elasticsearch, settings: Settings, role: str, name: str
     """Make an API key that may do what `role` may, and return it encoded: it is shown this once.
 
     For the reader, and for shippers other than Fluent Bit, whose loss-free output takes a user and password only."""
-    with translated(settings, f"making the API key {name}"):
+    with translated(settings, f"creating the API key {name}"):
         made: str = client.security.create_api_key(**api_key_body(name, role))["encoded"]
     return made
 

@@ -47,9 +47,9 @@ def made(settings: Settings) -> Elasticsearch:
     if not url.startswith(("http://", "https://")):
         raise SettingsError(f"elastic_url takes http://HOST:PORT or https://HOST:PORT, not {url!r}")
     if settings.elastic_ca_file and not url.startswith("https://"):
-        raise SettingsError(f"elastic_ca_file vouches for https:// only, and elastic_url is {url!r}")
+        raise SettingsError(f"elastic_ca_file is for https:// only, and elastic_url is {url!r}: unset one of them or use https://")
     if settings.elastic_ca_file and not Path(settings.elastic_ca_file).is_file():
-        raise SettingsError(f"elastic_ca_file names {settings.elastic_ca_file}, and there is no such file")
+        raise SettingsError(f"elastic_ca_file: the file {settings.elastic_ca_file} does not exist")
     if settings.elastic_api_key and settings.elastic_user:
         raise SettingsError("elastic_api_key and elastic_user are both set; use one of them")
     try:
@@ -62,7 +62,7 @@ def made(settings: Settings) -> Elasticsearch:
             ca_certs=settings.elastic_ca_file or DEFAULT,
         )
     except (ValueError, OSError) as error:
-        raise SettingsError(f"no way to Elasticsearch at {url}: {error}") from error
+        raise SettingsError(f"cannot connect to Elasticsearch at {url}: {error}") from error
 
 
 @contextmanager
@@ -72,11 +72,11 @@ def translated(settings: Settings, doing: str) -> Iterator[None]:
     try:
         yield
     except elasticsearch.UnsupportedProductError as error:
-        raise ElasticError(f"what answers at {url} is not Elasticsearch: check LOGSHIP_ELASTIC_URL") from error
+        raise ElasticError(f"the server at {url} is not Elasticsearch: check LOGSHIP_ELASTIC_URL") from error
     except elasticsearch.ApiError as error:
         raise _refused(error, settings, doing) from error
     except elasticsearch.SerializationError as error:
-        raise ElasticError(f"what answers at {url} is not Elasticsearch: check LOGSHIP_ELASTIC_URL") from error
+        raise ElasticError(f"the server at {url} is not Elasticsearch: check LOGSHIP_ELASTIC_URL") from error
     except elasticsearch.TransportError as error:
         raise ElasticError(f"Elasticsearch cannot be reached at {url} ({_cause(error)}), while {doing}") from error
 
@@ -84,7 +84,7 @@ def translated(settings: Settings, doing: str) -> Iterator[None]:
 def _refused(error: elasticsearch.ApiError, settings: Settings, doing: str) -> ElasticError:
     url, status = settings.elastic_url, error.status_code
     if status not in (401, 403) and PRODUCT_HEADER not in error.meta.headers:
-        return ElasticError(f"what answers at {url} ({status}) is not Elasticsearch: check LOGSHIP_ELASTIC_URL", status)
+        return ElasticError(f"the server at {url} (status {status}) is not Elasticsearch: check LOGSHIP_ELASTIC_URL", status)
     if status == 401:
         who = "the API key" if settings.elastic_api_key else f"user {settings.elastic_user!r}"
         if not settings.elastic_api_key and not settings.elastic_user:
@@ -96,7 +96,7 @@ def _refused(error: elasticsearch.ApiError, settings: Settings, doing: str) -> E
         return ElasticError(f"Elasticsearch at {url} does not accept {who}: wrong, expired or disabled", status)
     if status == 403:
         return ElasticError(f"Elasticsearch at {url} does not allow {doing}: {reason(error)}", status)
-    return ElasticError(f"Elasticsearch at {url} answered {status} while {doing}: {reason(error)}", status)
+    return ElasticError(f"Elasticsearch at {url} responded with status {status} while {doing}: {reason(error)}", status)
 
 
 def reason(error: elasticsearch.ApiError) -> str:
@@ -155,7 +155,7 @@ class Kibana:
                 raise ElasticError(f"Kibana at {self.url} does not accept {_who(self._settings)} ({status})", status)
             if status and status != 503 and not level:
                 raise ElasticError(
-                    f"what answers at {self.url} ({status}) is not Kibana: check LOGSHIP_KIBANA_URL", status
+                    f"the server at {self.url} (status {status}) is not Kibana: check LOGSHIP_KIBANA_URL", status
                 )
             if time.monotonic() >= deadline:
                 raise ElasticError(
@@ -176,12 +176,12 @@ class Kibana:
         told = self._must("importing dashboards", *self.ask("POST", path, body, kind))
         if told.get("success") is not True or told.get("successCount") != len(names):
             raise ElasticError(
-                f"Kibana at {self.url} took {told.get('successCount')} of {len(names)} objects: {_refusals(told)}"
+                f"Kibana at {self.url} imported only {told.get('successCount')} of {len(names)} objects: {_refusals(told)}"
             )
         there = self.there(lines)
         if there is None or len(there) != len(names):
             raise ElasticError(
-                f"Kibana at {self.url} said yes, and has {len(there or {})} of {len(names)} objects: import again"
+                f"Kibana at {self.url} reported success, but has {len(there or {})} of {len(names)} objects: import again"
             )
         return len(names)
 
@@ -243,7 +243,7 @@ class Kibana:
             )
         if status != 200:
             raise ElasticError(
-                f"Kibana at {self.url} answered {status} while {doing}: {told.get('message', '')}", status
+                f"Kibana at {self.url} responded with status {status} while {doing}: {told.get('message', '')}", status
             )
         return told
 

@@ -150,13 +150,13 @@ class Bulk:
                 self._sleep(wait)
         raise ElasticError(
             f"Elasticsearch at {self._settings.elastic_url} was too busy for {len(left)} events, {len(WAITS_SECONDS)} times in "
-            f"{sum(WAITS_SECONDS):.0f} s: {why}. Do it again later; what is stored already will not be stored twice"
+            f"{sum(WAITS_SECONDS):.0f} s: {why}. Retry later: events are not stored twice"
         )
 
     def _halves(self, items: Sequence[Item]) -> Done:
         if len(items) == 1:
             return Done(
-                refused=(Refused(items[0].record, TOO_LARGE, f"{items[0].size} bytes are too large a request"),)
+                refused=(Refused(items[0].record, TOO_LARGE, f"a request of {items[0].size} bytes is too large"),)
             )
         middle = len(items) // 2
         return self._send(items[:middle]) + self._send(items[middle:])
@@ -247,7 +247,7 @@ def _unfit(record: Record) -> str:
     """Why a record must not be sent: one id that Elasticsearch does not take refuses the whole request."""
     name = record.get("event.id")
     if not isinstance(name, str) or not name:
-        return "it has no event.id: sent again, it would be stored again"
+        return "it has no event.id, so a retry would store it twice"
     if len(name.encode()) > ID_BYTES:
         return f"its event.id has more than {ID_BYTES} bytes"
     return "" if record.get("@timestamp") else "it has no @timestamp"

@@ -108,7 +108,7 @@ def check(client: Elasticsearch, settings: Settings) -> None:
     mappings = told["template"].get("mappings", {})
     if mappings.get("_meta", {}).get("logship", {}).get("version") != mapping.VERSION:
         others = ", ".join(sorted(one["name"] for one in told.get("overlapping", []))) or "another index template"
-        raise ElasticError(f"a new {name} would not get logship's mapping: look at the templates {others}")
+        raise ElasticError(f"a new {name} would not get logship's mapping: check the templates {others}")
     theirs = flat(mappings["properties"])
     ours = {path: kind for path, kind in flat(mapping.mappings()["properties"]).items() if path.endswith(".type")}
     wrong = sorted(path for path, kind in ours.items() if theirs.get(path) != kind)
@@ -130,7 +130,7 @@ def stream_name(settings: Settings) -> str:
 def version_of(client: Elasticsearch, settings: Settings) -> str:
     """Return the oldest version in the cluster, "" if it may not be read."""
     try:
-        with translated(settings, "asking for its version"):
+        with translated(settings, "reading its version"):
             nodes = client.nodes.info(filter_path="nodes.*.version")["nodes"]
     except ElasticError as error:
         if error.status == 403:
@@ -160,7 +160,7 @@ def _refuse_overruled(client: Elasticsearch, settings: Settings, name: str) -> N
         if any(fnmatchcase(name, pattern) for pattern in body["index_patterns"]):
             raise ElasticError(
                 f"the index template {one['name']!r} ({', '.join(body['index_patterns'])}, priority {body['priority']}) takes "
-                f"{name} from ours (priority {mapping.PRIORITY}): narrow its pattern or lower its priority, then run this again"
+                f"{name} from ours (priority {mapping.PRIORITY}): narrow its pattern or lower its priority, then retry"
             )
 
 

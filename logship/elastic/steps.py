@@ -30,7 +30,7 @@ def template_step(client: Elasticsearch, settings: Settings, path: str, body: ma
     theirs = found.get("_meta", {}).get("logship")
     if not isinstance(theirs, dict):
         raise ElasticError(
-            f"{path} exists and was not created by logship: rename it, setup does not overwrite it"
+            f"{path} exists and was not created by logship: rename it; set-up does not overwrite it"
         )
     if theirs.get("version", 0) > mapping.VERSION:
         raise ElasticError(

@@ -430,7 +430,7 @@ def _sentence(findings: Sequence[Finding], rows: Sequence[WorkerRow], shared: Se
     if not rows:
         return "No worker sent events in this window, so nothing was checked."
     failed = f"{plural(usual, 'request')} failed, no route more often than before" if usual else "no request failed"
-    checked = ["no worker crashed or fell silent", failed, "no event was dropped"]
+    checked = ["no worker crashed or is silent", failed, "no event was dropped"]
     if all(balance.judged for balance in shared):
         checked += ["no worker is much slower than the others", "traffic is balanced"]
     return f"Nothing stands out: {', '.join(checked[:-1])}, and {checked[-1]}."

@@ -152,9 +152,9 @@ def _contradiction(source: Source, run: Incarnation, gaps: bool, now_ns: int) ->
         return f"the event {beat.get('event.id')} counts events of this worker and is not one of them"
     emitted, taken = number(beat, "logship.emitted"), number(beat, "logship.acknowledged") or 0
     if emitted is not None and emitted != counted_to:
-        return f"event {counted_to} says that it is number {emitted}"
+        return f"event {counted_to} reports its number as {emitted}"
     if not 0 <= taken < counted_to:
-        return f"event {counted_to} says that the agent had acknowledged {taken} events before it"
+        return f"event {counted_to} reports {taken} acknowledged events; {counted_to - 1} were emitted before it"
     beat_ns = from_rfc3339(beat["@timestamp"])
     if not gaps:
         return ""
@@ -166,7 +166,7 @@ def _contradiction(source: Source, run: Incarnation, gaps: bool, now_ns: int) ->
     if source.count(Query(kql.every(own, before, ends))):
         return f"event {counted_to} counts events after the report of its end"
     if later := source.count(Query(kql.every(own, before), beat_ns + JITTER_NS)):
-        return f"{later} events with lower numbers are younger than the counters of event {counted_to}"
+        return f"{later} events with lower numbers are newer than the counters of event {counted_to}"
     return ""
 
 

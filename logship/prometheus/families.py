@@ -81,7 +81,7 @@ GAUGES: Final = (
         lambda copy: copy.cells[Cell.ACCEPT_QUEUE] - 1 if copy.cells[Cell.ACCEPT_QUEUE] else None,
     ),
     Gauge(
-        "logship_worker_accept_queue_limit_connections", "Length at which the kernel refuses further connections.",
+        "logship_worker_accept_queue_limit_connections", "Connections that may wait; the kernel refuses more.",
         lambda copy: copy.cells[Cell.ACCEPT_QUEUE_LIMIT] if copy.cells[Cell.ACCEPT_QUEUE] else None,
     ),
     Gauge("logship_worker_thread_pool_threads_busy", "Threads of AnyIO's pool that run a call.", _pool(Cell.POOL_BUSY)),
@@ -101,7 +101,7 @@ GAUGES: Final = (
 COUNTERS: Final = (
     Counter("process_cpu_seconds", "CPU time of the worker.", Cell.CPU_NS, SECOND_NS),
     Counter("logship_worker_websockets_accepted", "Websockets that the worker handled.", Cell.WEBSOCKETS_BEGUN),
-    Counter("logship_events_emitted", "Events that the worker recorded or dropped.", Cell.EMITTED),
+    Counter("logship_events_emitted", "Events that the worker emitted, dropped ones included.", Cell.EMITTED),
     Counter("logship_events_acknowledged", "Events that the agent acknowledged.", Cell.ACKNOWLEDGED),
 )
 

@@ -220,7 +220,7 @@ def adopt(directory: Path) -> Orphan | None:
     if not home.is_ours(directory):
         if not os.path.lexists(directory):
             return None
-        raise JournalUnreadable(f"{directory} is not a directory that only this user may write; it is left as it is")
+        raise JournalUnreadable(f"{directory} is not a directory that only this user may write; it is not adopted")
     if not lock.exists() or not locks.hold(lock):
         return None
     if not locks.still_there(lock):

@@ -24,7 +24,7 @@ def survey(state: Path) -> tuple[list[FoundJournal], list[str]]:
     home = Home(state)
     try:
         home.check()
-        problems += [f"{path} is not a directory; it is left as it is" for path in home.strangers()]
+        problems += [f"{path} is not a directory; it is ignored" for path in home.strangers()]
     except StateUnusable as error:
         problems.append(f"nothing is written or adopted here: {error}")
     except OSError:

@@ -106,19 +106,19 @@ def test_who_may_not_is_told_so(there: stand_in.Kibana, who: dict[str, str], sen
 
 def test_an_object_that_is_not_taken_is_named(there: stand_in.Kibana) -> None:
     there.refuses = "logship-dash-workers"
-    with pytest.raises(ElasticError, match=r"took 0 of .* dashboard logship-dash-workers: missing_references"):
+    with pytest.raises(ElasticError, match=r"imported only 0 of .* dashboard logship-dash-workers: missing_references"):
         step(told(there.url)).do()
 
 
 def test_yes_is_not_believed_without_looking(there: stand_in.Kibana) -> None:
     there.forgets = "logship-dash-workers"
-    with pytest.raises(ElasticError, match="said yes, and has 0 of"):
+    with pytest.raises(ElasticError, match="reported success, but has 0 of"):
         step(told(there.url)).do()
 
 
 def test_what_is_not_kibana_is_said_to_be_none(there: stand_in.Kibana, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(there, "answer", lambda *_: (200, "<html>hello</html>"))
-    with pytest.raises(ElasticError, match=r"\(200\) is not Kibana: check LOGSHIP_KIBANA_URL"):
+    with pytest.raises(ElasticError, match=r"\(status 200\) is not Kibana: check LOGSHIP_KIBANA_URL"):
         step(told(there.url))
     with pytest.raises(SettingsError, match="kibana_url takes http://HOST:PORT"):
         step(told("localhost:5601"))

@@ -275,7 +275,7 @@ def test_a_server_that_stays_busy_is_given_up_with_a_sentence() -> None:
     with (
         answering(lambda ids: items(dict.fromkeys(ids, 429))) as settings,
         pytest.raises(
-            ElasticError, match=r"was too busy for 3 events, 10 times in 150 s: because .* Do it again later"
+            ElasticError, match=r"was too busy for 3 events, 10 times in 150 s: because .* Retry later"
         ),
     ):
         bulk(settings, range(3))

@@ -83,7 +83,7 @@ def test_the_role_of_setup_is_enough_for_setup_also_the_second_time(secured: Nod
     first = run_setup(told(secured, "setup"))
     assert [step.change for step in first.steps][:3] == ["create", "create", "create"]
     assert not run_setup(told(secured, "setup")).changes
-    assert any("logship_shipper is left as it is" in note for note in first.notes)
+    assert any("logship_shipper is not changed" in note for note in first.notes)
 
 
 def test_the_shipper_creates_and_nothing_else(secured: Node, namespace: str) -> None:

@@ -226,7 +226,7 @@ def test_a_version_that_nobody_tried_is_refused(version: str, fine: bool) -> Non
 def test_nobody_there_is_a_sentence() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(
-        ElasticError, match=f"cannot be reached at {url} .Connection refused., while asking for its version"
+        ElasticError, match=f"cannot be reached at {url} .Connection refused., while reading its version"
     ):
         planned(load({"elastic_url": url}, {"HOME": "/home/ada"}))
 
@@ -235,8 +235,8 @@ def test_nobody_there_is_a_sentence() -> None:
     ("given", "sentence"),
     [
         ({"elastic_url": "localhost:9200"}, "elastic_url takes http://HOST:PORT"),
-        ({"elastic_url": "http://h:1", "elastic_ca_file": "ca.pem"}, "vouches for https"),
-        ({"elastic_url": "https://h:1", "elastic_ca_file": "/nowhere/ca.pem"}, "there is no such file"),
+        ({"elastic_url": "http://h:1", "elastic_ca_file": "ca.pem"}, "is for https:// only"),
+        ({"elastic_url": "https://h:1", "elastic_ca_file": "/nowhere/ca.pem"}, "does not exist"),
         ({"elastic_api_key": "k", "elastic_user": "u"}, "are both set"),
         ({"elastic_namespace": "Prod-1"}, "elastic_namespace must be lowercase"),
     ],

@@ -53,7 +53,7 @@ def test_a_quiet_window_is_said_to_be_quiet_with_what_was_checked(store: Store, 
     assert result.findings == []
     assert result.not_judged == []
     assert result.sentence == (
-        "Nothing stands out: no worker crashed or fell silent, no request failed, no event was dropped, "
+        "Nothing stands out: no worker crashed or is silent, no request failed, no event was dropped, "
         "no worker is much slower than the others, and traffic is balanced."
     )
 

@@ -33,7 +33,7 @@ COLUMNS = (
 @form_options
 @click.option("--logger", default="", metavar="NAME", help="Only this logger of the standard library and those below it")
 def level(name: str, lasting: str, service: str, slot: int | None, logger: str, form: Form | None) -> int:
-    """Change the log level of running workers of this machine for a while; reset takes it back at once.
+    """Change the log level of running workers of this machine for a while; `reset` restores it at once.
 
     Workers follow within two seconds, and record the change and its end as events."""
     now_ns = time.time_ns()

@@ -71,9 +71,9 @@ def cost_of(resource: str, samples: Sequence[Sample], limit: float = 1.0) -> Cos
         return None
     line = _line(samples)
     if line is not None:
-        return Cost(resource, line[0], line[1], f"least squares over {len(samples)} samples of heartbeats", limit)
+        return Cost(resource, line[0], line[1], f"least squares over {len(samples)} samples from heartbeats", limit)
     ratio = used / requests
-    return Cost(resource, ratio, _scatter(samples, ratio), f"used time of {requests:,} requests, divided", limit)
+    return Cost(resource, ratio, _scatter(samples, ratio), f"time used / {requests:,} requests", limit)
 
 
 def _line(samples: Sequence[Sample]) -> tuple[float, float] | None:

@@ -55,7 +55,7 @@ def growth_estimate(days: Sequence[int], grown: Growth | None) -> Estimate:
 
 
 def enough_until(most: Estimate, peak: float, grown: Growth | None, now_ns: int) -> Estimate:
-    """Return when the peak reaches the capacity `most`, in seconds since 1970, if the traffic goes on growing like that."""
+    """Return when the peak reaches the capacity `most`, in seconds since 1970, if the growth continues."""
     name, unit = "enough until", "seconds since 1970"
     if most.value is None or grown is None:
         return unknown(
@@ -69,9 +69,9 @@ def enough_until(most: Estimate, peak: float, grown: Growth | None, now_ns: int)
         return unknown(name, unit, "no growth beyond chance: the interval of the growth includes zero")
     weeks, late, soon = (log(most.value / peak) / log(factor) for factor in (grown.factor, grown.low, grown.high))
     if weeks > MOST_WEEKS:
-        return unknown(name, unit, "further than five years away at this growth")
+        return unknown(name, unit, "more than five years away at this growth")
     moments = [now_ns / 1e9 + min(count, 2 * MOST_WEEKS) * WEEK_SECONDS for count in (weeks, soon, late)]
     dates = [f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}" for moment in moments]
-    derived = "ln(maximum rate / peak) / ln(growth), if the growth goes on"
+    derived = "ln(maximum rate / peak) / ln(growth), if the growth continues"
     text = f"{dates[0]} ({dates[1]} to {dates[2]})"
     return Estimate(name, moments[0], unit, text, derived, "uncertain", moments[1], moments[2])

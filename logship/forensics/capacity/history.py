@@ -70,7 +70,7 @@ def usual_rate(history: History) -> Estimate:
     """Return the median of the hourly rates."""
     rates = [rate for _, rate in history.rates()]
     value = median(rates)
-    derived = f"median of {len(rates)} hours" if len(rates) > 1 else "mean of the time with requests, less than an hour"
+    derived = f"median of {len(rates)} hours" if len(rates) > 1 else "mean over less than an hour"
     return Estimate("usual rate", value, "requests/s", rate_text(value), derived, "measured", min(rates), max(rates))
 
 

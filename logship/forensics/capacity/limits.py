@@ -57,7 +57,7 @@ def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int
     room_ns = latency_ns - max(usual_ns - used_ns, 0.0)
     load = 1 - TAIL * used_ns / room_ns if room_ns > 0 else 0.0
     if load <= 0:
-        derived = f"p95 is {duration(usual_ns)} at the present rate; no load leaves a p95 of {duration(latency_ns)}"
+        derived = f"p95 is {duration(usual_ns)} at the present rate; it is above {duration(latency_ns)} at any rate"
         return Estimate(name, 0.0, unit, f"none at {duration(latency_ns)}", derived, _sure(cost))
     value = workers * load * cost.limit / cost.seconds
     spread = 2 * cost.error
@@ -68,7 +68,7 @@ def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int
     best = carried(history, latency_ns)
     if best.value is not None and best.value > value:
         more = (
-            f"the model gives only {rate_text(value)} (did its workers wait for a CPU core?), but an hour carried more"
+            f"rate of the busiest hour; the model gives only {rate_text(value)} (did the workers wait for a CPU core?)"
         )
         return replace(best, derived=more)
     low, high = value * (1 - min(spread, 1)), value * (1 + spread)

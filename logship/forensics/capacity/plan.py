@@ -23,6 +23,7 @@ from logship.forensics.capacity.wanted import Wanted
 from logship.forensics.workers import WorkerRow, workers
 from logship.search import kql
 from logship.search.query import Query, Source
+from logship.search.units import plural
 from logship.search.views import BEATS, DURATION, SERVED
 
 MINUTE_NS = 60 * 10**9
@@ -92,7 +93,7 @@ def _peak(source: Source, query: Query, history: History) -> Estimate:
     every_ns = max(1, ceil(history.span_ns / MINUTE_NS / MOST_BUCKETS)) * MINUTE_NS
     buckets = source.tally(query.narrowed(kql.parse(SERVED)), None, every_ns)
     value = max((bucket.events for bucket in buckets), default=0) / (every_ns / 1e9)
-    derived = f"busiest of {history.span_ns / every_ns:,.0f} times {every_ns // MINUTE_NS} min"
+    derived = f"busiest of {plural(round(history.span_ns / every_ns), 'interval')} of {every_ns // MINUTE_NS} min"
     return Estimate("peak rate", value, "requests/s", rate_text(value), derived, "measured")
 
 

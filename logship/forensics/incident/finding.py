@@ -13,6 +13,7 @@ IncidentKind: TypeAlias = Literal[
 ORDER: tuple[IncidentKind, ...] = (
     "death", "deploy", "stall", "failing", "slow", "status", "new_error", "imbalance", "traffic", "drops", "gap", "new_pattern",
 )  # fmt: skip
+LABELS: Mapping[str, str] = {"death": "crash", "gap": "missing events", "drops": "dropped events"}
 CRITICAL = {"death", "gap", "drops", "failing", "deploy"}
 Interval: TypeAlias = tuple[int, int]
 
@@ -34,6 +35,11 @@ class Outlier:
     fields: Mapping[str, str | list[str]] = field(default_factory=dict)
     evidence: Mapping[str, float] = field(default_factory=dict)
     strength: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """The kind as reports show it; `kind` is the stable value of the JSON."""
+        return LABELS.get(self.kind) or self.kind.replace("_", " ")
 
     @property
     def severity(self) -> str:

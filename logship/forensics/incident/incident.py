@@ -89,4 +89,4 @@ def _sentence(findings: list[Outlier], requests_after: int) -> str:
         return f"{len(findings)} finding{'s' * (len(findings) > 1)}."
     if not requests_after:
         return "No requests in this window: nothing was compared."
-    return "Nothing stands out: no part of the traffic differs from before, no worker crashed, no event is missing."
+    return "Nothing stands out: no part of the traffic differs from the baseline, and no worker crashed."

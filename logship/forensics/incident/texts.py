@@ -53,7 +53,7 @@ def new_errors(counted: Counted) -> list[Outlier]:
         if route:
             fields[ROUTE] = route
         where = f" on {route}" if route else f" on {plural(len(text.routes), 'route')}" if len(text.routes) > 1 else ""
-        sentence = f"New error {kind.rpartition('.')[2]}{where}: {plural(text.times.total(), 'time')}, never before."
+        sentence = f"New error {kind.rpartition('.')[2]}{where}: {plural(text.times.total(), 'time')}, none in the baseline."
         found.append(_outlier(clock, "new_error", sentence, kql.text_of(equal("error.type", kind)), text, fields))
     return found
 
@@ -70,7 +70,7 @@ def new_patterns(source: Source, clock: Clock) -> list[Outlier]:
         by = f" by {short(worker)}" if worker else ""
         words = _longest_words(text.sample)
         query = kql.text_of(kql.every(kql.parse(WARNINGS), equal("message", words))) if words else WARNINGS
-        sentence = f'New message "{text.sample[:160]}"{by}: {plural(text.times.total(), "time")}, never before.'
+        sentence = f'New message "{text.sample[:160]}"{by}: {plural(text.times.total(), "time")}, none in the baseline.'
         found.append(_outlier(clock, "new_pattern", sentence, query, text, {}))
     return found
 

@@ -24,7 +24,7 @@ def lines(report: IncidentReport, moment: Moment, kibana_url: str = "") -> list[
     """Return the report for one screen: window, findings with time and query, evidence, next commands."""
     written = [_heading(report, moment), *level_lines(report, moment), ""]
     for rank, finding in enumerate(report.findings, 1):
-        written.append(f"{rank}. {finding.kind.replace('_', ' ')}: {finding.sentence}")
+        written.append(f"{rank}. {finding.label}: {finding.sentence}")
         written.append(f"   {_when(finding, moment)}")
         written.append(f"   query: {finding.query}")
         if kibana_url:
@@ -40,7 +40,7 @@ def markdown(report: IncidentReport, moment: Moment, kibana_url: str = "") -> st
     parts = [f"# {_heading(report, moment)}", "", report.sentence, ""]
     parts += [*(f"- {_plain(line)}" for line in level_lines(report, moment)), ""] * bool(report.levels)
     for rank, finding in enumerate(report.findings, 1):
-        parts += [f"## {rank}. {finding.kind.replace('_', ' ')}", "", _plain(finding.sentence), "", f"- {_when(finding, moment)}"]
+        parts += [f"## {rank}. {finding.label}", "", _plain(finding.sentence), "", f"- {_when(finding, moment)}"]
         parts += [f"- {name.replace('_', ' ')}: {number:,.6g}" for name, number in finding.evidence.items()]
         parts += [f"- query: `{finding.query}`"]
         parts += [f"- [Kibana]({discover(kibana_url, finding, report)})"] * bool(kibana_url)
@@ -57,7 +57,7 @@ def html(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
         numbers = ", ".join(f"{name.replace('_', ' ')} {number:,.6g}" for name, number in finding.evidence.items())
         link = f'<br><a href="{escape(discover(kibana_url, finding, report))}">Kibana</a>' if kibana_url else ""
         items.append(
-            f"<li><strong>{escape(finding.kind.replace('_', ' '))}</strong>: {escape(finding.sentence)}<br>"
+            f"<li><strong>{escape(finding.label)}</strong>: {escape(finding.sentence)}<br>"
             f"{escape(_when(finding, moment))}<br>{escape(numbers)}<br><code>{escape(finding.query)}</code>{link}</li>"
         )
     levels = "".join(f"<p>{escape(line)}</p>" for line in level_lines(report, moment))

@@ -68,7 +68,7 @@ class Merger:
         if is_of_the_disk(error):
             raise error
         self._unmergeable.update(group)
-        stay = "%s: %s to %s cannot be merged and stay as they are: %s"
+        stay = "%s: %s to %s cannot be merged and are kept unchanged: %s"
         _logger.error(stay, self._directory, group[0].name, group[-1].name, error)
 
     def _has_room(self, group: tuple[Segment, ...]) -> bool:

@@ -69,7 +69,7 @@ def recover(directory: Path) -> Recovered:
         did.append("some log numbers are missing: their events are lost, the rest is served")
     torn = sum(_cut(directory / log_name(number)) for number in found.logs)
     if torn:
-        did.append(f"cut {torn} bytes of a torn line")
+        did.append(f"removed {torn} bytes of an incomplete line")
     damaged = {number: lost for number in found.logs if (lost := _take_out(directory / log_name(number)))}
     if damaged:
         kept = ", ".join(log_name(number).replace(".ndjson", ".bad") for number in damaged)

@@ -96,7 +96,7 @@ class BackgroundThread(threading.Thread):
     def _note_failure(self, error: Exception) -> None:
         if not self._failures:
             expected = isinstance(error, OSError | duckdb.Error | StoreError)
-            sentence = "%s in %s failed; all files stay as they are, retrying: %s"
+            sentence = "%s in %s failed; all files are kept unchanged, retrying: %s"
             _logger.error(sentence, self.name, self._state.directory, error, exc_info=None if expected else error)
         self._failures += 1
         self._state.failed = error

@@ -172,7 +172,7 @@ class WebSocketLog:
         if status:
             return WebSocketEnd("refused", "failure" if status >= 500 else "success", status, None, self._text())
         if self._disconnected:
-            return WebSocketEnd("client_disconnected", "unknown", 0, None, "not accepted, the client left")
+            return WebSocketEnd("client_disconnected", "unknown", 0, None, "not accepted: the client disconnected")
         # The application returned without a response: the server sends a 500 itself.
         return WebSocketEnd("server_error", "failure", 500, None, "failed 500")
 

@@ -17,7 +17,7 @@ def shop(kept: Kept) -> Kept:
 def test_a_crash_is_on_the_first_screen(shop: Kept, logship: Logship) -> None:
     done = logship("incident", "--last", "1h", "--source", shop.at)
     assert done.returncode == 0
-    assert "1. death: " in done.stdout
+    assert "1. crash: " in done.stdout
     assert "interrupting 1 request (longest: GET /slow 1234ms)" in done.stdout
     assert "evidence: " in done.stdout
     (command,) = [line for line in done.stdout.splitlines() if line.startswith("next: logship inflight")]
@@ -34,7 +34,7 @@ def test_reports_are_written(shop: Kept, logship: Logship, tmp_path: Path) -> No
     markdown, page = tmp_path / "incident.md", tmp_path / "incident.html"
     done = logship("incident", "--md", str(markdown), "--html", str(page), "--source", shop.at)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "## 1. death" in markdown.read_text()
+    assert "## 1. crash" in markdown.read_text()
     assert "<!doctype html>" in page.read_text()
     assert f"wrote {markdown}" in done.stderr
 

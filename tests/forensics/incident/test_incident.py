@@ -90,12 +90,12 @@ def test_a_crash_is_found_with_its_interrupted_request(store: Store, source: Rea
     assert death.began == (CHANGED_NS, CHANGED_NS)
     assert "w2 crashed, interrupting 1 request (longest: GET /slow 900ms); no replacement started" in death.sentence
     text = "\n".join(write_up.lines(report, rfc3339, "https://kibana.example"))
-    assert "1. death: w2 crashed" in text
+    assert "1. crash: w2 crashed" in text
     assert "https://kibana.example/app/discover#/" in text
     assert "logship inflight" in text
     assert "w2 crashed" in write_up.markdown(report, rfc3339)
     page = write_up.html(report, rfc3339)
-    assert "<strong>death</strong>" in page
+    assert "<strong>crash</strong>" in page
     assert "<script" not in page
 
 

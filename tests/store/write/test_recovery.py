@@ -52,7 +52,7 @@ def test_a_torn_last_line_is_cut(left: Path, torn: bytes, caplog: pytest.LogCapt
     assert reader.count(Query()) == 17
     store, said = open_and_hear(left, caplog)
     with store:
-        assert f"cut {len(torn)} bytes of a torn line" in said
+        assert f"removed {len(torn)} bytes of an incomplete line" in said
         assert store.append(events(18, 19)) == Appended(2)
         assert reader.count(Query()) == 19
 
