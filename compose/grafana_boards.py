@@ -67,7 +67,7 @@ LINE: Final[tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]] = (
         "Collector: store", "bytes",
         (
             ("logship_store_size_bytes", "{{instance}} on disk"),
-            ("logship_collector_undecided_bytes", "{{instance}} received, not yet stored"),
+            ("logship_collector_pending_bytes", "{{instance}} received, not yet stored"),
         ),
     ),
     (

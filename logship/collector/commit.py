@@ -161,8 +161,8 @@ class Committer:
             one.sender.refuse()
 
     def _account(self, change_bytes: int) -> None:
-        self._health.undecided_bytes += change_bytes
-        room = self._health.undecided_bytes < self._limit_bytes
+        self._health.pending_bytes += change_bytes
+        room = self._health.pending_bytes < self._limit_bytes
         for event, happened in ((self._room, room), (self._readable, room and not self._queued)):
             if happened:
                 event.set()

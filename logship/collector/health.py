@@ -18,7 +18,7 @@ class Health:
     """Counters end in `_total` and only grow; the other numbers are current values."""
 
     connections: int = 0
-    undecided_bytes: int = 0
+    pending_bytes: int = 0
     half_frame_bytes: int = 0
     connections_total: int = 0
     frames_total: int = 0

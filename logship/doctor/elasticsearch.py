@@ -107,7 +107,7 @@ def _compared(document_id: str, document: Record, event: Record, seconds: float)
 
     # An index that rebuilds `_source` (logsdb with a paid licence) returns dotted names as nested objects.
     if as_record(document) != as_record(event):
-        return Check("look", ARRIVAL, f"the event arrived as {dict(document)}", "check the filters and pipelines between worker and Elasticsearch")
+        return Check("look", ARRIVAL, f"the event arrived as {dict(document)}", "check filters and ingest pipelines")
     if document_id != event["event.id"]:
         found = f"its _id is {document_id}, so resent events are stored twice"
         return Check("wrong", ARRIVAL, found, "set id_key to event.id")

@@ -23,7 +23,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     """Yield a check for each problem, and a good one if no journal is left behind or unreadable."""
     state = Path(settings.state_dir)
     if not state.is_dir():
-        yield Check("look", WHAT, "no worker has used this state directory", "check that the service has the same LOGSHIP_STATE_DIR")
+        yield Check("look", WHAT, "no worker has used this state directory", "use the LOGSHIP_STATE_DIR of the service")
         return
     journals, unreadable = survey(state)
     orphans = [journal for journal in journals if journal.owner is None]

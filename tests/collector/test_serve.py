@@ -149,13 +149,13 @@ def test_reading_stops_while_the_store_is_behind_and_goes_on_after(
     frames = [frame(event(number, text="x" * 50_000), chunk=str(number)) for number in range(1, 101)]
     writing = threading.Thread(target=sender.send, args=(b"".join(frames),))
     writing.start()
-    running.when(lambda: running.health()["undecided_bytes"] >= 200_000)
+    running.when(lambda: running.health()["pending_bytes"] >= 200_000)
     assert running.health()["acknowledged_total"] == 0
     assert running.health()["frames_total"] < 100
     gate.set()
     assert [sender.acknowledged() for _ in frames] == [str(number) for number in range(1, 101)]
     writing.join()
-    running.when(lambda: running.health()["undecided_bytes"] == 0)
+    running.when(lambda: running.health()["pending_bytes"] == 0)
 
 
 def test_a_small_frame_that_inflates_counts_with_its_size(running: Running, sender: Sender) -> None:
@@ -163,7 +163,7 @@ def test_a_small_frame_that_inflates_counts_with_its_size(running: Running, send
     running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
     entries = gzip.compress(msgpack.packb([1763650000, {"message": "x" * 1_000_000}]))
     sender.send(msgpack.packb(["a", entries, {"chunk": "c", "compressed": "gzip"}]))
-    running.when(lambda: running.health()["undecided_bytes"] > 1_000_000)
+    running.when(lambda: running.health()["pending_bytes"] > 1_000_000)
     gate.set()
     assert sender.acknowledged() == "c"
 
@@ -186,7 +186,7 @@ def test_frames_that_arrive_together_are_decoded_one_after_another_when_there_is
     running.when(lambda: running.health()["half_frame_bytes"] == sum(len(bomb(number)) - 1 for number in range(8)))
     for number, sender in enumerate(senders):
         sender.send(bomb(number)[-1:])
-    running.when(lambda: running.health()["undecided_bytes"] > 0)
+    running.when(lambda: running.health()["pending_bytes"] > 0)
     running.when(lambda: running.health()["received_bytes_total"] == sum(len(bomb(number)) for number in range(8)))
     assert running.health()["frames_total"] == 1
     gate.set()
@@ -199,7 +199,7 @@ def test_many_frames_in_one_piece_are_decoded_one_after_another_when_there_is_no
     running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
     sender = running.connect()
     sender.send(b"".join(map(bomb, range(30))))
-    running.when(lambda: running.health()["undecided_bytes"] > 0)
+    running.when(lambda: running.health()["pending_bytes"] > 0)
     assert running.health()["frames_total"] == 1
     gate.set()
     assert [sender.acknowledged() for _ in range(30)] == [str(number) for number in range(30)]
@@ -211,7 +211,7 @@ def test_a_clean_stop_does_not_wait_for_frames_that_found_no_room(start: Start) 
     running.collector._committer._append = lambda entries: (gate.wait(20), append(entries))[1]
     sender = running.connect()
     sender.send(bomb(0) + bomb(1))
-    running.when(lambda: running.health()["undecided_bytes"] > 0)
+    running.when(lambda: running.health()["pending_bytes"] > 0)
     threading.Timer(0.5, gate.set).start()
     running.stop()
     assert sender.acknowledged() == "0"

@@ -196,7 +196,7 @@ def test_who_may_not_is_told_so_before_anything_is_done(secured: Node, user: str
 
 def test_users_are_not_made_without_the_right_to(secured: Node) -> None:
     settings = told(secured, "setup", elastic_shipper_password="new-password")
-    with connect(settings) as client, pytest.raises(ElasticError, match="needs the cluster privilege manage_security"):
+    with connect(settings) as client, pytest.raises(ElasticError, match="requires the cluster privilege manage_security"):
         setup.make_plan(client, settings)
 
 
