@@ -15,7 +15,7 @@ from tests import needs
 from tests.proofs.figures import row
 from tests.proofs.scene import PROVE, SHOPS, Collecting, Process, environment, until
 
-RUNS = 40 if PROVE else 6
+RUNS = 40 if PROVE else 3
 EVENTS = 500
 # Offsets of a clock: of 1970 and 2100, of other years, of an hour and of moments.
 OFFSETS = ("-56y", "+74y", "-10y", "+400d", "-2h", "+2h", "-30s", "+0")

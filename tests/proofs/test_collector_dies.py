@@ -32,7 +32,7 @@ from tests.proofs.scene import (
 )
 from tests.proofs.sender import Insistent
 
-KILLS = 50 if PROVE else 4
+KILLS = 50 if PROVE else 3
 BURST = 3000
 POISONED = 1234
 

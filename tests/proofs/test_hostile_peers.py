@@ -19,7 +19,7 @@ from tests.proofs.figures import row
 from tests.proofs.scene import PROVE, Collecting, Stored, until
 from tests.proofs.sender import Insistent
 
-SECONDS = 120.0 if PROVE else 5.0
+SECONDS = 120.0 if PROVE else 3.0
 EACH_KIND = 3
 SENDERS = 2
 

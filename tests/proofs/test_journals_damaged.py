@@ -20,7 +20,7 @@ from tests.proofs.figures import row
 from tests.proofs.scene import PROVE, Collecting, Stored, environment, until
 
 EVENTS = 1000
-FLIPS = 40 if PROVE else 6
+FLIPS = 40 if PROVE else 4
 FULL_DISKS = 3 if PROVE else 1
 
 pytestmark = pytest.mark.timeout(1800 if PROVE else 300)

@@ -20,7 +20,7 @@ from tests.forensics.lives import SECOND, START_NS, beat, older_event, requests
 from tests.proofs.figures import row
 from tests.store.events import Entry
 
-PLANS = 200 if PROVE else 24
+PLANS = 200 if PROVE else 8
 LATER = START_NS + 7200 * SECOND
 ENDS = ("worker-closed", "worker-lost", "worker-ended")
 
