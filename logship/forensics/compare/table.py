@@ -7,6 +7,7 @@ values that are frequent among the hits."""
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 from logship.search import kql
@@ -34,13 +35,30 @@ class Table:
     names: tuple[str, ...]
     rows: list[Group]
 
+    def chooser(self, names: Sequence[str]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+        """Return the function that gives the values of `names`, which are some of those of the table, from the keys of a row."""
+        chosen = [self.names.index(name) for name in names]
+        if len(chosen) > 1:
+            return itemgetter(*chosen)
+        return lambda keys: tuple(keys[at] for at in chosen)
+
+    def narrowed(self, names: Sequence[str]) -> "Table":
+        """Return the table by fewer names: rows that differ only in others are added up."""
+        values_of = self.chooser(names)
+        sums: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+        for keys, starts_ns, counts in self.rows:
+            sum_of = sums[values_of(keys)]
+            for start_ns, events in zip(starts_ns, counts, strict=True):
+                sum_of[start_ns] += events
+        return Table(tuple(names), [Group(keys, list(counter), list(counter.values())) for keys, counter in sums.items()])
+
     def sides(self, names: Sequence[str], side_of: SideOf) -> dict[tuple[str, ...], list[int]]:
         """Return the events before and after by the values of `names`, which are some of those of the table."""
-        chosen = [self.names.index(name) for name in names]
+        values_of = self.chooser(names)
         sums: defaultdict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
         sides = {start: side_of(start) for start in {start for row in self.rows for start in row.starts_ns}}
         for keys, starts_ns, counts in self.rows:
-            sum_of = sums[tuple(keys[index] for index in chosen)]
+            sum_of = sums[values_of(keys)]
             for start_ns, events in zip(starts_ns, counts, strict=True):
                 side = sides[start_ns]
                 if side is not None:

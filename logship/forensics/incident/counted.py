@@ -53,11 +53,24 @@ class Counted:
             self._added_up[key] = table, self._series(table, names)
         return self._added_up[key][1]
 
-    def _series(self, table: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
-        index, chosen = self.index, [table.names.index(name) for name in names]
+    @cached_property
+    def _narrow(self) -> dict[int, Table]:
+        return {}
+
+    def _rows_for(self, table: Table, names: Sequence[str]) -> Table:
+        """The table, without its fields with many values if none of them is asked for: it then has far fewer rows."""
+        if table is self.requests or not set(names) <= set(NARROW_FIELDS):
+            return table
+        if id(table) not in self._narrow:
+            self._narrow[id(table)] = table.narrowed(NARROW_FIELDS)
+        return self._narrow[id(table)]
+
+    def _series(self, whole: Table, names: Sequence[str]) -> dict[tuple[str, ...], Series]:
+        table = self._rows_for(whole, names)
+        index, values_of = self.index, table.chooser(names)
         found: defaultdict[tuple[str, ...], Series] = defaultdict(lambda: [0.0] * len(self.starts))
         for keys, starts_ns, counts in table.rows:
-            series = found[tuple(keys[at] for at in chosen)]
+            series = found[values_of(keys)]
             for start_ns, events in zip(starts_ns, counts, strict=True):
                 series[index[start_ns]] += events
         return found

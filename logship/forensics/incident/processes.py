@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from logship.forensics.beats import dropped
+from logship.event.fields import DROP_REASONS
 from logship.forensics.incident.clock import Clock
 from logship.forensics.incident.counted import Counted
 from logship.forensics.incident.finding import Interval, Outlier
@@ -17,6 +17,7 @@ from logship.search.units import duration, plural
 from logship.search.views import BEATS, BY_NAME, NODE
 
 SECOND_NS = 10**9
+HEARTBEAT_NS = 10 * SECOND_NS
 RECORDS = 2_000
 CRASHES = "event.action: worker-lost"
 LAG = "logship.loop_lag.max_ns"
@@ -98,42 +99,47 @@ def gaps(clock: Clock, verdicts: Sequence[Verdict]) -> list[Outlier]:
 
 def drops(source: Source, clock: Clock) -> list[Outlier]:
     """Return one finding for each worker that dropped events in the window: its counters are higher than before it."""
-    columns = (NODE, "service.name", "service.ephemeral_id", "event.action", *_dropped_fields())
-    counted = kql.parse(BY_NAME["drops"].where)
-    beats: list[Record] = []
+    names = ("service.ephemeral_id", NODE, "service.name", *(f"logship.dropped.{reason}" for reason in DROP_REASONS))
+    where, by_run = kql.parse(BY_NAME["drops"].where), defaultdict[tuple[str, ...], list[Counters]](list)
     for query in clock.queries():
-        beats += source.search(query.narrowed(counted), Page(RECORDS, columns=columns)).records[::-1]
-    by_run: defaultdict[str, list[Record]] = defaultdict(list)
-    for beat in beats:
-        by_run[str(beat.get("service.ephemeral_id", ""))].append(beat)
-    found = [_drop(source, clock, run, of_run) for run, of_run in by_run.items()]
+        for group in source.groups(query.narrowed(where), names, clock.every_ns):
+            by_run[group.keys[:3]] += [Counters(start_ns, group.keys[3:]) for start_ns in group.starts_ns]
+    found = [_drop(clock, run, sorted(states, key=lambda state: (state.start_ns, state.total))) for run, states in by_run.items()]
     return [finding for finding in found if finding is not None]
 
 
-def _dropped_fields() -> list[str]:
-    return [column for column in BY_NAME["drops"].columns if column.startswith("logship.dropped.")]
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """How many events a run had dropped since its start, as one of its heartbeats in a bucket of time says."""
+
+    start_ns: int
+    texts: tuple[str, ...]
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        numbers = {reason: int(text or 0) for reason, text in zip(DROP_REASONS, self.texts, strict=True)}
+        return {reason: number for reason, number in numbers.items() if number}
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_reason.values())
 
 
-def _drop(source: Source, clock: Clock, run: str, beats: Sequence[Record]) -> Outlier | None:
-    inside = [beat for beat in beats if _ns(beat) >= clock.since_ns]
-    if not inside:
+def _drop(clock: Clock, run: tuple[str, ...], states: Sequence[Counters]) -> Outlier | None:
+    inside = [state for state in states if state.start_ns + clock.every_ns > clock.since_ns]
+    usual = max((state.total for state in states if state.start_ns + clock.every_ns <= clock.since_ns), default=0)
+    first = next((state for state in inside if state.total > usual), None)
+    if first is None:
         return None
-    before = next((beat for beat in reversed(beats) if _ns(beat) < clock.since_ns), None)
-    counts = dropped(inside[-1])
-    usual = sum(dropped(before).values()) if before else 0
-    events = sum(counts.values()) - usual
-    first = next((beat for beat in inside if sum(dropped(beat).values()) > usual), None)
-    if events <= 0 or first is None:
-        return None
-    own = kql.every(kql.parse(BEATS), equal("service.ephemeral_id", run))
-    earlier = source.search(replace(clock.window, since_ns=None, until_ns=_ns(first)).narrowed(own), Page(1)).records
-    began = (_ns(earlier[0]) if earlier else _ns(first) - 10 * SECOND_NS, _ns(first))
+    counts, (id_, node, service) = inside[-1].by_reason, run
+    events = inside[-1].total - usual
+    # The heartbeat before it is up to 10 s older.
+    began = first.start_ns - HEARTBEAT_NS, first.start_ns + clock.every_ns
     reasons = ", ".join(f"{number} {reason}" for reason, number in counts.items())
-    node = str(first.get(NODE, ""))
     return Outlier(
         "drops", f"{short(node) or 'A process'} dropped {plural(events, 'event')} (since its start: {reasons}).",
-        kql.text_of(kql.every(kql.parse(BY_NAME["drops"].where), equal("service.ephemeral_id", run))), began, None,
-        str(first.get("service.name", "")), node, {NODE: node} if node else {}, {"dropped": events}, float(events),
+        kql.text_of(kql.every(kql.parse(BY_NAME["drops"].where), equal("service.ephemeral_id", id_))), began, None,
+        service, node, {NODE: node} if node else {}, {"dropped": events}, float(events),
     )  # fmt: skip
 
 
@@ -161,13 +167,13 @@ def _stall(source: Source, clock: Clock, node: str, beats: Sequence[Record]) -> 
     if not lasting or len(before) > USUAL_PART * len(inside):
         return []
     first, worst = largest[0], max(int(beat[LAG]) for beat in largest)
-    function, began = _blocking(source, clock, node, (_ns(first) - 10 * SECOND_NS - int(first[LAG]), _ns(first)))
+    function, began = _blocking(source, clock, node, (_ns(first) - HEARTBEAT_NS - int(first[LAG]), _ns(first)))
     reason = f" in {function}" if function else ""
     sentence = f"The event loop of {short(node)} was blocked for up to {duration(worst)}{reason}, delaying all its requests."
     return [
         Outlier(
             "stall", sentence, kql.text_of(kql.every(kql.parse("event.action: loop-stalled"), equal(NODE, node))), began,
-            (_ns(largest[-1]) - 10 * SECOND_NS, _ns(largest[-1])), str(first.get("service.name", "")), node, {NODE: node},
+            (_ns(largest[-1]) - HEARTBEAT_NS, _ns(largest[-1])), str(first.get("service.name", "")), node, {NODE: node},
             {"loop_lag_max_ns": worst, "heartbeats": len(largest)}, _lag(largest) / 1e9,
         )
     ]  # fmt: skip

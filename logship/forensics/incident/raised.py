@@ -67,6 +67,9 @@ def _without(hits: Table, counted: Counted, causes: Iterable[Raised]) -> Table:
     for keys, starts_ns, counts in hits.rows:
         fields = dict(zip(hits.names, keys, strict=True))
         own = [counted.side_of(cause.part) for cause in causes if cause.fields.items() <= fields.items()]
+        if not own:
+            rows.append(Group(keys, starts_ns, counts))
+            continue
         kept = [(start, events) for start, events in zip(starts_ns, counts, strict=True) if not any(has(start) for has in own)]
         if kept:
             rows.append(Group(keys, [start for start, _ in kept], [events for _, events in kept]))

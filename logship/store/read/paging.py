@@ -106,16 +106,22 @@ def records_at(
     unsealed = [log for log in snapshot.listing.logs if log in logs]
     found: dict[int, Record] = {}
     for start in range(0, len(keys), ROWS_AT_ONCE):
-        chosen = ", ".join(str(position) for _, position in keys[start : start + ROWS_AT_ONCE])
-        # Row numbers first: rows are then read without the columns of the rows around them.
-        rows = [(snapshot.path(segment), snapshot.row_numbers(segment, chosen)) for segment in segments]
+        positions = [position for _, position in keys[start : start + ROWS_AT_ONCE]]
+        # Row numbers first: rows are then read without the columns of the rows around them. Each segment is asked for its own
+        # positions only: of 2,000 rows in fifty segments, looking each up in each took nine tenths of the time.
+        rows = [
+            (snapshot.path(segment), snapshot.row_numbers(segment, own))
+            for segment in segments
+            if (own := [position for position in positions if segment.first <= log_of(position) <= segment.last])
+        ]
         rows = [(file, numbers) for file, numbers in rows if numbers]
         relations = [snapshot.relation([], unsealed)] if unsealed else []
         relations += [
             snapshot.relation([], [], dict(rows[at : at + FILES_AT_ONCE])) for at in range(0, len(rows), FILES_AT_ONCE)
         ]
+        listed = ", ".join(map(str, positions))
         for relation in relations:
-            snapshot.cursor.execute(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({chosen})")
+            snapshot.cursor.execute(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({listed})")
             for row in all_rows(snapshot.cursor, budget_bytes):
                 found[row[0]] = record(row, names)
     return found

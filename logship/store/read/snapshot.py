@@ -105,9 +105,10 @@ class Snapshot:
         self.read.update(sound)
         return sound
 
-    def row_numbers(self, segment: Segment, positions: str) -> list[int]:
-        """Return the numbers of the rows with these positions in a segment. `positions`: separated by commas."""
-        text = f"SELECT file_row_number FROM read_parquet(?, file_row_number = true) WHERE _n IN ({positions})"
+    def row_numbers(self, segment: Segment, positions: Iterable[int]) -> list[int]:
+        """Return the numbers of the rows with these positions in a segment."""
+        listed = ", ".join(map(str, positions))
+        text = f"SELECT file_row_number FROM read_parquet(?, file_row_number = true) WHERE _n IN ({listed})"
         return [number for (number,) in self.all(text, str(self.path(segment)))]
 
     def path(self, segment: Segment) -> Path:
