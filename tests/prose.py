@@ -71,6 +71,14 @@ RULES: Final = (
     Rule(r"\bthe question(?:s)?\b", "the query", "the question makes sense"),
     Rule(r"\bask(?:s|ed)? (?:it|the (?:store|source|server|collector)|elasticsearch)\b", "query", "ask the store"),
     Rule(r"\banswer(?:s|ed|ing)? nobody\b", "off", "answering nobody"),
+    Rule(r"\b(?:goes|went) on\b|\b(?:going|go) on (?!to\b)|\bgo on$", "continue, last, still run", "if the growth goes on"),
+    Rule(r"\b(?:left|stays?|leaves? (?:it|them)) as (?:it|they) (?:is|are)\b", "is not changed", "it is left as it is"),
+    Rule(r"\bwhat answers at\b", "the server at", "what answers at URL is not Kibana"),
+    Rule(r"\bdo it again\b", "retry", "Do it again later"),
+    Rule(r"\bnever before\b", "not in the baseline", "27 times, never before"),
+    Rule(r"\bvouch(?:es)?\b", "is for, signs", "the file vouches for https://"),
+    Rule(r"\b(?:do|does) not tell(?! \w+ from\b| them apart\b)\b", "does not report", "0 where the system does not tell"),
+    Rule(r"\bfell silent\b", "is silent", "no worker fell silent"),
 )
 
 

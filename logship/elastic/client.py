@@ -138,14 +138,14 @@ class Kibana:
             raise SettingsError(f"kibana_url takes http://HOST:PORT or https://HOST:PORT, not {self.url!r}")
 
     def wait(self, seconds: float = KIBANA_SECONDS) -> str:
-        """Return its version once it is ready, empty when it does not tell. ElasticError when it is not ready in time, is of
+        """Return its version once it is ready, empty if it does not report one. ElasticError when it is not ready in time, is of
         a version that was not tested, or is not Kibana."""
         deadline = time.monotonic() + seconds
         while True:
             status, told = 0, dict[str, Any]()
             try:
                 status, told = self.ask("GET", "/api/status")
-                why = f"it answers {status}"
+                why = f"status {status}"
             except ElasticError as error:
                 why = str(error)
             level = _at(told, "status", "overall", "level")
@@ -159,8 +159,8 @@ class Kibana:
                 )
             if time.monotonic() >= deadline:
                 raise ElasticError(
-                    f"Kibana at {self.url} is not ready after {seconds:.0f} s: {level or why}. Nothing was imported; do it "
-                    "again when it is"
+                    f"Kibana at {self.url} is not ready after {seconds:.0f} s: {level or why}. Nothing was imported; "
+                    "retry when it is ready"
                 )
             self._sleep(KIBANA_POLL_SECONDS)
 

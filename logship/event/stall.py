@@ -53,7 +53,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Stall:
     """`start_ns`: wall clock; `reason`: a key of `REASONS`; `running`: requests in flight; `request`: fields of the request
-    in whose context the code ran; `ended`: False for a stall that goes on."""
+    in whose context the code ran; `ended`: False for a stall that continues."""
 
     start_ns: int
     duration_ns: int

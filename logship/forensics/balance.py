@@ -32,8 +32,8 @@ class Balance:
     evenly would have the same concentration, (sum n)^2 / sum n^2 over their requests n. `busiest`: a service.node.name.
 
     `p` and `cramers_v`: see `Evenness`; `p` is over connections where they are known. `busy_effective`: the same as
-    `effective` over handling time, `busy_share` that of the busiest worker. `connections`: None if events do not tell them
-    apart, or if the shares are even. `unserved`: workers that are alive and served none. `hot_since_ns` to `hot_until_ns`:
+    `effective` over handling time, `busy_share` that of the busiest worker. `connections`: None if events do not distinguish
+    them, or if the shares are even. `unserved`: workers that are alive and served none. `hot_since_ns` to `hot_until_ns`:
     when the busiest worker was so for a part of the window only; None otherwise."""
 
     service: str

@@ -7,7 +7,7 @@ Each worker writes its values to files in prometheus_client's own format (`mmap_
 
 They are named as in its multiprocess mode, so that prometheus_client merges them: counters, histograms and summaries are sums,
 gauges follow their `multiprocess_mode`. The next run in a slot continues its files, except those of gauges, which are read only
-while their run goes on."""
+while their run is alive."""
 
 import contextlib
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """The metrics of workers as families of prometheus_client.
 
 Names follow OpenTelemetry's semantic conventions for HTTP, in Prometheus form, and Prometheus' own rules: base units, and
-`_total` for counters. Counters belong to a slot and go on after a crash; gauges belong to a run and end with it."""
+`_total` for counters. Counters belong to a slot and continue after a crash; gauges belong to a run and end with it."""
 
 import time
 from bisect import bisect_left
@@ -30,7 +30,7 @@ from logship.state.metric_totals import SlotMetrics
 SECOND_NS: Final = 10**9
 WORKER: Final = ("service", "service_instance", "worker")
 REQUEST: Final = (*WORKER, "http_request_method", "http_route", "http_response_status_code")
-# The counters of a slot without a worker are shown for so long: then the service is gone, or has fewer workers.
+# Counters of a slot without a worker are shown for an hour: by then the service has stopped for good, or has fewer workers.
 SHOWN_NS: Final = 3600 * SECOND_NS
 
 
@@ -43,7 +43,7 @@ class Gauge(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """A counter of a slot, without `_total`. `per`: what one of it is in its unit."""
+    """A counter of a slot, without `_total`. `per`: how many units of the cell are one unit of the metric."""
 
     name: str
     help: str
@@ -121,7 +121,7 @@ class WorkerCollector(Collector):
         self._own = own
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the workers."""
+        """Return nothing: which metrics there are depends on the workers."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

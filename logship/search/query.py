@@ -12,7 +12,7 @@ Record: TypeAlias = dict[str, Any]
 
 # The fields that identify a worker; the first that an event has is used.
 WORKER_NAMES = ("service.node.name", "service.ephemeral_id", "service.name")
-# Fields of a run that are in each of its events, and the events that have counters; after the first of them the run goes on.
+# Fields of a run that are in each of its events, and the events that have counters; after the first of them the run continues.
 LIFE_NAMES = ("service.name", "service.node.name", "logship.worker.slot", "logship.worker.generation", "process.pid")
 # How far the clock of a worker's machine may be ahead of ours.
 CLOCK_AHEAD_NS = 5 * 60 * 10**9

@@ -3,7 +3,7 @@
     metrics/<service>@<instance>/<incarnation>.metrics   `state/metric_file.py`, written by a worker
     metrics/<service>@<instance>/<slot>.total            crc32 u32 | msgpack: what ended runs of the slot have counted
 
-So counters go on after a crash. The worker that holds a slot folds the files of ended runs into its total: it replaces the total,
+Counters continue after a crash: the worker that holds a slot folds the files of ended runs into its total. It replaces the total,
 which names the files that are in it, and then removes them. A reader reads the files first and the total last, and leaves out
 files that the total names; whenever a fold happens, it counts each run once.
 """
@@ -126,7 +126,7 @@ def death_reason(copy: MetricCopy) -> str:
         return "out_of_memory" if cells[Cell.OUT_OF_MEMORY] else exit_name(code)
     if cells[Cell.BEGUN] > cells[Cell.ENDED]:
         return "unknown"
-    # It ended between requests: a crash if its supervisor goes on, unless its server does not tell of an orderly end.
+    # It ended between requests: a crash if its supervisor still runs, unless its server does not report orderly ends.
     return "unknown" if copy.facts.tells_closing and is_running(copy.facts.supervisor) else ""
 
 
@@ -188,7 +188,7 @@ def _copies(folder: Path) -> Iterator[tuple[str, MetricCopy]]:
 
 
 def is_alive(home: Home, incarnation: str, copy: MetricCopy) -> bool:
-    """Return whether the run goes on: its process holds the lock of its journal. An adopter of the journal does not count."""
+    """Return whether the run is alive: its process holds the lock of its journal. An adopter of the journal does not count."""
     return locks.holder(home.journal(incarnation) / "lock") == copy.cells[Cell.PID]
 
 

@@ -213,7 +213,7 @@ class Orphan:
 def adopt(directory: Path) -> Orphan | None:
     """Take over the journal at `directory`. None if its owner is alive or the journal is gone.
 
-    JournalUnreadable if it cannot be adopted; it is then left as it is. StateUnusable if others may write the state
+    JournalUnreadable if it cannot be adopted; it is then not changed. StateUnusable if others may write the state
     directory."""
     lock = directory / "lock"
     home.home_of(directory).check()

@@ -35,7 +35,7 @@ def exit_name(code: int) -> str:
 
 
 def ancestors(pid: int) -> list[int]:
-    """Return the parents of a process up to the first process, the nearest first; [] where the system does not tell them."""
+    """Return the parents of a process up to the first process, the nearest first; [] where the system does not report them."""
     parents: list[int] = []
     while pid > 1 and pid not in parents[:-1]:
         try:

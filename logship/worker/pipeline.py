@@ -162,7 +162,7 @@ class Pipeline:
         self._set_worker(replace(self.worker, role=role))
 
     def apply(self, settings: Settings) -> None:
-        """Use other settings from now on. Events in the journal stay as they are."""
+        """Use other settings from now on. Events in the journal are not changed."""
         self.settings = settings
         self.journal.limit(settings.journal_limit_bytes)
         self.redactor = Redactor(settings.redact_names)

@@ -41,7 +41,7 @@ class Sample:
 
 
 def costs(source: Source, query: Query) -> list[Cost]:
-    """Return the costs that heartbeats of `query`, whose times must be set, tell; [] for heartbeats without these numbers."""
+    """Return the costs from heartbeats of `query`, whose times must be set; [] if heartbeats lack these numbers."""
     assert query.since_ns is not None
     assert query.until_ns is not None
     beats, served = query.narrowed(kql.parse(BEATS)), query.narrowed(kql.parse(SERVED))

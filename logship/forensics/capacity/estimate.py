@@ -1,4 +1,4 @@
-"""An estimate: a number with how it was derived and how sure it is."""
+"""An estimate: a number with its derivation and its confidence."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,7 +10,7 @@ Confidence: TypeAlias = Literal["measured", "modelled", "uncertain", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`value` in `unit`, None if it is unknown; `text` as people read it. `low` and `high`: its range, where one is known."""
+    """`value` in `unit`, None if it is unknown; `text`: for display. `low` and `high`: its range, where one is known."""
 
     name: str
     value: float | None

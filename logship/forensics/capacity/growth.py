@@ -11,7 +11,7 @@ from logship.forensics.capacity.estimate import Estimate, unknown
 # Two weeks compare each weekday with itself once.
 LEAST_DAYS = 14
 WEEK_SECONDS = 7 * 86_400
-# A date further in the future says nothing.
+# Growth does not stay the same for so long: later dates are not shown.
 MOST_WEEKS = 260
 
 

@@ -17,7 +17,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 @dataclass(frozen=True, slots=True)
 class History:
     """`hours`: statistics of event.duration by hour, oldest first, without empty hours; from `since_ns`, which is the first
-    request or the begin of the window, to `until_ns`."""
+    request or the beginning of the window, to `until_ns`."""
 
     hours: Sequence[Stat]
     since_ns: int
@@ -38,7 +38,7 @@ class History:
     def rates(self) -> list[tuple[int, float]]:
         """Return the start of each hour with its requests a second, also of hours without requests.
 
-        The first and the last hour are usually not complete: their rate is over the part that there is."""
+        The first and the last hour are usually not complete: their rate is that of the part inside the window."""
         counts = {hour.start_ns: hour.count for hour in self.hours}
         starts = range(self.since_ns // HOUR_NS * HOUR_NS, self.until_ns, HOUR_NS)
         return [(start, counts.get(start, 0) / self._seconds(start)) for start in starts]

@@ -17,7 +17,7 @@ class Wanted:
 
 
 def wanted_of(latency: str = DEFAULT_LATENCY, target: str = DEFAULT_TARGET) -> Wanted:
-    """Return what `500ms` and `70%` (or `70`) say. QuestionError for anything else."""
+    """Return the values of texts such as `500ms` and `70%` (or `70`). QuestionError for other texts."""
     latency_ns = span(latency)
     if latency_ns <= 0:
         raise QuestionError(f"invalid latency {latency!r}: use a duration above 0, such as 500ms")

@@ -1,1 +1,1 @@
-"""When a series of buckets changed: where it began, where it ended, and how sure that is."""
+"""When a series of buckets changed: where it began, where it ended, and how certain that is."""

@@ -2,7 +2,7 @@
 
 series = ratios(failed, requests)
 changes = change_points(series)        # enough is False below 20 buckets with data
-for episode in episodes(changes): ...  # from a step to the step back, or still going on
+for episode in episodes(changes): ...  # from a step to the step back, or to the end
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ BACK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """`began`: the step away from the level `usual`; `ended`: the step back, None while it goes on; `level`: the level
+    """`began`: the step away from the level `usual`; `ended`: the step back, None if it lasts until the end; `level`: the level
     that is the furthest from the usual one."""
 
     began: Change
@@ -22,7 +22,7 @@ class Episode:
 
 def episodes(changes: Sequence[Change]) -> list[Episode]:
     """Return the episodes that `changes` (oldest first) make up. The level before the first change is the usual one; a step
-    that is not followed by one back is an episode that goes on."""
+    that is not followed by one back is an episode that lasts until the end."""
     result: list[Episode] = []
     remaining = [*changes]
     while remaining:

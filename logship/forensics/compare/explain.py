@@ -1,7 +1,7 @@
 """Which combinations of field values explain that the ratio of hits rose: of failed requests, or of slow ones.
 
 Difference in differences: a combination is compared with its own baseline, and with the other events of the same time. What is
-the same in both windows, or what rose everywhere, is not an explanation. The score of a combination is
+the same in both windows, or rose everywhere, is not an explanation. The score of a combination is
 
     sqrt(G before/after + G inside/outside) * explained^2 * (added - traffic)
 
@@ -21,7 +21,7 @@ from logship.forensics.compare.significance import adjusted, g_test, p_value
 LEAST_SHARE = 0.01
 LEAST_HITS = 3
 SIGNIFICANT = 0.01
-# A reason of whose additional hits better reasons explain more than the half is a consequence of them.
+# A reason is a consequence of better ones if they explain more than half of its additional hits.
 LEAST_REST = 0.5
 
 

@@ -9,7 +9,7 @@ from logship.forensics.compare.table import NARROW_FIELDS, SideOf, Table
 from logship.search.views import STATUS
 
 REASONS = 5
-# A value of a field with many must have this part of the hits, and so many values of so many fields are considered.
+# Fields with many values: the least share of the hits of a value, and how many values of how many fields are considered.
 LEAST_PART = 0.05
 LEAST_HITS = 3
 # What a failure looks like is not its reason.

@@ -24,7 +24,7 @@ LABELS_LIMIT = 8
 ROUTES_WITH_LIMIT = 60
 LEAST_OF_ROUTE = 20
 
-# Says of the time of a bucket whether it is before (0), in the window (1), or in neither (None).
+# Returns for the time of a bucket: 0 if it is before, 1 if it is in the window, None if it is in neither.
 SideOf: TypeAlias = Callable[[int], int | None]
 
 

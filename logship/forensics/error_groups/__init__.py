@@ -1,1 +1,1 @@
-"""Exceptions in groups: the same class raised at the same place of the application, whatever the way there was."""
+"""Exceptions in groups: the same class raised by the same function of the application, whatever called it."""

@@ -1,7 +1,7 @@
 """The exceptions of a window in groups: how often, where, since when, and whether they are new since a deploy.
 
 A worker gives each exception an `error.id` made of its class and all functions on the stack. Here those are one group that have
-the same class and the same innermost function of the application: one error reached by two ways is one error."""
+the same class and the same innermost function of the application: one error that is reached by two call paths is one group."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -68,7 +68,7 @@ class Deploy:
 
 @dataclass(frozen=True, slots=True)
 class Occurrences:
-    """The exceptions with one `error.id`: counts by other fields, the newest record, and when the first one was."""
+    """The exceptions with one `error.id`: counts by other fields, the newest record, and the time of the first one."""
 
     id: str
     counts: Sequence[Group]

@@ -1,4 +1,4 @@
-"""`logship incident`: what happened in a window, without a query and without a hint."""
+"""`logship incident`: what happened in a window, without a query."""
 
 from logship.forensics.incident.incident import IncidentReport, as_json, incident, incident_json
 

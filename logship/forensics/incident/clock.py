@@ -44,7 +44,7 @@ class Clock:
         return starts[part.low], starts[part.low] + self.every_ns
 
     def ended(self, starts: list[int], part: Segment) -> Interval | None:
-        """Return the bucket in which a segment ends, None if it goes on until the end of the window."""
+        """Return the bucket in which a segment ends, None if it lasts until the end of the window."""
         end_ns = starts[part.high - 1] + self.every_ns
         return None if end_ns >= self.until_ns - self.every_ns else (end_ns - self.every_ns, end_ns)
 

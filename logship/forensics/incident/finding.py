@@ -20,7 +20,7 @@ Interval: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """`began` and `ended`: the earliest and latest time of it in nanoseconds; `ended` is None while it goes on.
+    """`began` and `ended`: the earliest and latest time of it in nanoseconds; `ended` is None if it lasts until the end.
 
     `worker`: a service.node.name, or "" if it is about several; `fields`: ECS fields with their value, or values;
     `evidence`: numbers named with their unit; `strength`: ranks findings of one kind; `query`: KQL that finds the events."""

@@ -1,4 +1,4 @@
-"""What happened in a window: everything that was not so before, the causes first."""
+"""What happened in a window: what differs from the time before, the causes first."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -21,10 +21,10 @@ HEARTBEAT_NS = 10 * SECOND_NS
 RECORDS = 2_000
 CRASHES = "event.action: worker-lost"
 LAG = "logship.loop_lag.max_ns"
-# A loop that stands still for less, or once for less than the second, delays few requests.
+# Shorter stalls, and a single one below the second number, delay few requests.
 LEAST_STALL_NS, LONG_STALL_NS = 400_000_000, 5 * SECOND_NS
 LEAST_STALLS, TOGETHER_NS = 3, 150 * SECOND_NS
-# More stalls before than this part of those in the window: it was so before.
+# With more stalls before than this part of those in the window, nothing has changed.
 USUAL_PART = 0.34
 
 
@@ -144,7 +144,7 @@ def _drop(clock: Clock, run: tuple[str, ...], states: Sequence[Counters]) -> Out
 
 
 def stalls(source: Source, clock: Clock) -> list[Outlier]:
-    """Return the workers whose event loop was blocked again and again, or once for long, by their heartbeats."""
+    """Return the workers whose event loop was blocked repeatedly, or once for a long time, by their heartbeats."""
     where = kql.every(kql.parse(BEATS), kql.parse(f"{LAG} >= {LEAST_STALL_NS}"))
     by_node: defaultdict[str, list[Record]] = defaultdict(list)
     for query in clock.queries():

@@ -13,7 +13,7 @@ from logship.forensics.incident.segment import Segment, segment
 from logship.search.query import Group
 from logship.search.views import NODE, ROUTE
 
-# Parts of the traffic that are looked at for themselves: a small one is not seen in the sum.
+# Parts of the traffic that are examined separately: a change in a small part is not visible in the total.
 DIMENSIONS = ((), ("service.name",), (ROUTE,), (ROUTE, "http.request.method"), (NODE,), ("service.version",), (ROUTE, NODE))
 CAUSES = 3
 MOST = 0.8

@@ -25,7 +25,7 @@ FLOOD = Limits(times=4, points=0.05, hits=60, buckets=6)
 # A drop is less than this part of the traffic on both sides, for at least DROP_BUCKETS; on each side BESIDE_BUCKETS are compared.
 LESS = 0.8
 DROP_BUCKETS, BESIDE_BUCKETS, LEAST_BESIDE = 12, 30, 6
-# Traffic is not a Poisson process: users come together.
+# Traffic is not a Poisson process: requests come in bursts.
 LEAST_G_OF_DROP = 60.0
 
 

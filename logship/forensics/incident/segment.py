@@ -1,4 +1,4 @@
-"""The part of a window in which a ratio was higher than outside of it: where it began, where it ended, and how sure that is.
+"""The part of a window in which a ratio was higher than outside of it: where it began, where it ended, and how certain that is.
 
 The segment with the greatest likelihood ratio is searched (Kulldorff 1997, a scan statistic, in one dimension). The usual ratio
 is that of all buckets outside of it, also of those before the window. Its G is divided by the dispersion of the buckets
@@ -47,7 +47,7 @@ def segment(hits: Sequence[float], events: Sequence[float], first: int) -> Segme
             return None
         inside_hits, inside_events = sum(hits[low:high]), sum(events[low:high])
         counts = Counts(all_events - inside_events, all_hits - inside_hits, inside_events, inside_hits)
-        # Not more certain than the number of buckets outside allows: also none of few is not never.
+        # Few buckets outside are weak evidence, even without hits: their number limits the certainty.
         usual = min(0.95, (counts.hits_before + 0.5) / (counts.events_before + 1))
         raised = min(0.99, max(counts.ratio_after, 1.2 * usual))
         if found == (low, high):

@@ -18,9 +18,9 @@ ERRORS = "error.type: *"
 # Without a template, the text of a message is known by its words without digits.
 WARNINGS = 'event.dataset: "logship.app" and log.level: (warning or error or critical)'
 LEAST_ERRORS, LEAST_MESSAGES = 5, 6
-# A usual error that is rare, such as a lost connection, occurs now here and now there.
+# A rare error that is usual, such as a lost connection, occurs at any time.
 LEAST_EVERYWHERE = 15
-# Less time before it proves nothing: a rare text would be new too.
+# After less time without a text it is not known to be new: it may be rare.
 LEAST_BEFORE_NS = 5 * 60 * 10**9
 MAJORITY = 0.8
 BY_CHANCE = 1e-3
@@ -41,7 +41,7 @@ class _Text:
 
 
 def new_errors(counted: Counted) -> list[Outlier]:
-    """Return the exception types that occur several times in the window and never before."""
+    """Return the exception types that occur several times in the window and not in the baseline."""
     clock, found = counted.clock, []
     for kind, text in _texts(counted.source, clock, ERRORS, ("error.type", "service.name", NODE, ROUTE), exact=True).items():
         if not _new(clock, text, LEAST_ERRORS):
@@ -59,7 +59,7 @@ def new_errors(counted: Counted) -> list[Outlier]:
 
 
 def new_patterns(source: Source, clock: Clock) -> list[Outlier]:
-    """Return the warnings and errors whose text occurs several times in the window and never before."""
+    """Return the warnings and errors whose text occurs several times in the window and not in the baseline."""
     found = []
     texts = _texts(source, clock, WARNINGS, ("message", "service.name", NODE, "log.logger", "log.level"), exact=False)
     old = [key.split() for key, text in texts.items() if min(text.times) < clock.since_ns]

@@ -12,7 +12,7 @@ from logship.search.views import NODE
 SECOND_NS = 10**9
 # A consequence begins at most so long after its cause, and at most a bucket or two before it.
 AFTER_NS, BEFORE_NS = 60 * SECOND_NS, 25 * SECOND_NS
-# What begins within this time after a version started may have come with it.
+# What begins within this time after a version started may be caused by it.
 DEPLOY_NS = 6 * 60 * SECOND_NS
 # Kinds that the first may cause within its time.
 CONSEQUENCES: Mapping[str, frozenset[str]] = {

@@ -117,7 +117,7 @@ def _heading(report: IncidentReport, moment: Moment) -> str:
 
 
 def _when(finding: Outlier, moment: Moment) -> str:
-    ended = f", ended {_span(finding.ended, moment)}" if finding.ended else ", still going on at the end of the window"
+    ended = f", ended {_span(finding.ended, moment)}" if finding.ended else ", not ended at the end of the window"
     if finding.ended == finding.began:
         ended = ""
     lasted = f" (after {duration(finding.ended[1] - finding.began[0])})" if finding.ended and ended else ""

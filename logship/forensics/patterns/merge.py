@@ -32,7 +32,7 @@ def merged(templates: Iterable[Words]) -> dict[Words, Words]:
 
 
 def _crowds(group: Sequence[Words]) -> dict[Words, Words]:
-    """Return into which template each one went that is part of a crowd."""
+    """Return the merged template of each template that is part of a crowd."""
     into: dict[Words, Words] = {}
     parts = [group]
     while parts:
@@ -60,7 +60,7 @@ def _split(part: Sequence[Words], at: int) -> Iterable[list[Words]]:
 
 
 def _merged_group(group: set[Words]) -> dict[Words, Words]:
-    """Return into which template each merged one went; that one may have been merged again."""
+    """Return the template that each merged one became part of; that one may itself have been merged."""
     into: dict[Words, Words] = {}
     current = group
     changed = len(current) > 1

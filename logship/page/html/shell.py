@@ -1,6 +1,6 @@
 """The HTML of every view: a head that names the files of the view. It holds no data and no code.
 
-`static/main.js` queries the API and draws the view. Without JavaScript the browser goes on to `/plain`."""
+`static/main.js` queries the API and draws the view. Without JavaScript the browser loads `/plain`."""
 
 import re
 from collections.abc import Mapping

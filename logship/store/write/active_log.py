@@ -37,7 +37,7 @@ class ActiveLog:
         return time.monotonic() - self.began if self.lines else 0.0
 
     def begin(self) -> int | None:
-        """Prepare for writing. Return the number of the log that was completed, None if this one goes on."""
+        """Prepare for writing. Return the number of the log that was completed, None if this one continues."""
         return self.roll() if self._must_roll else None
 
     def write(self, lines: list[bytes], in_place: Callable[[], bool]) -> None:
@@ -62,7 +62,7 @@ class ActiveLog:
         self.size_bytes += len(data)
 
     def roll(self) -> int:
-        """Begin the next log and return the number of this one. OSError if it cannot be created; this one goes on then."""
+        """Begin the next log and return the number of this one. OSError if it cannot be created; then this one continues."""
         handle = self._open(self.number + 1)
         os.close(self._handle)
         self._handle = handle

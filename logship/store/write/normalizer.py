@@ -1,7 +1,7 @@
 """Normalizing: any record becomes one line of JSON that DuckDB reads back without loss.
 
 Records come in few shapes, which are their keys in order. If all keys are fields, one comparison of all types and a check of
-what types do not tell (numbers, dates, lists, labels) decides whether the record is stored as it is. Otherwise it is converted
+what types do not show (numbers, dates, lists, labels) decides whether the record is stored as it is. Otherwise it is converted
 field by field.
 """
 

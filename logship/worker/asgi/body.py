@@ -10,7 +10,7 @@ from logship.worker.asgi.types import Message, Receive
 class RequestBody:
     """Counts the bytes of a request body as the application receives it.
 
-    `disconnected_ns`: when the application received that the client has left (`perf_counter_ns`), else 0."""
+    `disconnected_ns`: when the application received that the client disconnected (`perf_counter_ns`), else 0."""
 
     __slots__ = ("_receive", "disconnected_ns", "received_bytes")
 

@@ -144,7 +144,7 @@ class WebSocketLog:
         self._record("ws-close", end.text, fields, "error" if end.outcome == "failure" else "info")
 
     def _end(self, failure: BaseException | None) -> WebSocketEnd:
-        """Return how it ended. A close that the application sent before the client left decides."""
+        """Return how it ended. A close that the application sent before the client disconnected decides."""
         if failure is not None:
             end = self._failed(failure)
             if end is not None:
@@ -156,7 +156,7 @@ class WebSocketLog:
         return self._received_code if self._sent_code is None else self._sent_code
 
     def _failed(self, failure: BaseException) -> WebSocketEnd | None:
-        """Return the end that an exception of the application means; None if it only says that the client has left."""
+        """Return the end that an exception of the application means; None if it only reports that the client disconnected."""
         status = 101 if self._accepted else self._refused_status
         code = self._code if self._accepted else None
         if account.cancelled(failure):

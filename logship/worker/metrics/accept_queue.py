@@ -1,7 +1,7 @@
 """The accept queue: connections that the kernel has established and no worker has accepted yet.
 
 `TCP_INFO` of a listening socket has its length in `tcpi_unacked` and its limit in `tcpi_sacked` (Linux, net/ipv4/tcp.c). Workers
-that share a socket report the same queue. Unix sockets do not tell theirs."""
+that share a socket report the same queue. Unix sockets do not report it."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ class AcceptQueue(NamedTuple):
 
 
 def read(descriptors: list[int]) -> AcceptQueue | None:
-    """Return the queue of the listening sockets `descriptors`; None if there is none that tells its queue."""
+    """Return the queue of the listening sockets `descriptors`; None if none of them reports it."""
     queues = [queue for descriptor in descriptors if (queue := _queue(descriptor)) is not None]
     return AcceptQueue(sum(queue.connections for queue in queues), sum(queue.limit for queue in queues)) if queues else None
 

@@ -17,7 +17,7 @@ PAGE_BYTES: Final = resource.getpagesize()
 class Vitals(NamedTuple):
     """Numbers of this process as of now. `collections`: of the three generations of the garbage collector.
 
-    `resident_bytes` and `open_fds` are 0 where the system does not tell them."""
+    `resident_bytes` and `open_fds` are 0 where the system does not report them."""
 
     cpu_ns: int
     resident_bytes: int

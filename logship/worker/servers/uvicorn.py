@@ -20,7 +20,7 @@ def is_config(config: object) -> bool:
 
 
 def client_left(send: Any) -> bool:
-    """Return whether uvicorn knows that the client left before the last byte: its `send` does not raise then."""
+    """Return whether uvicorn knows that the client disconnected before the last byte: its `send` does not raise then."""
     return getattr(getattr(send, "__self__", None), "disconnected", False) is True
 
 

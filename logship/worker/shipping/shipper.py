@@ -51,7 +51,7 @@ class Shipper:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._paused = False
-        self._paused_cleanly = False  # the thread ended between two steps: the connection can go on
+        self._paused_cleanly = False  # the thread ended between two steps: the connection can continue
         self._flushing = False
         self._start_lock = threading.Lock()
         self._warned = False

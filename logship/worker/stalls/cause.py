@@ -23,7 +23,7 @@ Reason: TypeAlias = Literal[
 class Sample:
     """The loop's thread at one moment of a stall, the innermost call first.
 
-    `late_ns`, `switches`: how late the watchdog itself came, and the voluntary context switches it made meanwhile;
+    `late_ns`, `switches`: how late the watchdog itself was, and the voluntary context switches it made meanwhile;
     `waited_ns`: for how long the loop's thread had been ready without a processor so far; `task`: identity of the task."""
 
     moment: Moment
@@ -35,7 +35,7 @@ class Sample:
 
 
 def reason_of(before: Moment, samples: Sequence[Sample], gap_ns: int, gc_ns: int, limit_ns: int) -> Reason:
-    """Return why a loop stood still for `gap_ns`.
+    """Return why a loop did not run for `gap_ns`.
 
     `before`: the last moment at which it ran; `gc_ns`: collections in the gap; `limit_ns`: from which a stall counts. A loop
     that used so much CPU time would have stalled on an idle machine too, however little of a processor it got."""
@@ -53,7 +53,7 @@ def reason_of(before: Moment, samples: Sequence[Sample], gap_ns: int, gc_ns: int
         return "not_scheduled" if starved else "computing"
     last = samples[-1].moment
     if sum(not sample.stack for sample in samples) * 2 > len(samples):
-        # The loop waited for nothing but its turn.
+        # The loop was in no callback: it was ready to run.
         return "interpreter_held" if process_ns * 2 >= last.time_ns - before.time_ns else "not_scheduled"
     waited_ns = samples[-1].waited_ns - samples[0].waited_ns
     seen_ns = max(1, last.time_ns - samples[0].moment.time_ns)

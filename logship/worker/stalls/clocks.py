@@ -1,6 +1,6 @@
-"""The CPU time of a thread and of the process, seen from another thread, and how often that one slept.
+"""The CPU time of a thread and of the process, read from another thread, and how often the reading thread slept.
 
-The last number tells a held interpreter lock from a suspended process. A thread that waits for the lock wakes up every
+The last number distinguishes a held interpreter lock from a suspended process. A thread that waits for the lock wakes up every
 `sys.getswitchinterval()` (5 ms) to ask for it (CPython, `take_gil`), which are voluntary context switches; a thread of a
 suspended process makes none."""
 
@@ -41,7 +41,7 @@ class Clocks:
         return Moment(time.monotonic_ns(), self._loop_cpu_ns(), time.process_time_ns())
 
     def waited_ns(self) -> int:
-        """Return for how long the thread was ready to run and had no processor; 0 where the kernel does not say."""
+        """Return for how long the thread was ready to run and had no processor; 0 where the kernel does not report it."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(self._schedule.read_bytes().split()[1])
         return 0

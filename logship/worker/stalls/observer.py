@@ -57,7 +57,7 @@ class LoopObserver:
             return 0
         if len(self._samples) < SAMPLES_KEPT:
             self._sample(late_ns, switches)
-        # A watchdog that was late comes at the end of a stall: it looks once more before it says that the stall goes on.
+        # A watchdog that was late may come at the end of a stall: it looks again before it reports that the stall continues.
         if age_ns >= max(LONG_NS, loop.limit_ns) + loop.interval_ns and not self._start_ns and late_ns < loop.limit_ns:
             self._record(loop.seen_ns, time.monotonic_ns(), self._samples, loop.interval_ns, ended=False)
         return age_ns
@@ -79,7 +79,7 @@ class LoopObserver:
 
     def _sample(self, late_ns: int, switches: int) -> None:
         loop = self.loop
-        # First what changes as soon as the loop runs again: reading a file gives the interpreter lock away.
+        # First what changes as soon as the loop runs again: reading a file releases the interpreter lock.
         moment = loop.clocks.now()
         frame = sys._current_frames().get(loop.thread)
         stack = stack_of(frame, loop.base_depth)

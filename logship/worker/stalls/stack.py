@@ -4,7 +4,7 @@ import sys
 from types import FrameType
 from typing import NamedTuple
 
-# A recursion has a thousand frames by default; what is further out than this is not looked at.
+# A recursion has a thousand frames by default; calls further out than this are ignored.
 MOST_CALLS = 2000
 
 

@@ -1,7 +1,7 @@
 """The thread that watches the event loops of a worker. It is separate because the shipping thread may be busy.
 
-While all loops are on time it wakes up four times in the time from which a stall counts, twice if no requests run, reads
-three clocks, and sleeps. It ends when no loop is left."""
+While all loops are on time it wakes up four times per stall limit (`stall_seconds`), twice if no requests run, reads three
+clocks, and sleeps. It ends when no loop is left."""
 
 import contextlib
 import threading
@@ -18,7 +18,7 @@ from logship.worker.stalls.observer import LONG_NS, SLACK_NS, LoopObserver
 from logship.worker.stalls.pool_observer import PoolObserver
 from logship.worker.thread_pool import ThreadPool
 
-# Of a stall of more than a second a sample in so many seconds is enough.
+# A stall of more than a second is sampled at this interval.
 SLOW_SECONDS = 0.1
 
 
@@ -28,7 +28,7 @@ class Watchdog:
     def __init__(self, pipeline: Pipeline, limit_ns: int) -> None:
         self.pipeline = pipeline
         self._interval_seconds = limit_ns / RUNS_PER_LIMIT / 1e9
-        # A stall as long as the limit must see the thread after the timer, which then has twice the interval, is late.
+        # In a stall as long as the limit, the thread must wake up after the timer is late, whose interval is then doubled.
         self._quiet_seconds = max(self._interval_seconds, (limit_ns / 2 - 1.2 * SLACK_NS) / 1e9)
         self._application = Application()
         self._pauses = GcPauses()
