@@ -92,12 +92,12 @@ def far(served: Served) -> HttpSource:
 
 
 class Shown:
-    """The page over a store that tells the story of `story.py`; it can be cut off and come back on the same port."""
+    """The page over a store that `fill` has filled; it can be cut off and come back on the same port."""
 
-    def __init__(self, directory: Path, requests: int) -> None:
+    def __init__(self, directory: Path, fill: Callable[[Store, int], object]) -> None:
         self.directory, self.store = directory, Store(directory)
         self.now_ns = time.time_ns()
-        self.store.append(story(self.now_ns, requests))
+        fill(self.store, self.now_ns)
         self.port = 0
         self.start()
 
@@ -129,7 +129,8 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    one = Shown(tmp_path_factory.mktemp("shown") / "store", requests=1500)
+    """The story of `story.py`."""
+    one = Shown(tmp_path_factory.mktemp("shown") / "store", lambda store, now_ns: store.append(story(now_ns, 1500)))
     yield one
     one.close()
 

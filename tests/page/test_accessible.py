@@ -21,6 +21,7 @@ VIEWS = {
     "event": "/e/{event}",
     "tail": "/tail",
     "account": "/account",
+    "incident": "/i",
     "panels": "/panels",
     "panel-bars": "/panels/requests",
     "panel-stats": "/panels/latency",

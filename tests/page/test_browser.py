@@ -50,8 +50,8 @@ def test_the_overview_is_read_with_one_request(visit: Visit) -> None:
     wait(page, ".badge", re.compile("complete|end unknown"))
     paths = [httpx.URL(url).path for url in visit.asked]
     assert paths.count("/api/overview") == 1
-    # Beside it: the delivery check, damaged files, and the services for their selector.
-    allowed = {"/api/overview", "/api/verify", "/api/set_aside", "/api/top"}
+    # Beside it: the delivery check, damaged files, the services for their selector, and the marks of versions on the lanes.
+    allowed = {"/api/overview", "/api/verify", "/api/set_aside", "/api/top", "/api/marks"}
     assert {path for path in paths if path.startswith("/api/")} <= allowed
 
 

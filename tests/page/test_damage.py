@@ -9,11 +9,12 @@ import pytest
 from logship.store.files import read_listing
 from tests.page.browsing import Visit
 from tests.page.conftest import Shown
+from tests.page.story import story
 
 
 @pytest.fixture
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shown, str]]:
-    shown = Shown(tmp_path_factory.mktemp("damaged") / "store", requests=200)
+    shown = Shown(tmp_path_factory.mktemp("damaged") / "store", lambda store, now_ns: store.append(story(now_ns, 200)))
     shown.store.seal()
     segment = read_listing(shown.directory).segments[0]
     path = shown.directory / segment.name

@@ -13,7 +13,7 @@ from tests.page.story import story
 
 @pytest.fixture
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    one = Shown(tmp_path_factory.mktemp("two") / "store", requests=400)
+    one = Shown(tmp_path_factory.mktemp("two") / "store", lambda store, now_ns: store.append(story(now_ns, 400)))
     others = []
     for ns, event in story(one.now_ns, 400):
         life = f"b{event['service.ephemeral_id'][1:]}"

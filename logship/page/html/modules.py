@@ -18,6 +18,7 @@ VIEWS: Final = {
     "r": ("request", "kql", "list"),
     "w": ("worker", "findings", "kql", "lanes", "overview"),
     "e": ("event", "kql", "list", "request"),
+    "i": ("incident", "kql", "lanes"),
     "account": ("account", "kql"),
     "panels": ("panels", "kql", "list"),
 }

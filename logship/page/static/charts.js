@@ -3,7 +3,8 @@ import { html } from "./html.js";
 
 /** @typedef {{key: string, values: (number | null)[]}} Series `key` names the class that colours it. */
 /** @typedef {{since: number, until: number}} Span */
-/** @typedef {{at: number, kind: "death" | "start" | "end", words: string}} Mark */
+/** @typedef {{at: number, kind: "death" | "start" | "end" | "change" | "began",
+ * words: string}} Mark */
 
 // One failure among thousands must be visible.
 /** @type {Record<string, number>} */
@@ -136,7 +137,8 @@ export function heat({ values, width, y, height, limits }) {
 }
 
 /**
- * Crashes, stops and starts of workers as signs with a vertical line.
+ * Crashes, stops and starts of workers, changes of their service, and beginnings of findings, as signs with a vertical
+ * line.
  * @param {{marks: Mark[], x: (ms: number) => number, height: number}} given
  */
 export function marks({ marks: all, x, height }) {
@@ -147,7 +149,11 @@ export function marks({ marks: all, x, height }) {
         ? `M${at - 4} 3l8 8M${at + 4} 3l-8 8`
         : one.kind === "start"
           ? `M${at} ${height - 11}l5 9h-10z`
-          : `M${at - 4} 3h8v8h-8z`;
+          : one.kind === "change"
+            ? `M${at} 2l5 5l-5 5l-5 -5z`
+            : one.kind === "began"
+              ? `M${at} 3h9l-3 4l3 4h-9z`
+              : `M${at - 4} 3h8v8h-8z`;
     return html`<g class=${`mark mark-${one.kind}`}><title>${one.words}</title>
         <path class="stem" d=${`M${at} 0V${height}`} /><path class="sign" d=${sign} /></g>`;
   })}</g>`;

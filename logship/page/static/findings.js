@@ -43,7 +43,8 @@ export function Findings({ standout, error, window, zone }) {
       }
       ${standout.findings.length === 0 && html`<p class="calm"><${Text} value=${standout.sentence} /></p>`}
       ${standout.not_judged.map((sentence) => html`<p class="soft"><${Text} value=${sentence} /></p>`)}`;
-  return html`<section class="stands" aria-label="What stands out"><h2>What stands out</h2>${body}</section>`;
+  return html`<section class="stands" aria-label="What stands out"><h2>What stands out</h2>
+      <a class="more" href=${href("/i", exactly(window))}>Compare with the time before</a>${body}</section>`;
 }
 
 /** @param {{finding: Finding, window: import("./url.js").Window, zone: import("./time.js").Zone}} given */

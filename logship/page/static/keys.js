@@ -7,7 +7,7 @@ const KEYS = [
     "Everywhere",
     [
       ["/", "focus the query"],
-      ["1 2 3 4 0", "overview, search, tail, panels, delivery check"],
+      ["1 2 3 4 5 0", "overview, search, tail, panels, incident, delivery check"],
       ["[ ]", "earlier, later"],
       ["z Z", "zoom in, out"],
       ["Space", "pause, resume (overview, tail)"],
@@ -24,6 +24,7 @@ const KEYS = [
       ["Shift ← →", "select several bars"],
       ["Enter", "show the requests of the bar, or zoom into the selection"],
       ["z", "zoom into the bar"],
+      ["x", "explain the bar or the selection: what differs from the time before"],
       ["Esc", "clear the selection"],
     ],
   ],

@@ -2,7 +2,7 @@
 import { html } from "./html.js";
 import { useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { ask, latencies, series, useAnswer, within } from "./api.js";
+import { ask, idle, latencies, series, useAnswer, within } from "./api.js";
 import { Axis, ahead, Legend, CLASSES, Numbers, Plot, workerAddress } from "./parts.js";
 import { exactly, go, href, usePlace, zoneOf } from "./url.js";
 import { msOf, range, stepFor } from "./time.js";
@@ -81,10 +81,35 @@ export function stacks(node, traffic, window) {
   return CLASSES.map(({ key }) => ({ key, values: its?.get(key) ?? none }));
 }
 
+// Starts and crashes of single workers are drawn from their own events.
+const DRAWN = ["deploy", "settings", "workers"];
+
+/** Changes of services in a window: versions, settings, numbers of workers. @param {Window} window
+ * @returns {LaneMark[]} */
+function useChanges(window) {
+  const { data } = useAnswer(`marks ${window.since} ${window.until}`, async (signal) => {
+    await idle();
+    return (await ask("marks", within(window), signal)).marks;
+  });
+  return (data ?? [])
+    .filter((/** @type {any} */ one) => DRAWN.includes(one.kind))
+    .flatMap((/** @type {any} */ one) =>
+      one.workers.map((/** @type {string} */ worker) => ({
+        at: one.time_ns / 1e6,
+        kind: "change",
+        words: words.short(one.sentence, 160),
+        worker,
+      })),
+    );
+}
+
+/** @typedef {charts.Mark & {worker: string}} LaneMark `worker`: its node, or "" for a mark on all lanes */
 /**
- * @param {{workers: any[], window: Window, overview: any, alone?: boolean}} given `overview`: of `useOverview`, or null
+ * @param {{workers: any[], window: Window, overview: any, alone?: boolean, more?: LaneMark[]}} given `overview`: of
+ * `useOverview`, or null
  */
-export function Lanes({ workers, window, overview, alone = false }) {
+export function Lanes({ workers, window, overview, alone = false, more = [] }) {
+  const changes = [...useChanges(window), ...more];
   const [said, setSaid] = useState("");
   const [asTable, setAsTable] = useState(false);
   const zone = zoneOf(usePlace().params);
@@ -126,6 +151,7 @@ export function Lanes({ workers, window, overview, alone = false }) {
             <div class="lane-list">${workers.map(
               (one, at) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most}
                   slowest=${slowest} busiest=${busiest}
+                  changes=${changes.filter((mark) => !mark.worker || mark.worker === one.node)}
                   latency=${latency} overview=${overview} size=${size} setSaid=${setSaid} alone=${alone} />`,
             )}
               <div class="lane foot">
@@ -144,7 +170,7 @@ export function Lanes({ workers, window, overview, alone = false }) {
 }
 
 /** @param {any} given */
-function Lane({ worker, window, stacked, most, slowest, busiest, latency, overview, size, setSaid, alone }) {
+function Lane({ worker, window, stacked, most, slowest, busiest, changes, latency, overview, size, setSaid, alone }) {
   const zone = zoneOf(usePlace().params);
   const beats = /** @type {Event[]} */ (
     (overview?.heartbeats ?? []).filter((/** @type {Event} */ one) => one[NODE] === worker.node)
@@ -174,7 +200,7 @@ function Lane({ worker, window, stacked, most, slowest, busiest, latency, overvi
       if (at >= 0 && at < lag.length) lag[at] = Math.max(lag[at] ?? 0, beat["logship.loop_lag.max_ns"] ?? 0);
     }
   }
-  const marks = events.map(markOf);
+  const marks = [...events.map(markOf), ...changes];
   const top = { lines: size.bars + size.gap, flight: size.bars + size.lines + 2 * size.gap };
   const lagTop = size.flight ? top.flight + size.flight + size.gap : top.flight;
   const whole = lagTop + 6;

@@ -21,6 +21,7 @@ const VIEWS = {
   worker: () => import("./worker.js"),
   event: () => import("./event.js"),
   account: () => import("./account.js"),
+  incident: () => import("./incident.js"),
   panels: () => import("./panels.js"),
 };
 
@@ -35,15 +36,19 @@ export function route(path) {
     r: "request",
     w: "worker",
     e: "event",
+    i: "incident",
     account: "account",
     panels: "panels",
   }[first];
   return { name: named ?? "nowhere", id };
 }
 
+// Views that move with the clock.
+const MOVING = ["overview", "worker", "panels", "incident"];
 const SPANS = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
 const TABS = [
   ["/", "Overview"],
+  ["/i", "Incident"],
   ["/search", "Search"],
   ["/tail", "Tail"],
   ["/panels", "Panels"],
@@ -241,7 +246,7 @@ function Page() {
               ${text}</a>`,
         )}</nav>
       <div class="tools"><${Service} /><${Time} />
-        ${name === "overview" || name === "worker" || name === "panels" ? html`<${Live} />` : null}<${Zone} />
+        ${MOVING.includes(name) ? html`<${Live} />` : null}<${Zone} />
         <${Delivery} />
         <button type="button" class="icon" aria-label="Keyboard shortcuts" aria-keyshortcuts="?"
           onClick=${() => setHelp(true)}>?</button></div></header>
@@ -289,10 +294,10 @@ function useKeys(setHelp, setToast) {
         2: () => go(href("/search")),
         3: () => go(href("/tail")),
         4: () => go(href("/panels")),
+        5: () => go(href("/i")),
         0: () => go(href("/account")),
       };
-      if (event.key === " " && !pressable && ["overview", "worker", "panels"].includes(name))
-        does[" "] = () => toggleLive(window);
+      if (event.key === " " && !pressable && MOVING.includes(name)) does[" "] = () => toggleLive(window);
       if (!does[event.key]) return;
       event.preventDefault();
       does[event.key]();

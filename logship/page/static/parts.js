@@ -2,7 +2,7 @@
 import { html } from "./html.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { exactly, here, href, patch, usePlace, windowOf, zoneOf } from "./url.js";
+import { exactly, go, here, href, patch, usePlace, windowOf, zoneOf } from "./url.js";
 import { DAY, full, msOf, range, spanOf, stamp, tick, zoneWords } from "./time.js";
 import * as words from "./words.js";
 
@@ -73,6 +73,7 @@ export function Plot({ label, span, every, height, draw, speak, onOpen, onBrush 
       put({ bar, anchor: event.shiftKey ? now.anchor : bar });
     } else if (event.key === "Enter") use(now);
     else if (event.key === "z" && at) onBrush(bounds(now.bar, now.anchor));
+    else if (event.key === "x" && at) go(href("/i", exactly(bounds(now.bar, now.anchor))));
     else if (event.key === "Escape" && at) put(null);
     else return;
     event.preventDefault();

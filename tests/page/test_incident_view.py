@@ -1,0 +1,91 @@
+"""The incident view in a real Chromium: what happened, when it began, and what differs from the time before."""
+
+import re
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from logship.search.times import rfc3339
+from tests.forensics.compare.shop import LENGTH_NS, SECOND, fill
+from tests.page.browsing import Visit
+from tests.page.conftest import Shown
+from tests.store.events import BEGIN_NS
+
+
+def failing(fields: Any, pick: Random) -> dict[str, Any]:
+    failed = fields["http.route"] == "/a" and pick.random() < 0.3
+    return {"http.response.status_code": 500, "error.type": "KeyError"} if failed else {}
+
+
+@pytest.fixture(scope="module")
+def incident_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page over a shop whose route /a begins to fail in the middle."""
+    shown = Shown(tmp_path_factory.mktemp("incident") / "store", lambda store, _: fill(store, failing, requests=6000))
+    yield shown.url
+    shown.close()
+
+
+def window() -> str:
+    since, until = rfc3339(BEGIN_NS + LENGTH_NS // 2), rfc3339(BEGIN_NS + 2 * LENGTH_NS)
+    return f"since={since[:23]}Z&until={until[:23]}Z"
+
+
+def wait(page: Any, selector: str, text: str | re.Pattern[str] = "") -> Any:
+    found = page.locator(selector, has_text=text) if text else page.locator(selector)
+    found.first.wait_for()
+    return found.first
+
+
+def test_it_says_what_happened_and_leads_to_the_events(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/i?{window()}")
+    finding = wait(page, ".incident li", "/a: failed requests")
+    assert "began" in finding.inner_text()
+    assert re.search(r"before .*%, then .*%", finding.locator("svg.two").get_attribute("aria-label"))
+    wait(page, ".levels .changed", "failed requests")
+    wait(page, ".differences a", "http.route=/a")
+    finding.locator("a", has_text="Its events").click()
+    page.wait_for_url(re.compile(r"/search\?.*q=.*%2Fa"))
+    wait(page, ".events li")
+    visit.close()
+
+
+def test_a_reason_is_opened_with_the_keyboard(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/i?{window()}")
+    wait(page, ".differences a", "http.route=/a").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/search\?"))
+    visit.close()
+
+
+def test_x_explains_the_bar_of_a_chart(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/?{window()}")
+    wait(page, ".lane .plot").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+Home")
+    page.keyboard.press("x")
+    page.wait_for_url(re.compile(r"/i\?.*since="))
+    wait(page, ".incident li", "/a: failed requests")
+    visit.close()
+
+
+def test_an_address_with_a_moment_shows_the_time_around_it(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/i/{rfc3339(BEGIN_NS + LENGTH_NS + 60 * SECOND)[:19]}Z")
+    page.wait_for_url(re.compile(r"/i\?since=.*until="))
+    wait(page, ".incident h2", "What happened")
+    page.goto(f"{incident_url}/i/yesterday")
+    wait(page, "main p", "Not a time")
+    visit.close()
+
+
+def test_a_quiet_window_is_said_to_be_quiet(chromium: Any, incident_url: str) -> None:
+    since, until = rfc3339(BEGIN_NS + LENGTH_NS // 2), rfc3339(BEGIN_NS + LENGTH_NS)
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/i?since={since[:23]}Z&until={until[:23]}Z")
+    wait(page, ".incident .calm", "Nothing stands out")
+    visit.close()
