@@ -111,7 +111,7 @@ function Row({ finding, window, zone }) {
             ? `, ended ${between(/** @type {Interval} */ (finding.ended), zone)}`
             : finding.ended
               ? ""
-              : ", still going on at the end of the window"
+              : ", not ended at the end of the window"
         } <a href=${href("/search", { q: finding.query, ...exactly(timeOf(finding, window)) })}>Its events</a>
           ${" "}<a href=${href("/i", exactly(timeOf(finding, window)))}>Zoom in</a>
           ${finding.worker && html` <a href=${workerAddress(finding.worker)}>Worker</a>`}</p></div></li>`;
