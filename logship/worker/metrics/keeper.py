@@ -7,7 +7,7 @@ from logship.state import metric_totals, segment
 from logship.state.home import home_of
 from logship.state.identity import Cell as Counter
 from logship.state.metric_file import DROP_CELLS, Cell
-from logship.worker.metrics import accept_queue, application, vitals
+from logship.worker.metrics import accept_queue, application, cpu_limits, vitals
 from logship.worker.metrics.loop import Utilization
 from logship.worker.pipeline import Pipeline
 
@@ -89,7 +89,10 @@ class MetricKeeper:
     def vitals(self) -> dict[str, object]:
         """Return the sampled numbers as fields of a heartbeat, without those that are unknown."""
         cells = self._pipeline.metrics.cells
+        cells[Cell.CPU_NS] = time.process_time_ns()  # as of the same moment as the number of requests
         fields: dict[str, object] = {name: cells[cell] for name, cell in FIELDS.items() if cells[cell]}
+        fields["logship.requests.ended"] = cells[Cell.ENDED]
+        fields |= cpu_limits.fields()
         if cells[Cell.ACCEPT_QUEUE]:
             fields["logship.accept_queue.connections"] = cells[Cell.ACCEPT_QUEUE] - 1
             fields["logship.accept_queue.limit"] = cells[Cell.ACCEPT_QUEUE_LIMIT]

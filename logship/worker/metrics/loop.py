@@ -8,7 +8,7 @@ from logship.state.metric_file import LAG_BOUNDS_NS, Cell
 from logship.worker import thread_pool
 from logship.worker.loop_lag import INTERVAL_SECONDS
 from logship.worker.pipeline import ObservedLoop, Pipeline
-from logship.worker.thread_clock import own_clock
+from logship.worker.thread_clock import own_clock, own_wait
 from logship.worker.thread_pool import ThreadPool
 
 # The application may import AnyIO later: look again after so many timers.
@@ -26,7 +26,9 @@ class LoopWatch:
         self._pipeline = pipeline
         self._loop = loop
         self._cpu_ns = own_clock() or (lambda: 0)
+        self._wait_ns = own_wait()
         self._late_ns = self._ticks = 0
+        self._waited_ns = self._wait_ns()
         self._tasks: set[asyncio.Task[None]] = set()  # a task without a reference may be collected while it runs
 
     def late(self, late_ns: int) -> None:
@@ -34,8 +36,11 @@ class LoopWatch:
         cells = self._pipeline.metrics.cells
         cells[Cell.LAG_BUCKETS + bisect_left(LAG_BOUNDS_NS, late_ns)] += 1
         cells[Cell.LAG_SUM_NS] += late_ns
-        # Timers fire at random times: the share of late ones is the share of time in which the loop was blocked.
-        self._late_ns += max(late_ns, TIMER_NS) if late_ns > ON_TIME_NS else 0
+        # Timers fire at random times: the share of late ones is the share of time in which the loop was blocked. A thread that
+        # waits for a core, behind other processes, is late without being blocked.
+        before, self._waited_ns = self._waited_ns, self._wait_ns()
+        blocked_ns = late_ns - (self._waited_ns - before)
+        self._late_ns += max(blocked_ns, TIMER_NS) if blocked_ns > ON_TIME_NS else 0
         if self.pool is None and self._ticks % POOL_TICKS == 0 and thread_pool.is_used():
             task = self._loop.create_task(self._find_pool())  # only tasks know it
             self._tasks.add(task)
