@@ -1,16 +1,21 @@
 """Capacity: the maximum rate that `logship capacity` predicts from light traffic, and what a load generator then reaches.
 
-Three applications under uvicorn: CPU-bound, waiting (asyncio.sleep), and mixed. Each worker is pinned to a core; with more
-workers than cores the row is left out. Connections are closed after a few requests, so that workers share them. `CPU`: the
-share of their cores that the workers got while saturated; below 90 % the machine was busy with other work, and only the CPU time
-per request can be compared: in light traffic and at the maximum.
+Three applications under uvicorn with 1, 2 and 4 workers: CPU-bound, waiting (asyncio.sleep), and mixed. Worker i is pinned to
+core i modulo 2, counted from the last core, so that 4 workers share 2 cores. Light traffic comes at a quarter, a half and all of
+the rate in `light`, in turns. Then wrk keeps connections open and sends as fast as responses come. `CPU`: the share of the cores
+that the workers got meanwhile; below 90 % other programs used them. wrk's CPU time counts for its own column: it shares the cores
+where the workers have them all. The last columns: CPU time per request in light traffic, with the idle time of the workers, and
+at the maximum.
 
-    python benchmarks/bench_capacity.py [--seconds 30]"""
+    python benchmarks/bench_capacity.py [--only cpu] [--seconds 40]     # needs wrk"""
 
 import argparse
 import json
 import os
+import re
+import resource
 import selectors
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,12 +24,19 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logship.forensics.capacity.estimate import Estimate
 
 HERE = Path(__file__).resolve().parent
 REQUESTS_PER_CONNECTION = 20
-SATURATED_SECONDS = 8.0
-# Light requests a second of each worker, and connections of each worker when saturated.
-APPLICATIONS = {"cpu": (16, 16), "waiting": (50, 150), "mixed": (20, 40)}
+SATURATED_SECONDS = 6
+# Light requests a second for each core, and connections of each worker when saturated.
+APPLICATIONS = {"cpu": (16, 16), "waiting": (60, 200), "mixed": (24, 50)}
+# Parts of the light rate, in turns, and for how long.
+LIGHT, STEP_SECONDS = (0.25, 1.0, 0.5), 5.0
+CORES = 2
 APPLICATION = """
 import asyncio, json, os
 import logship.auto
@@ -108,6 +120,25 @@ def load(port: int, seconds: float, clients: int, per_second: float | None) -> f
     return done / (time.perf_counter() - began)
 
 
+def light_load(port: int, seconds: float, clients: int, per_second: float) -> float:
+    """Send requests for `seconds` at changing rates. Return the responses a second."""
+    steps = round(seconds / STEP_SECONDS)
+    rates = [load(port, STEP_SECONDS, clients, per_second * LIGHT[step % len(LIGHT)]) for step in range(steps)]
+    return sum(rates) / len(rates)
+
+
+def saturate(port: int, seconds: int, connections: int) -> tuple[float, float]:
+    """Return the responses a second that wrk gets, and the share of a core that wrk used."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", f"http://127.0.0.1:{port}/"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    assert rate is not None, text
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return float(rate[1]), used / seconds
+
+
 def workers_of(pid: int, count: int) -> list[int]:
     """Return the processes that serve: uvicorn itself, or its children that are not the resource tracker."""
     if count == 1:
@@ -117,6 +148,7 @@ def workers_of(pid: int, count: int) -> list[int]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
+    """Return the CPU time of all threads of these processes."""
     fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split() for pid in pids]
     return sum(int(part[11]) + int(part[12]) for part in fields) / os.sysconf("SC_CLK_TCK")
 
@@ -127,8 +159,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def predicted(folder: Path, since_ns: int, until_ns: int) -> tuple[float, float, str]:
-    """Import the events of the light traffic. Return the maximum rate, CPU milliseconds per request, and what limits."""
+def predicted(folder: Path, since_ns: int, until_ns: int) -> "tuple[Estimate, str]":
+    """Import the events of the light traffic. Return the maximum rate, and what limits."""
     from logship.forensics.capacity.plan import capacity
     from logship.forensics.capacity.wanted import wanted_of
     from logship.search.query import Query
@@ -142,48 +174,50 @@ def predicted(folder: Path, since_ns: int, until_ns: int) -> tuple[float, float,
     finally:
         reader.close()
     estimates = {estimate.name: estimate for estimate in service.estimates}
-    rate, cpu_ms = estimates["maximum rate"].value, estimates["CPU per request"].value
-    if rate is None or cpu_ms is None:
+    most = estimates["maximum rate"]
+    if most.value is None:
         raise SystemExit(
             f"no prediction: {json.dumps({name: one.derived for name, one in estimates.items()}, indent=1)}"
         )
-    return rate, cpu_ms, estimates["limited by"].text
+    return most, estimates["limited by"].text
 
 
 def environment(folder: Path) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LOGSHIP_")}
     own = {"LOGSHIP_STATE_DIR": str(folder / "state"), "LOGSHIP_AGENT": f"file:{folder / 'events.ndjson'}"}
-    return {**clean, **own, "LOGSHIP_HEARTBEAT_SECONDS": "2", "PYTHONPATH": f"{folder}:{HERE.parent}"}
+    return {**clean, **own, "LOGSHIP_HEARTBEAT_SECONDS": "1", "PYTHONPATH": f"{folder}:{HERE.parent}"}
 
 
 def measure(name: str, count: int, cores: list[int], seconds: float, folder: Path) -> None:
-    light, clients = APPLICATIONS[name]
+    used_cores = min(count, len(cores))
+    (light, clients), port = APPLICATIONS[name], free_port()
     (folder / "served.py").write_text(APPLICATION)
-    port = free_port()
     words = f"-m uvicorn served:app --port {port} --workers {count} --no-access-log --log-level warning".split()
     server = subprocess.Popen([sys.executable, *words], env=environment(folder) | {"BENCH_APP": name}, cwd=folder)
     try:
         _wait(port)
-        time.sleep(1.5)
+        time.sleep(2)
         pids = workers_of(server.pid, count)
-        for pid, core in zip(pids, cores, strict=False):
+        for place, pid in enumerate(pids):
             for task in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setaffinity(int(task), {core})
-        if count < len(cores):
-            os.sched_setaffinity(0, set(cores[count:]))
-        since_ns = time.time_ns()
-        load(port, seconds, 8 * count, light * count)
+                os.sched_setaffinity(int(task), {cores[place % len(cores)]})
+        if used_cores < len(cores):
+            os.sched_setaffinity(0, set(cores[used_cores:]))
+        before, since_ns = cpu_seconds(pids), time.time_ns()
+        sent = light_load(port, seconds, 8 * count, light * used_cores)
         until_ns = time.time_ns()
-        time.sleep(2.5)
-        rate, cpu_ms, limit = predicted(folder, since_ns, until_ns)
-        load(port, 1.5, clients * count, None)
+        light_ms = (cpu_seconds(pids) - before) / (sent * (until_ns - since_ns) / 1e9) * 1000
+        time.sleep(1.5)
+        most, limit = predicted(folder, since_ns, until_ns)
+        saturate(port, 1, clients * count)
         before, began = cpu_seconds(pids), time.perf_counter()
-        reached = load(port, SATURATED_SECONDS, clients * count, None)
+        reached, generator = saturate(port, SATURATED_SECONDS, clients * count)
         used, took = cpu_seconds(pids) - before, time.perf_counter() - began
-        saturated_ms = used / (reached * took) * 1000
+        saturated_ms = used / (reached * SATURATED_SECONDS) * 1000
         print(
-            f"{name:<9}{count:>8}{light * count:>8}{rate:>11.0f}{reached:>10.0f}{rate / reached:>8.2f}{used / took / count:>8.0%}"
-            f"{cpu_ms:>10.2f}{saturated_ms:>12.2f}{saturated_ms / cpu_ms:>8.2f}  {limit}",
+            f"{name:<9}{count:>8}{sent:>8.0f}{most.value:>11.0f}{f'{most.low:.0f}-{most.high:.0f}':>14}{reached:>9.0f}"
+            f"{most.value / reached:>7.2f}{used / took / used_cores:>6.0%}{generator:>6.0%}"
+            f"{light_ms:>10.2f}{saturated_ms:>12.2f}  {limit}",
             flush=True,
         )
     finally:
@@ -206,18 +240,20 @@ def _wait(port: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="Length of the light traffic")
+    parser.add_argument("--seconds", type=float, default=40.0, help="Length of the light traffic")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="Numbers of workers")
     parser.add_argument("--only", choices=APPLICATIONS, help="One application")
     given = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    cores = sorted(os.sched_getaffinity(0), reverse=True)[:CORES]
     print(f"{len(cores)} cores, load {os.getloadavg()[0]:.1f}; rates are requests a second")
-    heads = f"{'':<9}{'workers':>8}{'light':>8}{'predicted':>11}{'reached':>10}{'ratio':>8}{'CPU':>8}"
-    print(f"{heads}{'light, ms':>10}{'maximum, ms':>12}{'ratio':>8}  limited by")
+    heads = f"{'':<9}{'workers':>8}{'light':>8}{'predicted':>11}{'interval':>14}{'reached':>9}{'ratio':>7}{'CPU':>6}{'wrk':>6}"
+    print(f"{heads}{'light, ms':>10}{'maximum, ms':>12}  limited by")
     for name in [given.only] if given.only else APPLICATIONS:
-        for count in (1, 2, 4):
-            if count <= len(cores):
-                with tempfile.TemporaryDirectory(prefix="logship-capacity-") as folder:
-                    measure(name, count, cores, given.seconds, Path(folder))
+        for count in given.workers:
+            with tempfile.TemporaryDirectory(prefix="logship-capacity-") as folder:
+                measure(name, count, cores, given.seconds, Path(folder))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from logship.search.query import (
     Excerpt,
     FieldCount,
     Group,
+    Hour,
     Incarnation,
     Page,
     Query,
@@ -103,6 +104,10 @@ class HttpSource:
     def set_aside(self) -> list[SetAside]:
         files = self._ask("set_aside", absent={"files": []})["files"]
         return [SetAside(**file | {"incarnations": tuple(file["incarnations"])}) for file in files]
+
+    def hours(self, since_ns: int, until_ns: int) -> list[Hour]:
+        body = self._ask("hours", None, {"hours": []}, since_ns=since_ns, until_ns=until_ns)
+        return [Hour(**hour) for hour in body["hours"]]
 
     def inflight(self, query: Query, worker: str) -> Report:
         """Return the running and interrupted requests that the collector knows of."""

@@ -276,3 +276,36 @@ class Damageable(Protocol):
     def set_aside(self) -> list[SetAside]:
         """Return the damaged files that are known by now: results leave out what they held."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """Totals of one hour of a service, which a store keeps for longer than the events.
+
+    `start_ns`: when the hour began; `requests`: those that ended; `peak_requests`: those of its busiest minute; durations in
+    nanoseconds. From heartbeats: `workers`: how many were seen; `cpu_ns`: their CPU time; `utilization`: the mean of
+    their event loops, 0 to 1; `in_flight`: the most requests that ran in one of them. These are 0 without heartbeats."""
+
+    start_ns: int
+    service: str
+    requests: int
+    peak_requests: int
+    duration_sum_ns: float
+    duration_min_ns: float
+    duration_max_ns: float
+    p50_ns: float
+    p95_ns: float
+    p99_ns: float
+    workers: int = 0
+    cpu_ns: float = 0.0
+    utilization: float = 0.0
+    in_flight: int = 0
+
+
+@runtime_checkable
+class Hourly(Protocol):
+    """A source that keeps totals of hours whose events may be gone."""
+
+    def hours(self, since_ns: int, until_ns: int) -> list[Hour]:
+        """Return the totals of the hours that begin in this time, oldest first. Hours without requests have none."""
+        ...

@@ -3,6 +3,7 @@
     00000257.ndjson                              log 257: one JSON object a line, in order of arrival
     00000240-00000249.50000.<t0>.<t1>.parquet    logs 240 to 249 sealed: rows, first and last "@timestamp" in ns
     00000240-00000249.50000.<t0>.<t1>.ids        event ids in that segment, see `store/ids.py`; can be rebuilt
+    hours.ndjson, hours.bad                      totals of each hour, for longer than the events, see `store/hours.py`
     dead.ndjson, dead.old.ndjson                 records that cannot be stored: {"@timestamp", "reason", "record"}
     00000240-00000249.50000.<t0>.<t1>.bad        a damaged segment that was set aside; never deleted, its .ids stays too
     00000257.bad                                 damaged lines of log 257, or all of it; never deleted

@@ -8,13 +8,15 @@ from logship.search import kql
 from logship.search.query import Query, Source, Stat
 from logship.search.views import BEATS, DURATION, LIFE, SERVED
 
-LEAST_EVERY_NS = 10 * 10**9
+LEAST_EVERY_NS = 5 * 10**9
 LEAST_BEATS = 3
 MOST_BUCKETS = 200
 # With fewer samples, or rates that hardly vary, a line has no reliable intercept.
-LEAST_SAMPLES, LEAST_VARIATION = 10, 0.3
+LEAST_SAMPLES, LEAST_VARIATION = 6, 0.3
 LEAST_REQUESTS = 100
+CPU_TIME, EVENT_LOOP = "CPU", "event loop"
 CPU, LOOP = "logship.process.cpu_ns", "logship.loop.utilization"
+ENDED = "logship.requests.ended"
 POOL_BUSY, POOL_SIZE = "logship.thread_pool.busy", "logship.thread_pool.size"
 
 
@@ -48,17 +50,19 @@ def costs(source: Source, query: Query) -> list[Cost]:
     every_ns, cpu = _in_buckets(source, beats)
     if not cpu:
         return []
-    requests = _by_bucket(source.stats(served, DURATION, LIFE, every_ns))
     usual = max(stat.count for stat in cpu)
-    found = [cost_of("CPU", _cpu_samples(cpu, requests, every_ns, usual))]
-    found.append(
-        cost_of("event loop", _share_samples(source.stats(beats, LOOP, LIFE, every_ns), requests, every_ns, usual))
-    )
+    # 45 s have four or five heartbeats of 10 s.
+    full = [stat.count for stat in cpu if stat.count >= usual - 1]
+    ended = {_place(stat): stat for stat in source.stats(beats, ENDED, LIFE, every_ns)}
+    counts = {_place(stat): stat.count for stat in source.stats(served, DURATION, LIFE, every_ns)}
+    buckets = _Buckets(every_ns, usual, every_ns / 1e9 * len(full) / sum(full), ended, counts)
+    known = [cost_of(CPU_TIME, buckets.counted(cpu))]
+    known.append(cost_of(EVENT_LOOP, buckets.shares(source.stats(beats, LOOP, LIFE, every_ns))))
     busy = source.stats(beats, POOL_BUSY, LIFE, every_ns)
     size = max((stat.max for stat in source.stats(beats, POOL_SIZE, LIFE)), default=0.0)
     if size and any(stat.max for stat in busy):
-        found.append(cost_of("thread pool", _share_samples(busy, requests, every_ns, usual), size))
-    return [cost for cost in found if cost is not None]
+        known.append(cost_of("thread pool", buckets.shares(busy), size))
+    return [cost for cost in known if cost is not None]
 
 
 def cost_of(resource: str, samples: Sequence[Sample], limit: float = 1.0) -> Cost | None:
@@ -114,30 +118,43 @@ def _in_buckets(source: Source, beats: Query) -> tuple[int, list[Stat]]:
         every_ns *= 3
 
 
-def _by_bucket(stats: Sequence[Stat]) -> dict[tuple[str, int], int]:
-    return {(stat.key, stat.start_ns): stat.count for stat in stats}
+def _place(stat: Stat) -> tuple[str, int]:
+    return stat.key, stat.start_ns
 
 
-def _cpu_samples(
-    cpu: Sequence[Stat], requests: Mapping[tuple[str, int], int], every_ns: int, usual: int
-) -> list[Sample]:
-    """CPU time is a counter: between n heartbeats of a bucket are n - 1 intervals, which stand for the whole bucket.
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """Makes samples of buckets that have about as many heartbeats as is usual: a run did not begin or end in them.
 
-    Buckets in which a run began or ended have fewer heartbeats and are left out."""
-    return [
-        Sample(every_ns / 1e9, requests.get((stat.key, stat.start_ns), 0), (stat.max - stat.min) / 1e9 * usual / (stat.count - 1))
-        for stat in cpu
-        if stat.count > 1 and stat.count >= usual - 1
-    ]  # fmt: skip
+    `ended`: the counter of requests in the heartbeats; `served`: logged requests, for heartbeats without it."""
 
+    every_ns: int
+    usual: int
+    interval_seconds: float
+    ended: Mapping[tuple[str, int], Stat]
+    served: Mapping[tuple[str, int], int]
 
-def _share_samples(
-    stats: Sequence[Stat], requests: Mapping[tuple[str, int], int], every_ns: int, usual: int
-) -> list[Sample]:
-    """Heartbeats with a share of time, or a number of threads: its mean over the bucket times the length of the bucket."""
-    seconds = every_ns / 1e9
-    return [
-        Sample(seconds, requests.get((stat.key, stat.start_ns), 0), stat.sum / stat.count * seconds)
-        for stat in stats
-        if stat.count >= usual - 1
-    ]
+    def counted(self, cpu: Sequence[Stat]) -> list[Sample]:
+        """Of a counter: n heartbeats have n - 1 intervals between them, in which requests and time are compared."""
+        return [
+            Sample(self._seconds(stat), self._requests(stat), (stat.max - stat.min) / 1e9)
+            for stat in cpu
+            if stat.count > 1 and stat.count >= self.usual - 1
+        ]
+
+    def shares(self, stats: Sequence[Stat]) -> list[Sample]:
+        """Of a share of time, or a number of threads: its mean over the heartbeats of the bucket."""
+        return [
+            Sample(self._seconds(stat), self._requests(stat), stat.sum / stat.count * self._seconds(stat))
+            for stat in stats
+            if stat.count > 1 and stat.count >= self.usual - 1
+        ]
+
+    def _seconds(self, stat: Stat) -> float:
+        return self.interval_seconds * (stat.count - 1)
+
+    def _requests(self, stat: Stat) -> int:
+        ended = self.ended.get(_place(stat))
+        if ended is not None and ended.count == stat.count:
+            return round(ended.max - ended.min)
+        return round(self.served.get(_place(stat), 0) * self._seconds(stat) / (self.every_ns / 1e9))

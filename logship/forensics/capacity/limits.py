@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, log
 
-from logship.forensics.capacity.cost import Cost
+from logship.forensics.capacity.cost import CPU_TIME, EVENT_LOOP, Cost
 from logship.forensics.capacity.estimate import Confidence, Estimate, unknown
 from logship.forensics.capacity.history import History, rate_text
 from logship.search.units import duration, plural
@@ -19,8 +19,19 @@ BLOCKED = 1.5
 
 
 def limiting(costs: Sequence[Cost]) -> Cost | None:
-    """Return the cost whose resource is used up first."""
-    return max(costs, key=lambda cost: cost.seconds / cost.limit, default=None)
+    """Return the cost whose resource is used up first.
+
+    The event loop is not counted if it is occupied for about the CPU time of a request, which is then measured better."""
+    cpu = next((cost.seconds for cost in costs if cost.resource == CPU_TIME), 0.0)
+    limits = [cost for cost in costs if cost.resource != EVENT_LOOP or cost.seconds > BLOCKED * cpu]
+    return max(limits, key=lambda cost: cost.seconds / cost.limit, default=None)
+
+
+def on_cores(costs: Sequence[Cost], workers: int, cores: float | None) -> list[Cost]:
+    """Return the costs with the CPU time that a worker has in a second if `workers` share `cores`; unchanged for None."""
+    if cores is None or not workers or cores >= workers:
+        return list(costs)
+    return [replace(cost, limit=cores / workers) if cost.resource == CPU_TIME else cost for cost in costs]
 
 
 def limit_estimate(costs: Sequence[Cost], waiting: int) -> Estimate:
@@ -30,7 +41,10 @@ def limit_estimate(costs: Sequence[Cost], waiting: int) -> Estimate:
         return unknown("limited by", "requests/s per worker", f"{NO_VITALS}, or fewer than 100 requests")
     value = cost.limit / cost.seconds
     queue = f"; up to {plural(waiting, 'connection')} waited to be accepted" if waiting else ""
-    derived = f"{cost.limit:g} s of {cost.resource} a second / {duration(cost.seconds * 1e9)} per request{_blocked(costs)}{queue}"
+    blocked = _blocked(costs) if cost.resource == EVENT_LOOP else ""
+    derived = (
+        f"{cost.limit:.3g} s of {cost.resource} a second / {duration(cost.seconds * 1e9)} per request{blocked}{queue}"
+    )
     text = f"{cost.resource}: {rate_text(value)} per worker"
     return Estimate("limited by", value, "requests/s per worker", text, derived, _sure(cost))
 
@@ -39,9 +53,7 @@ def _blocked(costs: Sequence[Cost]) -> str:
     """What it means if the event loop is occupied for much longer than the CPU."""
     seconds = {cost.resource: cost.seconds for cost in costs}
     times = seconds.get("event loop", 0.0) / seconds["CPU"] if seconds.get("CPU") else 0.0
-    if times < BLOCKED:
-        return ""
-    return f", {times:.1f} times its CPU time: calls block the event loop, or workers wait for a CPU core"
+    return f", {times:.1f} times its CPU time: calls block the event loop" if times else ""
 
 
 def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int) -> Estimate:
@@ -63,7 +75,7 @@ def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int
     spread = 2 * cost.error
     derived = (
         f"{plural(workers, 'worker')} x {rate_text(cost.limit / cost.seconds)} x utilization {load:.0%}, at which p95 reaches "
-        f"{duration(latency_ns)}; if each worker has a CPU core and an even share ({cost.method})"
+        f"{duration(latency_ns)}; {_assumed(cost)} ({cost.method})"
     )
     best = carried(history, latency_ns)
     if best.value is not None and best.value > value:
@@ -73,6 +85,13 @@ def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int
         return replace(best, derived=more)
     low, high = value * (1 - min(spread, 1)), value * (1 + spread)
     return Estimate(name, value, unit, rate_text(value), derived, _sure(cost), low, high)
+
+
+def _assumed(cost: Cost) -> str:
+    """What must be true for the maximum rate."""
+    if cost.resource == CPU_TIME and cost.limit < 1:
+        return f"each worker has {cost.limit:.2f} of a CPU core, which other programs do not use, and an even share"
+    return "if each worker has a CPU core and an even share"
 
 
 def carried(history: History, latency_ns: int) -> Estimate:

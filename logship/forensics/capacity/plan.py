@@ -6,6 +6,7 @@ from datetime import tzinfo
 from math import ceil
 
 from logship.forensics.capacity import growth, limits
+from logship.forensics.capacity.cores import cores
 from logship.forensics.capacity.cost import Cost, costs
 from logship.forensics.capacity.estimate import Confidence, Estimate
 from logship.forensics.capacity.history import (
@@ -19,10 +20,11 @@ from logship.forensics.capacity.history import (
     rate_text,
     usual_rate,
 )
+from logship.forensics.capacity.kept import kept_hours, with_kept
 from logship.forensics.capacity.wanted import Wanted
 from logship.forensics.workers import WorkerRow, workers
 from logship.search import kql
-from logship.search.query import Query, Source
+from logship.search.query import Hour, Query, Source
 from logship.search.units import plural
 from logship.search.views import BEATS, DURATION, SERVED
 
@@ -51,7 +53,8 @@ def capacity(source: Source, query: Query, now_ns: int, zone: tzinfo, wanted: Wa
     assert query.since_ns is not None
     until_ns = now_ns if query.until_ns is None else min(query.until_ns, now_ns)
     query = Query(query.where, query.since_ns, until_ns)
-    names = sorted({bucket.key for bucket in source.tally(query.narrowed(kql.parse(SERVED)), "service.name", None)})
+    served = source.tally(query.narrowed(kql.parse(SERVED)), "service.name", None)
+    names = sorted({bucket.key for bucket in served} | {hour.service for hour in kept_hours(source, query)})
     recent = workers(source, max(query.since_ns or 0, until_ns - RECENT_NS), until_ns, query.where)
     return [_of_service(source, query, name, recent, zone, wanted) for name in names if name]
 
@@ -60,16 +63,19 @@ def _of_service(
     source: Source, query: Query, name: str, recent: Sequence[WorkerRow], zone: tzinfo, wanted: Wanted
 ) -> ServiceCapacity:
     own = query.narrowed(kql.equal("service.name", name))
-    history = _history(source, own)
+    kept = kept_hours(source, own)
+    history = _history(source, own, kept)
     until_ns = own.until_ns or 0
     alive = sum(row.service == name and row.state == "alive" for row in recent)
-    peak = _peak(source, own, history)
+    peak = _peak(source, own, history, kept)
     known = costs(source, Query(own.where, max(history.since_ns, until_ns - COST_NS), until_ns))
+    usable = cores(source, Query(own.where, max(history.since_ns, until_ns - RECENT_NS), until_ns))
+    with_a_core, known = limits.limiting(known), limits.on_cores(known, alive, usable)
     cost = limits.limiting(known)
     hours, weekdays, days = by_hour(history, zone), by_weekday(history, zone), daily(history, zone)
     grown, rate = growth.growth(days), peak.value or 0.0
     most = limits.most_rate(history, alive, cost, wanted.latency_ns)
-    needed = limits.workers_needed(rate, history, cost, wanted.target)
+    needed = limits.workers_needed(rate, history, with_a_core, wanted.target)
     estimates = [
         usual_rate(history), peak, busiest(hours, "busiest hour", history, 2),
         busiest(weekdays, "busiest weekday", history, 7), limits.concurrency(rate, history), *map(_cost_estimate, known),
@@ -79,21 +85,24 @@ def _of_service(
     return ServiceCapacity(name, alive, estimates, hours, weekdays, _sentence(alive, peak, most, needed))
 
 
-def _history(source: Source, query: Query) -> History:
-    hours = source.stats(query.narrowed(kql.parse(SERVED)), DURATION, None, HOUR_NS)
+def _history(source: Source, query: Query, kept: Sequence[Hour]) -> History:
+    hours = with_kept(source.stats(query.narrowed(kql.parse(SERVED)), DURATION, None, HOUR_NS), kept)
     since_ns, until_ns = query.since_ns or 0, query.until_ns or 0
     if hours:
         first = Query(query.where, hours[0].start_ns, hours[0].start_ns + HOUR_NS).narrowed(kql.parse(SERVED))
-        minutes = source.tally(first, None, MINUTE_NS)
+        minutes = [] if kept and kept[0].start_ns == hours[0].start_ns else source.tally(first, None, MINUTE_NS)
         since_ns = max(since_ns, minutes[0].start_ns if minutes else hours[0].start_ns)
     return History(hours, since_ns, until_ns)
 
 
-def _peak(source: Source, query: Query, history: History) -> Estimate:
+def _peak(source: Source, query: Query, history: History, kept: Sequence[Hour]) -> Estimate:
     every_ns = max(1, ceil(history.span_ns / MINUTE_NS / MOST_BUCKETS)) * MINUTE_NS
     buckets = source.tally(query.narrowed(kql.parse(SERVED)), None, every_ns)
     value = max((bucket.events for bucket in buckets), default=0) / (every_ns / 1e9)
     derived = f"busiest of {plural(round(history.span_ns / every_ns), 'interval')} of {every_ns // MINUTE_NS} min"
+    before = max((hour.peak_requests for hour in kept), default=0) / (MINUTE_NS / 1e9)
+    if before > value:
+        value, derived = before, f"busiest minute, from the totals of {plural(len(kept), 'hour')} (events may be gone)"
     return Estimate("peak rate", value, "requests/s", rate_text(value), derived, "measured")
 
 

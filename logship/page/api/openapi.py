@@ -213,6 +213,9 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/views": Operation("Catalogue of views: query, grouping and shape of each.", named(views=OBJECTS)),
     "/api/oldest": Operation("Time of the oldest event.", named(oldest_ns=maybe(WHOLE))),
     "/api/set_aside": Operation("Damaged files of the store; all results lack their events.", named(files=OBJECTS)),
+    "/api/hours": Operation(
+        "Totals of each hour and service, kept for longer than the events. Times are in nanoseconds.", named(hours=OBJECTS)
+    ),
     "/api/export": Operation("All matching events, oldest first.", TEXT, "application/x-ndjson"),
     "/api/tail": Operation("New events as server-sent events, resumable with Last-Event-ID.", TEXT, "text/event-stream"),
     "/api/health": Operation("Counters since the start, and current values.", component("Object")),

@@ -17,7 +17,7 @@ from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
 from logship.search.kibana import for_kibana
 from logship.search.kql import text_of
-from logship.search.query import Damageable, Query, Source
+from logship.search.query import Damageable, Hourly, Query, Source
 from logship.search.shorthand import ALIASES
 from logship.search.views import VIEWS
 
@@ -134,6 +134,11 @@ def set_aside(source: Source, params: RequestParams) -> object:
     return {"files": source.set_aside() if isinstance(source, Damageable) else []}
 
 
+def hours_(source: Source, params: RequestParams) -> object:
+    window = _window(params, CAPACITY_SPAN_NS)
+    return {"hours": source.hours(window.since_ns or 0, window.until_ns or params.now_ns) if isinstance(source, Hourly) else []}
+
+
 def views_(source: Source, params: RequestParams) -> object:
     return {"views": [asdict(view) for view in VIEWS]}
 
@@ -248,6 +253,7 @@ QUERIES = {
     "fields": ApiQuery(fields, QUERY_NAMES),
     "oldest": ApiQuery(oldest, ()),
     "set_aside": ApiQuery(set_aside, ()),
+    "hours": ApiQuery(hours_, ("since_ns", "until_ns", "last")),
     "views": ApiQuery(views_, ()),
 }
 

@@ -16,6 +16,7 @@ from logship.search.query import (
     Excerpt,
     FieldCount,
     Group,
+    Hour,
     Incarnation,
     Page,
     Query,
@@ -28,7 +29,7 @@ from logship.search.query import (
 from logship.search.shorthand import field_of
 from logship.search.sql import Sql, Value
 from logship.search.targets import KIND_OF, columns_of
-from logship.store import ids
+from logship.store import hours, ids
 from logship.store.files import POSITION_BITS, log_of
 from logship.store.read import budget
 from logship.store.read.budget import first_rows, narrowed
@@ -222,6 +223,9 @@ class Reader:
             return min(times + ([oldest] if oldest is not None else []), default=None)
 
         return self._runner.run(None, answer)
+
+    def hours(self, since_ns: int, until_ns: int) -> list[Hour]:
+        return [hour for hour in hours.read(self.directory)[0] if since_ns <= hour.start_ns < until_ns]
 
     def _rows(self, query: Query, select: Sql, outer: str = "{}") -> list[tuple[Any, ...]]:
         """Select from the events of the query. `outer`: a statement around it, in which {} stands for the SELECT."""

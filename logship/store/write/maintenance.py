@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from logship.store.files import Segment, read_listing, remove_left_spills
+from logship.store.write.hourly import HourlyTotals
 from logship.store.write.integrity import IntegrityCheck
 from logship.store.write.merging import Merger
 from logship.store.write.removal import Remover
@@ -27,6 +28,7 @@ SEAL_LOGS = 8
 MERGE_WAITS_LOGS = 4
 MERGE_ANYWAY_SEGMENTS = 100
 _RETENTION_EVERY_SECONDS = 60.0
+HOURS_EVERY_SECONDS = 60.0
 
 
 class Maintenance:
@@ -50,8 +52,11 @@ class Maintenance:
         self._sealer = Sealer(directory, self.superseded, self.integrity)
         self._merger = Merger(directory, self.superseded, self.integrity)
         self.remover = Remover(directory, retention, self.superseded)
+        self._hourly = HourlyTotals(directory)
         self._waiting_logs = 0
         self._next_retention = 0.0
+        # Not at once: an import or a test opens a store for seconds.
+        self._next_hours = time.monotonic() + HOURS_EVERY_SECONDS
         self.sealing = BackgroundThread("logship-seal", self._seal_all, self._state)
         self.merging = BackgroundThread("logship-merge", self._tidy, self._state)
         # A thread inside DuckDB while the interpreter shuts down would abort the process.
@@ -112,7 +117,9 @@ class Maintenance:
     def _tidy(self, database: duckdb.DuckDBPyConnection) -> None:
         """Run each kind of work; if one fails, the others run all the same."""
         failures: list[Exception] = []
-        for work in (self._remove_superseded, self._check_some, self._merge_all, self._retain_now):
+        for work in (
+            self._remove_superseded, self._check_some, self._merge_all, self._add_hours, self._retain_now,
+        ):
             try:
                 work(database)
             except Exception as error:  # noqa: BLE001 - raised below
@@ -134,6 +141,11 @@ class Maintenance:
 
     def _sealing_goes_first(self) -> bool:
         return self._waiting_logs > MERGE_WAITS_LOGS and len(read_listing(self._directory).segments) < MERGE_ANYWAY_SEGMENTS
+
+    def _add_hours(self, _: duckdb.DuckDBPyConnection) -> None:
+        if time.monotonic() >= self._next_hours:
+            self._next_hours = time.monotonic() + HOURS_EVERY_SECONDS
+            self._hourly.update(time.time_ns())
 
     def _retain_now(self, _: duckdb.DuckDBPyConnection) -> None:
         if time.monotonic() >= self._next_retention:

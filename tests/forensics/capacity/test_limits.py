@@ -40,7 +40,7 @@ def test_the_maximum_rate_is_below_saturation_by_the_latency() -> None:
 
 def test_a_loop_that_is_occupied_without_cpu_is_explained() -> None:
     estimate = limit_estimate([CPU, Cost("event loop", 0.02, 0.01, "")], 0)
-    assert "4.0 times its CPU time: calls block the event loop, or workers wait for a CPU core" in estimate.derived
+    assert "4.0 times its CPU time: calls block the event loop" in estimate.derived
     assert "times its CPU time" not in limit_estimate([CPU, Cost("event loop", 0.006, 0.01, "")], 0).derived
 
 

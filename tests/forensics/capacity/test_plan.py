@@ -57,8 +57,8 @@ def test_the_cpu_time_of_heartbeats_gives_the_maximum(store: Store, source: Read
     assert estimate(service, "peak rate").value == pytest.approx(4)
     assert estimate(service, "running at peak").value == pytest.approx(0.2)
     assert estimate(service, "CPU per request").value == pytest.approx(4, rel=0.1)
-    assert estimate(service, "limited by").text.startswith("event loop: 2")
-    assert estimate(service, "maximum rate").value == pytest.approx(2 / 0.0045 * 0.97, rel=0.05)
+    assert estimate(service, "limited by").text.startswith("CPU: 2")
+    assert estimate(service, "maximum rate").value == pytest.approx(2 / 0.004 * 0.97, rel=0.05)
     assert estimate(service, "workers needed").value == 1
     assert estimate(service, "growth per week").confidence == "unknown"
     assert estimate(service, "enough until").value is None
