@@ -12,11 +12,11 @@ FRAME: Final = (
 )  # fmt: skip
 # The module of each view with its further imports, by the first part of the address.
 VIEWS: Final = {
-    "": ("overview", "findings", "kql", "lanes"),
+    "": ("overview", "capacity", "findings", "kql", "lanes"),
     "search": ("search", "box", "kql", "list"),
     "tail": ("tail", "box", "kql", "list"),
     "r": ("request", "kql", "list"),
-    "w": ("worker", "findings", "kql", "lanes", "overview"),
+    "w": ("worker", "capacity", "findings", "kql", "lanes", "overview"),
     "e": ("event", "kql", "list", "request"),
     "i": ("incident", "kql", "lanes"),
     "account": ("account", "kql"),

@@ -1,5 +1,6 @@
 // The overview: what stands out, a lane for each worker, shares, slow routes and the newest failures.
 import { html } from "./html.js";
+import { Capacity } from "./capacity.js";
 import { Findings } from "./findings.js";
 import { Lanes, useOverview } from "./lanes.js";
 import { Begin, Nothing, Numbers, Problem, requestAddress, Text, useTitle, When, workerAddress } from "./parts.js";
@@ -33,6 +34,7 @@ export function View() {
           loading=${loading && !data} /></section>
       <section class="card wide"><h2>Newest failures</h2>
         <${Failures} data=${data} several=${several} window=${window} zone=${zone} /></section>
+      <section class="card wide"><${Capacity} /></section>
     </div>`;
 }
 
