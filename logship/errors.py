@@ -43,7 +43,7 @@ class UnknownField(KqlError):
     """A name in a query that is neither a field nor a label. `suggestion`: the closest name there is, or ""."""
 
     def __init__(self, name: str, suggestion: str = "", at: int = 0, text: str = "") -> None:
-        near = f"; did you mean {suggestion}?" if suggestion else ""
+        near = f" (did you mean {suggestion}?)" if suggestion else ""
         super().__init__(f"unknown field or label {name!r}{near}", at, text)
         self.suggestion = suggestion
 

@@ -14,6 +14,13 @@ SECOND_NS = 10**9
 NEXT = "next: "
 # Writes a time of a report.
 Moment = Callable[[int], str]
+# How reports name numbers of the evidence; others have the name of their key.
+NUMBER_NAMES = {
+    "hits_before": "matching requests before",
+    "hits_after": "matching requests after",
+    "explained": "share explained",
+    "g": "G statistic",
+}
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "code{overflow-wrap:anywhere}dt{font-weight:600;margin-top:1rem}"
@@ -41,7 +48,7 @@ def markdown(report: IncidentReport, moment: Moment, kibana_url: str = "") -> st
     parts += [*(f"- {_plain(line)}" for line in level_lines(report, moment)), ""] * bool(report.levels)
     for rank, finding in enumerate(report.findings, 1):
         parts += [f"## {rank}. {finding.label}", "", _plain(finding.sentence), "", f"- {_when(finding, moment)}"]
-        parts += [f"- {name.replace('_', ' ')}: {number:,.6g}" for name, number in finding.evidence.items()]
+        parts += [f"- {_number_name(name)}: {number:,.6g}" for name, number in finding.evidence.items()]
         parts += [f"- query: `{finding.query}`"]
         parts += [f"- [Kibana]({discover(kibana_url, finding, report)})"] * bool(kibana_url)
         parts.append("")
@@ -54,7 +61,7 @@ def html(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
     title = escape(_heading(report, moment))
     items = []
     for finding in report.findings:
-        numbers = ", ".join(f"{name.replace('_', ' ')} {number:,.6g}" for name, number in finding.evidence.items())
+        numbers = ", ".join(f"{_number_name(name)} {number:,.6g}" for name, number in finding.evidence.items())
         link = f'<br><a href="{escape(discover(kibana_url, finding, report))}">Kibana</a>' if kibana_url else ""
         items.append(
             f"<li><strong>{escape(finding.label)}</strong>: {escape(finding.sentence)}<br>"
@@ -126,6 +133,10 @@ def _when(finding: Outlier, moment: Moment) -> str:
 
 def _span(times: Interval, moment: Moment) -> str:
     return moment(times[0]) if times[0] == times[1] else f"{moment(times[0])} - {moment(times[1])}"
+
+
+def _number_name(key: str) -> str:
+    return NUMBER_NAMES.get(key) or key.replace("_", " ")
 
 
 def _plain(sentence: str) -> str:

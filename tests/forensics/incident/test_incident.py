@@ -42,6 +42,9 @@ def test_a_route_that_fails_is_found_with_its_beginning_and_a_query(store: Store
     assert finding["ended"] is None
     assert "/a: failed requests 0." in finding["sentence"]
     assert finding["evidence"]["hits_after"] > 300
+    markdown = write_up.markdown(incident(source, WINDOW, NOW_NS), rfc3339)
+    assert f"- matching requests after: {finding['evidence']['hits_after']:,.6g}" in markdown
+    assert "- share explained: " in markdown
 
 
 def test_a_slow_worker_is_found(store: Store, source: Reader) -> None:
