@@ -135,10 +135,13 @@ def _drop(clock: Clock, run: tuple[str, ...], states: Sequence[Counters]) -> Out
     events = inside[-1].total - usual
     # The heartbeat before it is up to 10 s older.
     began = first.start_ns - HEARTBEAT_NS, first.start_ns + clock.every_ns
+    # The counter stays high when nothing is dropped any more.
+    last_ns = next(state.start_ns for state in inside if state.total == inside[-1].total)
+    ended = None if last_ns == inside[-1].start_ns else (last_ns - HEARTBEAT_NS, last_ns + clock.every_ns)
     reasons = ", ".join(f"{number} {reason}" for reason, number in counts.items())
     return Outlier(
         "drops", f"{short(node) or 'A process'} dropped {plural(events, 'event')} (since its start: {reasons}).",
-        kql.text_of(kql.every(kql.parse(BY_NAME["drops"].where), equal("service.ephemeral_id", id_))), began, None,
+        kql.text_of(kql.every(kql.parse(BY_NAME["drops"].where), equal("service.ephemeral_id", id_))), began, ended,
         service, node, {NODE: node} if node else {}, {"dropped": events}, float(events),
     )  # fmt: skip
 

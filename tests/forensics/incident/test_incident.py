@@ -133,3 +133,20 @@ def test_an_empty_window_says_that_nothing_was_compared(store: Store, source: Re
     report = incident(source, Query(None, 10**9, 2 * 10**9), NOW_NS)
     assert report.findings == []
     assert report.sentence == "No requests in this window: nothing was compared."
+
+
+def test_dropping_of_events_has_an_end(store: Store, source: Reader) -> None:
+    """The counter stays high when nothing is dropped any more."""
+    fill(store, lambda _fields, _pick: {}, requests=600)
+    beats = [
+        (CHANGED_NS + at * 10 * SECOND, {
+            "event.id": f"{'d' * 24}-{at + 1:012d}", "event.sequence": at + 1, "service.ephemeral_id": "d" * 24,
+            "event.action": "worker-heartbeat", "event.dataset": "logship.worker", "service.name": "shop",
+            "service.node.name": "h/shop/w9", "logship.dropped.journal_full": dropped, "logship.emitted": at + 1,
+        })
+        for at, dropped in enumerate([0, 0, 5, 9, 9, 9])
+    ]  # fmt: skip
+    store.append(beats)
+    (drops,) = [one for one in incident_json(source, WINDOW, NOW_NS)["findings"] if one["kind"] == "drops"]
+    assert drops["began"] == [rfc3339(CHANGED_NS + at * 10 * SECOND) for at in (1, 3)]
+    assert drops["ended"] == [rfc3339(CHANGED_NS + at * 10 * SECOND) for at in (2, 4)]
