@@ -23,10 +23,12 @@ COMMANDS = {
         "kql": "Print a query in full, as Kibana needs it.",
         "context": "Show the events before and after an event.",
         "trace": "Draw a request with its log lines as a waterfall.",
+        "curl": "Print a request as a curl command.",
     },
     "Workers": {
         "findings": "Show what stands out: crashes, slow workers, failing routes.",
         "incident": "Show what happened: what changed, when, where, and what is missing.",
+        "watch": "Report such findings when they begin and end, also to a webhook.",
         "compare": "Show what differs from the time before, and which values explain it.",
         "patterns": "Group log messages into patterns, and show which are new.",
         "errors": "Group exceptions by class and place, and show which are new.",

@@ -219,6 +219,8 @@ class Settings:
         "", "CA certificates (PEM) for an https:// source; empty: those of the system.", group="cli"
     )
 
+    webhook: str = option("", "URL to which `logship watch` posts findings.", secret=True, group="cli")
+
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, metadata={"internal": True})
 
     def __repr__(self) -> str:
