@@ -1,4 +1,4 @@
-"""A day of one service: incidents and harmless changes, each in an hour of its own, over traffic that follows the time of day."""
+"""A day of one service: incidents and harmless changes, each in a separate hour, over traffic that follows the time of day."""
 
 import gc
 import math

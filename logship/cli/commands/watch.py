@@ -64,7 +64,7 @@ def watch(
                 raise SourceError(f"{plural(len(watcher.memory.outbox), 'notice')} not delivered, kept in {file.path}")
             return 0 if reported else NOTHING
         ongoing = sum(entry.reported and not entry.over for entry in watcher.memory.known)
-        note(f"watching every {duration(every_ns)}, {plural(ongoing, 'finding')} going on; memory in {file.path}; Ctrl-C stops")
+        note(f"watching every {duration(every_ns)}, {plural(ongoing, 'finding')} not ended; memory in {file.path}; Ctrl-C stops")
         with _stopped_by_signals():
             watcher.run(every_ns)
     finally:

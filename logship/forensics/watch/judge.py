@@ -72,7 +72,7 @@ def _place(known: Sequence[Known], finding: Outlier, seen: set[str]) -> int | No
 
 
 def _near(entry: Known, finding: Outlier) -> bool:
-    """Whether a finding began before the known one had ended for long, and does not go on long after its reported end."""
+    """Whether a finding began before the known one had ended for long, and does not continue long after its reported end."""
     if finding.began[0] > entry.lasted_ns + QUIET_NS:
         return False
     if finding.ended is not None and finding.ended[1] < entry.began_ns - QUIET_NS:

@@ -32,7 +32,7 @@ class Known:
 class Notice:
     """The begin or the end of a finding, to be reported once. `id` is that of the finding: the same in both of its notices.
 
-    `ended_ns`: when it ended, None in a begin; `usual`: it goes on, and is not compared with the time before any more."""
+    `ended_ns`: when it ended, None in a begin; `usual`: it still lasts, and is not compared with the time before any more."""
 
     kind: NoticeKind
     id: str

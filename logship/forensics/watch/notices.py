@@ -13,7 +13,7 @@ WebhookFormat: TypeAlias = Literal["generic", "slack"]
 def line(notice: Notice, moment: Moment) -> str:
     """Return the notice as one line: time, began or ended, severity, service, kind, what changed, since when, and its query."""
     finding = notice.finding
-    head = f"{moment(notice.at_ns)} {notice.kind} {finding.severity} {finding.service or '-'} {finding.kind.replace('_', ' ')}"
+    head = f"{moment(notice.at_ns)} {notice.kind} {finding.severity} {finding.service or '-'} {finding.label}"
     return visible(f"{head}: {finding.sentence} {_times(notice, moment)} query: {finding.query}")
 
 
@@ -31,5 +31,5 @@ def _times(notice: Notice, moment: Moment) -> str:
         return f"Began {moment(notice.began_ns)}."
     lasted = duration(max(0, notice.ended_ns - notice.began_ns))
     if notice.usual:
-        return f"Began {moment(notice.began_ns)}; it goes on for {lasted} and counts as usual now."
+        return f"Began {moment(notice.began_ns)}; it has lasted for {lasted} and counts as usual now."
     return f"Began {moment(notice.began_ns)}, ended {moment(notice.ended_ns)}, after {lasted}."

@@ -125,7 +125,7 @@ def test_once_reports_a_crash_once_and_exits_with_whether_there_was_something_ne
     first, second = (logship("watch", "--once", "--source", shop.at) for _ in range(2))
     assert (first.returncode, second.returncode, second.stdout) == (0, 1, "")
     (line,) = first.stdout.splitlines()
-    assert " began critical shop death: w2 crashed, interrupting 1 request (longest: GET /slow 1234ms)" in line
+    assert " began critical shop crash: w2 crashed, interrupting 1 request (longest: GET /slow 1234ms)" in line
     assert line.endswith('query: event.action: worker-lost and service.node.name: "host/shop/w2"')
 
 
@@ -147,8 +147,8 @@ def test_the_memory_is_a_private_file_and_a_damaged_one_is_named(shop: Kept, log
 def test_an_end_is_reported_after_a_while(kept: Kept, logship: Logship) -> None:
     crash(kept, 400)
     begin, end = logship("watch", "--once", "--source", kept.at).stdout.splitlines()
-    assert " began critical shop death: " in begin
-    assert " ended critical shop death: " in end
+    assert " began critical shop crash: " in begin
+    assert " ended critical shop crash: " in end
 
 
 def test_a_service_has_its_own_memory_and_findings(shop: Kept, logship: Logship) -> None:
@@ -235,7 +235,7 @@ def test_a_restart_repeats_nothing_and_forgets_nothing(
     assert second.stop() == 0
     workers = [body["finding"]["worker"] for body in server.accepted()[refused:]]
     assert workers == ["host/shop/w2", "host/shop/w3"]
-    assert second.out.read_text().count(" began critical shop death: w2 crashed") == 1
+    assert second.out.read_text().count(" began critical shop crash: w2 crashed") == 1
 
 
 def test_a_second_watch_with_the_same_memory_is_refused(
