@@ -7,7 +7,7 @@ from logship.cli.terminal.style import paint
 from logship.event.invisible import visible_lines
 
 # Exit statuses, beside those of `main.py`.
-NOTHING, INVALID, UNKNOWN = 1, 2, 4
+NOTHING, INVALID, UNKNOWN, CHANGED = 1, 2, 4, 5
 
 
 class OutputClosed(Exception):

@@ -37,7 +37,8 @@ COMMANDS = {
         "view": "Draw a view of the catalogue.",
         "level": "Change the log level of running workers for a while.",
         "inflight": "List running and interrupted requests.",
-        "verify": "Check that every emitted event was stored.",
+        "verify": "Check that every emitted event was stored, and that the store was not changed.",
+        "anchor": "Print one line that proves later what the store contains now.",
     },
     "Import and export": {
         "export": "Write all matching events as NDJSON, CSV or Parquet.",

@@ -54,7 +54,8 @@ def open_address(place: SourceAddress, settings: Settings, zone: tzinfo = UTC, l
         return ElasticSource(settings, zone=zone)
     from logship.store.read.reader import Reader
 
-    return Reader(Path(place.address), zone=zone, limit_seconds=limit_seconds)
+    key_file = settings.integrity_key_file
+    return Reader(Path(place.address), zone=zone, limit_seconds=limit_seconds, integrity_key_file=key_file)
 
 
 def collector_url(settings: Settings) -> str:

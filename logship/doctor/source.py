@@ -7,9 +7,12 @@ from logship.connect.source import damage_sentence, find_source, open_address
 from logship.doctor import workers
 from logship.doctor.check import Check
 from logship.errors import SourceError
+from logship.search.integrity import integrity
 from logship.search.query import Damageable, Query, Source
 from logship.search.units import duration
 from logship.settings import Settings
+
+RECENT_NS = 15 * 60 * 10**9
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -29,7 +32,15 @@ def checks(settings: Settings) -> Iterator[Check]:
     age = duration(time.time_ns() - oldest_ns)
     yield Check("good", "source", f"{address.address} is available; its oldest event is {age} old")
     yield from _damage(source)
+    yield from _changed(source)
     yield from workers.checks(source, settings)
+
+
+def _changed(source: Source) -> Iterator[Check]:
+    """The chain and the names of all files are compared; the content only of the files of the last 15 minutes."""
+    found = integrity(source, Query(since_ns=time.time_ns() - RECENT_NS))
+    if found.finding == "changed":
+        yield Check("wrong", "store", found.sentence, "logship verify checks all files; keep them as evidence")
 
 
 def _damage(source: Source) -> Iterator[Check]:

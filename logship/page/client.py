@@ -10,6 +10,7 @@ import orjson
 
 from logship.errors import KqlError, QuestionError, SourceError
 from logship.forensics.inflight import Report, Unfinished, Unseen
+from logship.search.integrity import Anchor, Flaw, Integrity
 from logship.search.kql import text_of
 from logship.search.query import (
     Bucket,
@@ -27,6 +28,8 @@ from logship.search.query import (
 )
 
 RANGES = ("stored", "damaged")
+# Of 170 characters each: an address of more than 64 KB is refused.
+ANCHORS = 200
 # More than any query should take; a user does not wait longer for a collector that hangs.
 RESPONSE_SECONDS = 30.0
 
@@ -108,6 +111,20 @@ class HttpSource:
     def hours(self, since_ns: int, until_ns: int) -> list[Hour]:
         body = self._ask("hours", None, {"hours": []}, since_ns=since_ns, until_ns=until_ns)
         return [Hour(**hour) for hour in body["hours"]]
+
+    def integrity(self, query: Query, anchors: Sequence[Anchor] = ()) -> Integrity:
+        """Return the verdict on the files of the store. QuestionError for more anchors than fit into a request."""
+        if len(anchors) > ANCHORS:
+            raise QuestionError(f"{len(anchors)} anchors are too many for a request: pass at most {ANCHORS}")
+        body = self._ask("integrity", query, absent={}, anchor="\n".join(map(str, anchors)) or None)
+        if not body:
+            return Integrity("unknown", f"{self.url} is an older collector, which keeps no chain of digests")
+        body.pop("hints", None)
+        return Integrity(**body | {"flaws": tuple(Flaw(**flaw) for flaw in body["flaws"])})
+
+    def anchor(self) -> Anchor:
+        """Return the newest record of the store's chain."""
+        return Anchor(**self._ask("anchor"))
 
     def inflight(self, query: Query, worker: str) -> Report:
         """Return the running and interrupted requests that the collector knows of."""

@@ -149,6 +149,11 @@ class Settings:
         20.0, "Percent of its disk that the store may take; the smaller of this and retention_bytes applies; 0: no limit.",
         group="collector",
     )  # fmt: skip
+    integrity_key_file: str = option(
+        "",
+        "File of keys, one a line, that sign the store's chain of digests; keep it outside the store. The first one signs.",
+        group="collector",
+    )
     collector_shared_key: str = option("", "Shared key required from senders.", secret=True, group="collector")
     collector_user: str = option("", "User name required from senders; needs the shared key.", group="collector")
     collector_password: str = option("", "Password required from senders.", secret=True, group="collector")

@@ -9,6 +9,8 @@
     00000257.bad                                 damaged lines of log 257, or all of it; never deleted
     *.tmp                                        being written
     spill.<pid>.<any>                            a directory: what a query of that process has no memory for
+    chain                                        digests of all segments, one record after another, see `store/chain/record.py`
+    chain.1.bad                                  an earlier chain that could not be verified; never deleted
     lock                                         locked by the one writer, contains its pid
 
 Only the log with the highest number is appended to; events are acknowledged after its fdatasync. A crash can leave a torn last
@@ -108,6 +110,12 @@ def log_of(position: int) -> int:
 def number_of(name: str) -> int:
     """Return the number of a log, or of the first log in a segment, from the name of a file that is one."""
     return int(re.match(r"\d+", name)[0])  # type: ignore[index]
+
+
+def segment_of(name: str) -> Segment | None:
+    """Return the segment with this file name, None for other files."""
+    match = _SEGMENT.fullmatch(name)
+    return Segment(*map(int, match.groups())) if match else None
 
 
 def listing(names: list[str]) -> Listing:

@@ -7,6 +7,7 @@ its checksum is wrong.
 """
 
 import bisect
+import hashlib
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -127,6 +128,12 @@ def read(directory: Path, segment: Segment) -> Ids | None:
 
 def _ranges(found: Iterable[tuple[int, int]]) -> Ranges:
     return tuple((low, high) for low, high in found)
+
+
+def digest(directory: Path, segment: Segment) -> str:
+    """Return the SHA-256 of the event ids in the `.ids` file, in hexadecimal; "" if it is missing or damaged."""
+    found = _read(directory, segment)
+    return hashlib.sha256(found[1]).hexdigest() if found else ""
 
 
 def read_segment_sum(directory: Path, segment: Segment) -> Sum | None:

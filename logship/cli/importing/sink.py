@@ -24,9 +24,10 @@ class StoreSink:
     """A store that no collector writes at the moment."""
 
     def __init__(self, directory: Path) -> None:
+        from logship.settings import load
         from logship.store.write.store import Store
 
-        self._store = Store(directory)
+        self._store = Store(directory, integrity_key_file=load().integrity_key_file)
 
     def put(self, entries: Entries) -> tuple[int, int]:
         result = self._store.append(entries)

@@ -44,13 +44,15 @@ def _store(settings: Settings) -> "Store":
         retention_days=settings.retention_days,
         retention_bytes=settings.retention_bytes,
         retention_disk_percent=settings.retention_disk_percent,
+        integrity_key_file=settings.integrity_key_file,
     )
 
 
 def _reader(settings: Settings) -> "Reader":
     from logship.store.read.reader import Reader
 
-    return Reader(settings.store_dir, zone=zone(), limit_seconds=QUERY_SECONDS)
+    key_file = settings.integrity_key_file
+    return Reader(settings.store_dir, zone=zone(), limit_seconds=QUERY_SECONDS, integrity_key_file=key_file)
 
 
 async def _collect(

@@ -72,6 +72,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
         start_ns=WHOLE,
         error=NUMBER,
     ),
+    "Integrity": result(
+        finding={**TEXT, "enum": ["intact", "consistent", "changed", "unknown"]},
+        sentence=TEXT, flaws=several(named(name=TEXT, reason=TEXT)), store=TEXT, began=TEXT, records=COUNT, segments=COUNT,
+        read=COUNT, after_anchor=COUNT, removed_after_anchor=COUNT, before_chain=COUNT, not_recorded=COUNT,
+        signed={"type": "boolean"}, anchored_to=maybe(COUNT),
+    ),
     "FieldCount": named(name=TEXT, type=TEXT, events=COUNT),
     "Mark": named(
         time_ns=WHOLE,
@@ -115,6 +121,7 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
         {**TEXT, "default": "preceding", "example": "yesterday"},
         "The time to compare with: preceding, yesterday, last-week, or SINCE..UNTIL.",
     ),
+    "anchor": (TEXT, "Lines that `logship anchor` printed: compare the chain with them."),
     "latency": ({**TEXT, "default": "500ms"}, "p95 that the service must keep."),
     "target": ({**TEXT, "default": "70%"}, "Utilization of workers at the peak."),
     "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object per line, or CSV."),
@@ -156,8 +163,17 @@ PATHS: Final[dict[str, Operation]] = {
         result(workers=OBJECTS, covered_ns=COUNT),
     ),
     "/api/verify": Operation(
-        "Delivery check: whether all emitted events are stored, for each run and in total.",
-        result(finding=TEXT, delivery=component("Object"), verdicts=OBJECTS, set_aside=OBJECTS),
+        "Delivery check: whether all emitted events are stored, for each run and in total; and the integrity of the store.",
+        result(
+            finding=TEXT, delivery=component("Object"), verdicts=OBJECTS, set_aside=OBJECTS, integrity=component("Integrity")
+        ),
+    ),
+    "/api/integrity": Operation(
+        "Whether the segments of the time range are what was recorded in the store's chain of digests.", component("Integrity")
+    ),
+    "/api/anchor": Operation(
+        "The newest record of the store's chain of digests, to keep elsewhere.",
+        named(store=TEXT, record=COUNT, digest=TEXT, time=TEXT),
     ),
     "/api/findings": Operation(
         "What stands out in the time range, most severe first; by default of the last 15 minutes.",

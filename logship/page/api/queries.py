@@ -15,6 +15,7 @@ from logship.forensics.incident import incident_json
 from logship.forensics.patterns import report as patterns
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
+from logship.search.integrity import Anchor, Chained, Integrity, integrity, parse_anchors
 from logship.search.kibana import for_kibana
 from logship.search.kql import text_of
 from logship.search.query import Damageable, Hourly, Query, Source
@@ -211,8 +212,24 @@ def workers_(source: Source, params: RequestParams) -> object:
 def verify_(source: Source, params: RequestParams) -> object:
     verdicts = verify.verify(source, params.query(), params.now_ns)
     damaged = verify.set_aside(source, params.query())
-    summary = delivery.delivery(verdicts, damaged)
-    return {"finding": verify.overall(verdicts, damaged), "delivery": summary, "verdicts": verdicts, "set_aside": damaged}
+    return {
+        "finding": verify.overall(verdicts, damaged),
+        "delivery": delivery.delivery(verdicts, damaged),
+        "verdicts": verdicts,
+        "set_aside": damaged,
+        "integrity": integrity_(source, params),
+    }
+
+
+def integrity_(source: Source, params: RequestParams) -> Integrity:
+    anchors = params.maybe("anchor")
+    return integrity(source, params.query(), parse_anchors(anchors) if anchors else ())
+
+
+def anchor_(source: Source, params: RequestParams) -> Anchor:
+    if not isinstance(source, Chained):
+        raise QuestionError("this source has no chain of digests, so there is no anchor of it")
+    return source.anchor()
 
 
 def inflight_(source: Source, params: RequestParams) -> object:
@@ -238,7 +255,9 @@ QUERIES = {
     "context": ApiQuery(context, ("id", "before_events", "after_events", "workers")),
     "incarnations": ApiQuery(incarnations, QUERY_NAMES),
     "workers": ApiQuery(workers_, QUERY_NAMES),
-    "verify": ApiQuery(verify_, QUERY_NAMES),
+    "verify": ApiQuery(verify_, (*QUERY_NAMES, "anchor")),
+    "integrity": ApiQuery(integrity_, (*QUERY_NAMES, "anchor")),
+    "anchor": ApiQuery(anchor_, ()),
     "inflight": ApiQuery(inflight_, (*QUERY_NAMES, "worker")),
     "findings": ApiQuery(findings, QUERY_NAMES),
     "compare": ApiQuery(compare_, (*QUERY_NAMES, "baseline")),

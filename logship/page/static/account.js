@@ -14,6 +14,18 @@ const SIGNS = {
   duplicated: ["warn", "!"],
   unknown: ["warn", "?"],
 };
+/** @type {Record<string, [string, string]>} */
+const FILES = { intact: ["good", "✓"], consistent: ["soft", "✓"], changed: ["bad", "!"], unknown: ["warn", "?"] };
+
+/** Whether the files of the store are what was recorded. @param {{found?: {finding: string, sentence: string}}} given */
+function Integrity({ found }) {
+  if (!found) return null;
+  const [kind, sign] = FILES[found.finding] ?? ["soft", "–"];
+  return html`<p class=${`verdict-line ${kind}`}><span class="sign" aria-hidden="true">${sign}
+      </span> <strong>integrity ${words.visible(found.finding)}</strong> <${Text} value=${found.sentence} />
+    </p>`;
+}
+
 export function View() {
   useTitle("Delivery check");
   const window = useWindow();
@@ -38,6 +50,7 @@ export function View() {
     <p class=${`verdict-line ${kind}`}><span class="sign" aria-hidden="true">${sign}
       </span> <strong>${words.visible(result.data.finding)}</strong> <${Text} value=${result.data.delivery.sentence} />
     </p>
+    <${Integrity} found=${result.data.integrity} />
     <section class="totals" aria-label="Totals">
       <div class="total"><span class="label">stored</span><strong>${words.count(sum((one) => one.stored))}</strong>
         <span class="soft">events</span></div>

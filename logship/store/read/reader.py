@@ -30,6 +30,7 @@ from logship.search.shorthand import field_of
 from logship.search.sql import Sql, Value
 from logship.search.targets import KIND_OF, columns_of
 from logship.store import hours, ids
+from logship.store.chain.check import ChainCheck
 from logship.store.files import POSITION_BITS, log_of
 from logship.store.read import budget
 from logship.store.read.budget import first_rows, narrowed
@@ -42,6 +43,8 @@ from logship.store.schema import COLUMNS, record, select_row
 
 MEMORY_LIMIT_BYTES = 192 * 2**20
 THREADS = 2
+# Read by one integrity check where queries have a time limit: about a second.
+INTEGRITY_CHECK_BYTES = 512 * 2**20
 # A request has tens of events, a trace hundreds. More than this is a constant used as an id.
 SAME_ID_LIMIT = 10_000
 
@@ -51,7 +54,7 @@ class Reader:
 
     Each query lists the directory again, so it sees everything that was durable when it began. StoreMissing if there is no
     store, StoreError if a file cannot be read, KqlError for an unknown field or label. A query that takes longer than
-    `limit_seconds` (0: no limit) is cancelled with a StoreError."""
+    `limit_seconds` (0: no limit) is cancelled with a StoreError. `integrity_key_file`: keys that have signed its chain."""
 
     def __init__(
         self,
@@ -62,10 +65,13 @@ class Reader:
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
         threads: int = THREADS,
         limit_seconds: float = 0,
+        integrity_key_file: str = "",
     ) -> None:
         self.directory = Path(directory)
         self._runner = QueryRunner(self.directory, zone, clock_ns, memory_limit_bytes, threads, limit_seconds)
         self.set_aside = self._runner.set_aside
+        chain = ChainCheck(self.directory, integrity_key_file, INTEGRITY_CHECK_BYTES if limit_seconds else 0)
+        self.integrity, self.anchor = chain.integrity, chain.anchor
         self._quiet: tuple[str, object] | None = None
 
     def close(self) -> None:

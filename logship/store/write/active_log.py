@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from logship.store.files import POSITION_BITS, log_name, sync_directory
-from logship.store.write.handles import sync, write_all
+from logship.store.handles import sync, write_all
 
 
 class ActiveLog:

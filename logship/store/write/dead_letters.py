@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from logship.store.files import DEAD_LETTERS, OLD_DEAD_LETTERS, sync_directory
-from logship.store.write.handles import sync, write_all
+from logship.store.handles import sync, write_all
 from logship.store.write.values import encodable
 
 # A sender of only hostile records must not fill the disk: one older file is kept beside this one.

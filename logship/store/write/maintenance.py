@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from logship.store.chain.writer import Chain
 from logship.store.files import Segment, read_listing, remove_left_spills
 from logship.store.write.hourly import HourlyTotals
 from logship.store.write.integrity import IntegrityCheck
@@ -34,7 +35,8 @@ HOURS_EVERY_SECONDS = 60.0
 class Maintenance:
     """Seals full logs, oldest first, and keeps the segments in order. Queries read logs until they are sealed.
 
-    `due`: called about every second, returns the numbers of full logs; `sealed`: called with each log that was sealed;
+    `chain`: records what they do; `due`: called about every second, returns the numbers of full logs; `sealed`: called with each
+    log that was sealed;
     `in_place`: whether `directory` is still the one that was opened."""
 
     def __init__(
@@ -43,15 +45,17 @@ class Maintenance:
         due: Callable[[], list[int]],
         sealed: Callable[[int], None],
         retention: Retention,
+        chain: Chain,
         in_place: Callable[[], bool] = lambda: True,
     ) -> None:
         self._directory, self._due, self._sealed = directory, due, sealed
         self._state = ThreadState(directory, in_place)
         self.superseded = Superseded()
         self.integrity = IntegrityCheck(directory, self.superseded)
-        self._sealer = Sealer(directory, self.superseded, self.integrity)
-        self._merger = Merger(directory, self.superseded, self.integrity)
-        self.remover = Remover(directory, retention, self.superseded)
+        self._sealer = Sealer(directory, self.superseded, self.integrity, chain)
+        self._merger = Merger(directory, self.superseded, self.integrity, chain)
+        self.remover = Remover(directory, retention, self.superseded, chain)
+        self._chain = chain
         self._hourly = HourlyTotals(directory)
         self._waiting_logs = 0
         self._next_retention = 0.0
@@ -118,7 +122,7 @@ class Maintenance:
         """Run each kind of work; if one fails, the others run all the same."""
         failures: list[Exception] = []
         for work in (
-            self._remove_superseded, self._check_some, self._merge_all, self._add_hours, self._retain_now,
+            self._remove_superseded, self._check_some, self._complete_chain, self._merge_all, self._add_hours, self._retain_now,
         ):
             try:
                 work(database)
@@ -132,6 +136,9 @@ class Maintenance:
 
     def _check_some(self, _: duckdb.DuckDBPyConnection) -> None:
         self.integrity.check_some(self._state.stopping.is_set)
+
+    def _complete_chain(self, _: duckdb.DuckDBPyConnection) -> None:
+        self._chain.complete_some(self._state.stopping.is_set)
 
     def _merge_all(self, database: duckdb.DuckDBPyConnection) -> None:
         while not self._state.stopping.is_set() and not self._sealing_goes_first():

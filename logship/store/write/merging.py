@@ -3,11 +3,13 @@
 import itertools
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from logship.store import ids
+from logship.store.chain.writer import Chain
 from logship.store.files import Segment, read_listing
 from logship.store.schema import as_stored
 from logship.store.write.integrity import IntegrityCheck
@@ -25,8 +27,9 @@ _logger = logging.getLogger("logship.store")
 class Merger:
     """Merges segments of one store. Belongs to one thread."""
 
-    def __init__(self, directory: Path, superseded: Superseded, integrity: IntegrityCheck) -> None:
+    def __init__(self, directory: Path, superseded: Superseded, integrity: IntegrityCheck, chain: Chain) -> None:
         self._directory, self._superseded, self._integrity = directory, superseded, integrity
+        self._chain = chain
         self._unmergeable: set[Segment] = set()
 
     def merge_once(self, database: duckdb.DuckDBPyConnection) -> bool:
@@ -39,6 +42,9 @@ class Merger:
             return False
         # A damaged segment would pass its damage on under a new checksum.
         if [segment for segment in group if not self._integrity.is_sound(segment)]:
+            return True
+        if changed := tuple(segment for segment in group if not self._chain.matches(segment)):
+            self._keep_evidence(changed)
             return True
         try:
             self._merge(database, group)
@@ -56,12 +62,23 @@ class Merger:
         select = as_stored(self._directory / segment.name for segment in group)
         rows = sum(segment.rows for segment in group)
         span = group[0].first, group[-1].last
-        segment = write_segment(database, select, self._directory, span, known=merged, rows_wanted=rows)
+        announce = partial(self._chain.replacing, "merge", group)
+        segment = write_segment(
+            database, select, self._directory, span, known=merged, rows_wanted=rows, announce=announce
+        )
         if segment is None:
             raise duckdb.DataError(f"the merged segment does not have the {rows} rows of its parts")
         self._integrity.note_checked(segment)
         for part in group:
             self._superseded.add(self._directory / part.name, self._directory / part.ids_name)
+
+    def _keep_evidence(self, changed: tuple[Segment, ...]) -> None:
+        """Set changed segments aside if one cannot be read; otherwise do not merge them."""
+        if self._integrity.set_aside_unreadable(changed):
+            return
+        self._unmergeable.update(changed)
+        for segment in changed:
+            _logger.error("%s is not what was recorded; it is not merged", self._directory / segment.name)
 
     def _leave(self, group: tuple[Segment, ...], error: duckdb.Error) -> None:
         """Do not try to merge these segments again, unless the disk was the reason."""

@@ -1,7 +1,9 @@
 """Writing segments: rows of any size in bounded memory, and each file completely or not at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -18,6 +20,8 @@ ROW_GROUP_BYTES = 40 * 2**20
 SMALL_ROW_GROUP_BYTES = 8 * 2**20
 # JSON takes up to eight times its size in memory: 11 MB of labels do not fit into 128, 4 MB take 60.
 SLICE_BYTES = 4 * 2**20
+# Called with a segment and the file that is about to get its name.
+Announce: TypeAlias = Callable[[Segment, Path], None]
 # The memory of a database that writes: read_json alone needs 4 MB a thread, writing a row group some 50.
 MEMORY_LIMIT_BYTES = 128 * 2**20
 
@@ -35,6 +39,7 @@ def write_segment(
     *,
     known: ids.Ids | None = None,
     rows_wanted: int | None = None,
+    announce: Announce | None = None,
 ) -> Segment | None:
     """Write the rows of a SELECT as the segment of the logs in `span` (first and last number), and return it.
 
@@ -44,7 +49,7 @@ def write_segment(
         copy(database, select, written)
         if rows_wanted is not None and count_rows(database, written) != rows_wanted:
             return None
-        return publish(database, written, *span, known)
+        return publish(database, written, span, known, announce)
     finally:
         written.unlink(missing_ok=True)
 
@@ -109,7 +114,11 @@ def count_rows(database: duckdb.DuckDBPyConnection, path: Path) -> int:
 
 
 def publish(
-    database: duckdb.DuckDBPyConnection, written: Path, first: int, last: int, known: ids.Ids | None = None
+    database: duckdb.DuckDBPyConnection,
+    written: Path,
+    span: tuple[int, int],
+    known: ids.Ids | None = None,
+    announce: Announce | None = None,
 ) -> Segment:
     """Rename a written Parquet file to the segment of these logs. `known`: its event ids, if they are known."""
     rows, oldest_ns, newest_ns = database.execute(
@@ -117,9 +126,11 @@ def publish(
     ).fetchall()[0]
     with written.open("rb") as file:
         os.fsync(file.fileno())
-    segment = Segment(first, last, rows, oldest_ns or 0, newest_ns or 0)
+    segment = Segment(*span, rows, oldest_ns or 0, newest_ns or 0)
     held = ids.rebuild(database, as_stored([written])) if known is None else known
     ids.write(written.parent, segment, held, Sum.of(written))
+    if announce is not None:
+        announce(segment, written)
     written.rename(written.with_name(segment.name))
     sync_directory(written.parent)
     return segment

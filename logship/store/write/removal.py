@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+from functools import partial
 from pathlib import Path
 
+from logship.store.chain.writer import Chain
 from logship.store.files import Segment, new_spill, read_listing
 from logship.store.plausible import plausible
 from logship.store.schema import as_stored, connect
@@ -17,8 +19,8 @@ _logger = logging.getLogger("logship.store")
 class Remover:
     """Removes segments by retention; nothing else deletes events. Belongs to one thread."""
 
-    def __init__(self, directory: Path, retention: Retention, superseded: Superseded) -> None:
-        self._directory, self._superseded = directory, superseded
+    def __init__(self, directory: Path, retention: Retention, superseded: Superseded, chain: Chain) -> None:
+        self._directory, self._superseded, self._chain = directory, superseded, chain
         self.retention = retention
         # By segment: its newest plausible time.
         self._newest: dict[Segment, int | None] = {}
@@ -51,6 +53,7 @@ class Remover:
     def _delete(self, segment: Segment) -> None:
         # Without the segment, the files that it superseded would count again.
         self._superseded.remove_all()
+        self._chain.removing(segment)
         (self._directory / segment.name).unlink(missing_ok=True)
         (self._directory / segment.ids_name).unlink(missing_ok=True)
 
@@ -85,10 +88,16 @@ class Remover:
         return self._newest[segment]
 
     def _reduce(self, segment: Segment, where: str) -> None:
-        """Replace a segment by one with the rows for which the condition `where` holds."""
+        """Replace a segment by one with the rows for which the condition `where` holds.
+
+        Nothing is done if it has to keep rows and is not what was recorded."""
+        if where != "false" and not self._chain.matches(segment):
+            _logger.error("%s is not what was recorded; retention does not reduce it", self._directory / segment.name)
+            return
+        announce = partial(self._chain.replacing, "reduce", [segment])
         kept = f"SELECT * FROM ({as_stored([self._directory / segment.name])}) WHERE {where}"  # noqa: S608
         with contextlib.closing(connect(MEMORY_LIMIT_BYTES, 1, new_spill(self._directory))) as database:
-            reduced = write_segment(database, kept, self._directory, (segment.first, segment.last))
+            reduced = write_segment(database, kept, self._directory, (segment.first, segment.last), announce=announce)
         (self._directory / segment.name).unlink(missing_ok=True)
         (self._directory / segment.ids_name).unlink(missing_ok=True)
         if where != "false":

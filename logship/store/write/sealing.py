@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from logship.store.chain.writer import Chain
 from logship.store.files import log_name
 from logship.store.lines import keep_lines, split
 from logship.store.schema import no_rows, to_store
@@ -24,8 +25,9 @@ _logger = logging.getLogger("logship.store")
 class Sealer:
     """Seals logs of one store. Belongs to one thread."""
 
-    def __init__(self, directory: Path, superseded: Superseded, integrity: IntegrityCheck) -> None:
+    def __init__(self, directory: Path, superseded: Superseded, integrity: IntegrityCheck, chain: Chain) -> None:
         self._directory, self._superseded, self._integrity = directory, superseded, integrity
+        self._chain = chain
         self._attempts: dict[int, int] = {}
 
     def seal(self, database: duckdb.DuckDBPyConnection, numbers: list[int]) -> list[int]:
@@ -52,6 +54,7 @@ class Sealer:
             return False
         if segment is None:
             return False
+        self._chain.sealed(segment)
         self._integrity.note_checked(segment)
         self._superseded.add(*logs)
         return True
@@ -63,7 +66,7 @@ class Sealer:
             good, bad = split(log.read_bytes())
         except FileNotFoundError:
             _logger.error("%s was removed before it was sealed: its events are lost", log)  # noqa: TRY400
-            write_segment(database, no_rows(), self._directory, (number, number))
+            self._seal_no_rows(database, number)
             return
         except OSError as error:
             self._give_up(database, number, error)
@@ -86,7 +89,7 @@ class Sealer:
                 kept = keep_lines(log, bad)
                 unread = "%s: %d of %d lines could not be read and are kept in %s"
                 _logger.error(unread, log, len(bad), lines, kept.name)
-            publish(database, written, number, number)
+            self._chain.sealed(publish(database, written, (number, number)))
         finally:
             written.unlink(missing_ok=True)
 
@@ -96,10 +99,15 @@ class Sealer:
         if self._attempts[number] < SEAL_ATTEMPTS:
             raise error
         log = self._directory / log_name(number)
-        write_segment(database, no_rows(), self._directory, (number, number))
+        self._seal_no_rows(database, number)
         log.rename(log.with_suffix(".bad"))
         kept = "%s cannot be sealed: %s; it is kept as %s, and its events are missing in results"
         _logger.error(kept, log, error, log.with_suffix(".bad").name)
+
+    def _seal_no_rows(self, database: duckdb.DuckDBPyConnection, number: int) -> None:
+        segment = write_segment(database, no_rows(), self._directory, (number, number))
+        assert segment is not None  # no number of rows was required
+        self._chain.sealed(segment)
 
 
 def _sealable_lines(logs: list[Path]) -> int | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from logship.errors import StoreError
+from logship.store.chain.keys import Keys, read_keys
+from logship.store.chain.writer import Chain
 from logship.store.write.active_log import ActiveLog
 from logship.store.write.batch import BatchBuilder
 from logship.store.write.dead_letters import DeadLetters
@@ -45,7 +47,8 @@ class Store:
     """The writer of the store in `directory`, which is created if it is missing.
 
     One process and one thread append; background threads seal and merge. Opening repairs a store whose writer was killed, and
-    logs in one line what it found. StoreLocked if another process writes it, StoreError if it cannot be created."""
+    logs in one line what it found. StoreLocked if another process writes it, StoreError if it cannot be created.
+    `integrity_key_file`: keys that sign its chain, "" for none; SettingsError if they cannot be read."""
 
     def __init__(
         self,
@@ -56,17 +59,19 @@ class Store:
         retention_days: float = 0,
         retention_bytes: int = 0,
         retention_disk_percent: float = 0,
+        integrity_key_file: str = "",
     ) -> None:
         self.directory = Path(directory)
         self._roll_records, self._roll_seconds = roll_records, roll_seconds
+        keys = read_keys(integrity_key_file)
         self._lock = WriterLock(self.directory)
         try:
-            self._open(Retention(retention_days, retention_bytes, retention_disk_percent))
+            self._open(Retention(retention_days, retention_bytes, retention_disk_percent), keys)
         except BaseException:
             self._lock.close()
             raise
 
-    def _open(self, retention: Retention) -> None:
+    def _open(self, retention: Retention, keys: Keys) -> None:
         recovered = recover(self.directory)
         _logger.info("%s", recovered.sentence)
         for sentence in recovered.damage:
@@ -78,7 +83,10 @@ class Store:
         # Held while the active log changes: the sealing thread rolls a log that has become old.
         self._turn = threading.Lock()
         self._closed = False
-        self._maintenance = Maintenance(self.directory, self._due, self._sealed, retention, self._lock.in_place)
+        self._chain = Chain(self.directory, keys)
+        self._maintenance = Maintenance(
+            self.directory, self._due, self._sealed, retention, self._chain, self._lock.in_place
+        )
 
     def append(self, entries: list[tuple[int, dict[str, Any]]]) -> Appended:
         """Store (nanoseconds, record) pairs; they are durable when it returns. Belongs to one thread.
@@ -149,6 +157,7 @@ class Store:
         self._maintenance.stop()
         self._batches.close()
         self._log.close()
+        self._chain.close()
         self._letters.close()
         self._lock.close()
 
