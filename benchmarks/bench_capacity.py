@@ -3,9 +3,9 @@
 Three applications under uvicorn with 1, 2 and 4 workers: CPU-bound, waiting (asyncio.sleep), and mixed. Worker i is pinned to
 core i modulo 2, counted from the last core, so that 4 workers share 2 cores. Light traffic comes at a quarter, a half and all of
 the rate in `light`, in turns. Then wrk keeps connections open and sends as fast as responses come. `CPU`: the share of the cores
-that the workers got meanwhile; below 90 % other programs used them. wrk's CPU time counts for its own column: it shares the cores
-where the workers have them all. The last columns: CPU time per request in light traffic, with the idle time of the workers, and
-at the maximum.
+that the workers got meanwhile, which is below 100 % if other programs, or wrk, use them too. `at 100%`: what they would have
+reached on cores that nothing else uses, reached / CPU. `ratio`: predicted / at 100%. `wrk`: its CPU time. The last columns: CPU time per
+request in light traffic, with the idle time of the workers, and at the maximum.
 
     python benchmarks/bench_capacity.py [--only cpu] [--seconds 40]     # needs wrk"""
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 REQUESTS_PER_CONNECTION = 20
-SATURATED_SECONDS = 6
+SATURATED_SECONDS = 8
 # Light requests a second for each core, and connections of each worker when saturated.
 APPLICATIONS = {"cpu": (16, 16), "waiting": (60, 200), "mixed": (24, 50)}
 # Parts of the light rate, in turns, and for how long.
@@ -148,9 +148,9 @@ def workers_of(pid: int, count: int) -> list[int]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Return the CPU time of all threads of these processes."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split() for pid in pids]
-    return sum(int(part[11]) + int(part[12]) for part in fields) / os.sysconf("SC_CLK_TCK")
+    """Return the CPU time of all threads of these processes; /proc/PID/stat counts in ticks of 10 ms."""
+    tasks = [path for pid in pids for path in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((path / "schedstat").read_text().split()[0]) for path in tasks) / 1e9
 
 
 def free_port() -> int:
@@ -214,9 +214,10 @@ def measure(name: str, count: int, cores: list[int], seconds: float, folder: Pat
         reached, generator = saturate(port, SATURATED_SECONDS, clients * count)
         used, took = cpu_seconds(pids) - before, time.perf_counter() - began
         saturated_ms = used / (reached * SATURATED_SECONDS) * 1000
+        at_full = reached / (used / took / used_cores)
         print(
             f"{name:<9}{count:>8}{sent:>8.0f}{most.value:>11.0f}{f'{most.low:.0f}-{most.high:.0f}':>14}{reached:>9.0f}"
-            f"{most.value / reached:>7.2f}{used / took / used_cores:>6.0%}{generator:>6.0%}"
+            f"{used / took / used_cores:>6.0%}{at_full:>9.0f}{most.value / at_full:>7.2f}{generator:>6.0%}"
             f"{light_ms:>10.2f}{saturated_ms:>12.2f}  {limit}",
             flush=True,
         )
@@ -248,7 +249,8 @@ def main() -> None:
         raise SystemExit("wrk is missing: apt-get install wrk")
     cores = sorted(os.sched_getaffinity(0), reverse=True)[:CORES]
     print(f"{len(cores)} cores, load {os.getloadavg()[0]:.1f}; rates are requests a second")
-    heads = f"{'':<9}{'workers':>8}{'light':>8}{'predicted':>11}{'interval':>14}{'reached':>9}{'ratio':>7}{'CPU':>6}{'wrk':>6}"
+    heads = f"{'':<9}{'workers':>8}{'light':>8}{'predicted':>11}{'interval':>14}{'reached':>9}{'CPU':>6}{'at 100%':>9}"
+    heads += f"{'ratio':>7}{'wrk':>6}"
     print(f"{heads}{'light, ms':>10}{'maximum, ms':>12}  limited by")
     for name in [given.only] if given.only else APPLICATIONS:
         for count in given.workers:
