@@ -24,13 +24,14 @@ POOL_BUSY, POOL_SIZE = "logship.thread_pool.busy", "logship.thread_pool.size"
 class Cost:
     """Seconds of one resource per request. `error`: its relative standard error; `method`: how it was derived.
 
-    `limit`: how many such seconds a worker has in a second."""
+    `limit`: how many such seconds a worker has in a second. `most_seconds`: with all time that idle workers used."""
 
     resource: str
     seconds: float
     error: float
     method: str
     limit: float = 1.0
+    most_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,10 @@ def cost_of(resource: str, samples: Sequence[Sample], limit: float = 1.0) -> Cos
     requests, used = sum(sample.requests for sample in samples), sum(sample.used_seconds for sample in samples)
     if requests < LEAST_REQUESTS or used <= 0:
         return None
-    line = _line(samples)
+    line, ratio = _line(samples), used / requests
     if line is not None:
-        return Cost(resource, line[0], line[1], f"least squares over {len(samples)} samples from heartbeats", limit)
-    ratio = used / requests
-    return Cost(resource, ratio, _scatter(samples, ratio), f"time used / {requests:,} requests", limit)
+        return Cost(resource, line[0], line[1], f"least squares over {len(samples)} samples from heartbeats", limit, ratio)
+    return Cost(resource, ratio, _scatter(samples, ratio), f"time used / {requests:,} requests", limit, ratio)
 
 
 def _line(samples: Sequence[Sample]) -> tuple[float, float] | None:

@@ -83,7 +83,9 @@ def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int
             f"rate of the busiest hour; the model gives only {rate_text(value)} (did the workers wait for a CPU core?)"
         )
         return replace(best, derived=more)
-    low, high = value * (1 - min(spread, 1)), value * (1 + spread)
+    # Few samples may call too much of the used time idle: without any idle time, the rate is lower.
+    least = value * min(1.0, cost.seconds / (cost.most_seconds or cost.seconds))
+    low, high = min(value * (1 - min(spread, 1)), least), value * (1 + spread)
     return Estimate(name, value, unit, rate_text(value), derived, _sure(cost), low, high)
 
 

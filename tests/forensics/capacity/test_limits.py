@@ -10,6 +10,7 @@ from logship.forensics.capacity.limits import (
     limit_estimate,
     limiting,
     most_rate,
+    on_cores,
     utilization,
     workers_needed,
 )
@@ -36,6 +37,20 @@ def test_the_maximum_rate_is_below_saturation_by_the_latency() -> None:
     assert relaxed == pytest.approx(400, rel=0.01)
     assert strict is not None
     assert 150 < strict < 300
+
+
+def test_the_interval_of_the_maximum_includes_that_no_time_was_idle() -> None:
+    estimate = most_rate(CALM, 2, Cost("CPU", 0.005, 0.01, "line", most_seconds=0.008), 10_000 * MS)
+    assert (estimate.low, estimate.high) == (pytest.approx(250, rel=0.01), pytest.approx(408, rel=0.01))
+
+
+def test_workers_that_share_cores_share_the_maximum() -> None:
+    shared = on_cores([CPU, Cost("event loop", 0.006, 0.01, "")], 4, 2)
+    assert [cost.limit for cost in shared] == [0.5, 1.0]
+    limit = limiting(shared)
+    assert most_rate(CALM, 4, limit, 100_000 * MS).value == pytest.approx(400, rel=0.01)
+    assert "each worker has 0.50 of a CPU core" in most_rate(CALM, 4, limit, 100_000 * MS).derived
+    assert on_cores([CPU], 2, 4) == on_cores([CPU], 2, None) == [CPU]
 
 
 def test_a_loop_that_is_occupied_without_cpu_is_explained() -> None:
