@@ -83,7 +83,6 @@ def connect(memory_limit_bytes: int, threads: int, spill: Path | None = None) ->
         "autoload_known_extensions = false",
         "TimeZone = 'UTC'",
         "enable_progress_bar = false",
-        "parquet_metadata_cache = true",
     ):
         connection.execute(f"SET {setting}")
     return connection
