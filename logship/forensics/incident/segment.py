@@ -14,6 +14,8 @@ from logship.forensics.compare.significance import g_test
 ROUNDS = 4
 # Every place and length of a segment is a test, and there are hundreds of series: chance alone reaches about 30.
 LEAST_G = 34.0
+# A time of the baseline with this part of the hits, and of their ratio, is similar.
+SIMILAR = 0.5
 # The dispersion is measured over this many buckets together: single ones hold too few events.
 TOGETHER = 6
 
@@ -53,12 +55,26 @@ def segment(hits: Sequence[float], events: Sequence[float], first: int) -> Segme
         if found == (low, high):
             break
         found = (low, high)
-    if counts.ratio_after <= counts.ratio_before:
+    if counts.ratio_after <= counts.ratio_before or _was_before(hits, events, first, (low, high)):
         return None
     outside_hits = [*hits[:low], *hits[high:]]
     outside_events = [*events[:low], *events[high:]]
     g = g_test(*_not_empty(counts)) / _dispersion(outside_hits, outside_events)
     return Segment(low, high, counts, g, sum(1 for number in hits[low:high] if number)) if g >= LEAST_G else None
+
+
+def _was_before(hits: Sequence[float], events: Sequence[float], first: int, part: tuple[int, int]) -> bool:
+    """Whether a time of the same length in the baseline was similar: a job that runs every quarter of an hour."""
+    length = part[1] - part[0]
+    least_hits = SIMILAR * sum(hits[part[0] : part[1]])
+    least_ratio = least_hits / max(sum(events[part[0] : part[1]]), 1)
+    sum_hits, sum_events = sum(hits[:length]), sum(events[:length])
+    for end in range(length, first + 1):
+        if sum_hits >= least_hits and sum_hits >= least_ratio * sum_events:
+            return True
+        sum_hits += hits[end] - hits[end - length]
+        sum_events += events[end] - events[end - length]
+    return False
 
 
 def _not_empty(counts: Counts) -> Counts:

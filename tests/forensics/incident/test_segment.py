@@ -43,3 +43,14 @@ def test_what_was_raised_before_the_window_only_is_not_found() -> None:
 
 def test_a_segment_without_an_outside_is_not_found() -> None:
     assert segment([5.0] * 10, [10.0] * 10, 0) is None
+
+
+def test_what_was_so_in_the_baseline_is_no_segment() -> None:
+    """A job that fails a fifth of its requests for a minute, every quarter of an hour."""
+    events = [20.0] * 240
+    job = [float(4 * (at % 60 < 6)) for at in range(240)]
+    assert segment(job, events, 120) is None
+    first_time = [0.0] * 120 + job[120:126] + [0.0] * 114
+    found = segment(first_time, events, 120)
+    assert found is not None
+    assert (found.low, found.high) == (120, 126)
