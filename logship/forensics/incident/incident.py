@@ -41,7 +41,7 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
         *processes.deaths(source, times), *processes.gaps(times, verdicts), *processes.drops(source, times),
         *processes.stalls(source, times), *requests.failing(numbers), *requests.slow(numbers), *requests.status(numbers),
         *requests.imbalance(numbers), *requests.floods(numbers), *requests.drop(numbers), *texts.new_errors(numbers),
-        *texts.new_patterns(source, times),
+        *texts.new_patterns(numbers),
     ]  # fmt: skip
     listed = ranked(together(findings, processes.versions(numbers)))
     before, after = numbers.requests.sides((), lambda start_ns: int(start_ns >= times.since_ns)).get((), [0, 0])

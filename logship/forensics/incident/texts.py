@@ -2,15 +2,18 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from logship.errors import QuestionError
 from logship.forensics.incident.clock import Clock
 from logship.forensics.incident.counted import Counted
 from logship.forensics.incident.finding import IncidentKind, Outlier
 from logship.forensics.incident.processes import short
 from logship.search import kql
 from logship.search.kql import equal
-from logship.search.query import Source
+from logship.search.query import Group, Page, Query, Source
+from logship.search.times import from_rfc3339
 from logship.search.units import plural
 from logship.search.views import NODE, ROUTE
 
@@ -22,6 +25,8 @@ LEAST_ERRORS, LEAST_MESSAGES = 5, 6
 LEAST_EVERYWHERE = 15
 # After less time without a text it is not known to be new: it may be rare.
 LEAST_BEFORE_NS = 5 * 60 * 10**9
+# Records that are read where a source cannot group by text, and how many at once.
+MOST_READ, PAGE_ROWS = 200_000, 10_000
 MAJORITY = 0.8
 BY_CHANCE = 1e-3
 # Of two texts with as many words, this part is equal if one is a variant of the other.
@@ -44,7 +49,7 @@ def new_errors(counted: Counted) -> list[Outlier]:
     """Return the exception types that occur several times in the window and not in the baseline."""
     clock, found = counted.clock, []
     for kind, text in _texts(counted.source, clock, ERRORS, ("error.type", "service.name", NODE, ROUTE), exact=True).items():
-        if not _new(clock, text, LEAST_ERRORS):
+        if not _new(counted, text, LEAST_ERRORS):
             continue
         fields: dict[str, str | list[str]] = {"error.type": kind}
         route = _main(text.routes)
@@ -58,13 +63,13 @@ def new_errors(counted: Counted) -> list[Outlier]:
     return found
 
 
-def new_patterns(source: Source, clock: Clock) -> list[Outlier]:
+def new_patterns(counted: Counted) -> list[Outlier]:
     """Return the warnings and errors whose text occurs several times in the window and not in the baseline."""
-    found = []
-    texts = _texts(source, clock, WARNINGS, ("message", "service.name", NODE, "log.logger", "log.level"), exact=False)
+    clock, found = counted.clock, []
+    texts = _texts(counted.source, clock, WARNINGS, ("message", "service.name", NODE, "log.logger", "log.level"), exact=False)
     old = [key.split() for key, text in texts.items() if min(text.times) < clock.since_ns]
     for key, text in texts.items():
-        if not _new(clock, text, LEAST_MESSAGES) or any(_variant(key.split(), words) for words in old):
+        if not _new(counted, text, LEAST_MESSAGES) or any(_variant(key.split(), words) for words in old):
             continue
         worker = _main(text.workers)
         by = f" by {short(worker)}" if worker else ""
@@ -78,7 +83,7 @@ def new_patterns(source: Source, clock: Clock) -> list[Outlier]:
 def _texts(source: Source, clock: Clock, where: str, names: tuple[str, ...], *, exact: bool) -> dict[str, _Text]:
     found: defaultdict[str, _Text] = defaultdict(_Text)
     for query in clock.queries():
-        for group in source.groups(query.narrowed(kql.parse(where)), names, clock.every_ns):
+        for group in _groups(source, query.narrowed(kql.parse(where)), names, clock.every_ns):
             keys, events = group.keys, group.events
             text = found[keys[0] if exact else f"{keys[3]} {keys[4]} {_VARIABLE.sub('*', keys[0])}"]
             text.times.update(dict(zip(group.starts_ns, group.counts, strict=True)))
@@ -90,15 +95,45 @@ def _texts(source: Source, clock: Clock, where: str, names: tuple[str, ...], *, 
     return dict(found)
 
 
-def _new(clock: Clock, text: _Text, least: int) -> bool:
+def _groups(source: Source, query: Query, names: tuple[str, ...], every_ns: int) -> Iterable[Group]:
+    """The groups of a source; where it cannot group by running text, as Elasticsearch, those of its records.
+
+    QuestionError if there are more than MOST_READ: without the oldest ones no text can be called new."""
+    try:
+        return source.groups(query, names, every_ns)
+    except QuestionError:
+        if source.count(query) > MOST_READ:
+            raise
+    counts: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+    rows = source.search(query, Page(PAGE_ROWS, columns=names))
+    while True:
+        for record in rows.records:
+            start_ns = from_rfc3339(record["@timestamp"]) // every_ns * every_ns
+            counts[tuple(str(record.get(name, "")) for name in names)][start_ns] += 1
+        if rows.next is None:
+            break
+        rows = source.search(query, Page(PAGE_ROWS, after=rows.next, columns=names))
+    return [Group(keys, list(counter), list(counter.values())) for keys, counter in counts.items()]
+
+
+def _new(counted: Counted, text: _Text, least: int) -> bool:
     """Whether a text began in the window: it is unlikely that one with a steady rate keeps to so short a part of the time."""
+    clock = counted.clock
     first_ns, last_ns, events = min(text.times), max(text.times), text.times.total()
-    whole_ns = clock.until_ns - (clock.baseline.since_ns or 0)
+    baseline_ns = max(0, (clock.baseline.until_ns or 0) - max(clock.baseline.since_ns or 0, _since_ns(counted, text)))
+    whole_ns = clock.until_ns - clock.since_ns + baseline_ns
     part = min(1.0, (last_ns - first_ns + clock.every_ns) / whole_ns)
     if part ** (events - 1) > BY_CHANCE:
         return False
-    known_ns = (clock.baseline.until_ns or 0) - (clock.baseline.since_ns or 0) + first_ns - clock.since_ns
+    known_ns = baseline_ns + first_ns - max(clock.since_ns, _since_ns(counted, text))
     return first_ns >= clock.since_ns and events >= least and known_ns >= LEAST_BEFORE_NS
+
+
+def _since_ns(counted: Counted, text: _Text) -> int:
+    """Since when there are requests of the service of a text: before that, nothing of it was stored that could be compared."""
+    by_service = counted.series(counted.requests, ("service.name",))
+    series = by_service.get((_main(text.services),)) or counted.series(counted.requests, ()).get((), [])
+    return next((start_ns for start_ns, events in zip(counted.starts, series, strict=False) if events), counted.clock.until_ns)
 
 
 def _outlier(

@@ -150,3 +150,16 @@ def test_dropping_of_events_has_an_end(store: Store, source: Reader) -> None:
     (drops,) = [one for one in incident_json(source, WINDOW, NOW_NS)["findings"] if one["kind"] == "drops"]
     assert drops["began"] == [rfc3339(CHANGED_NS + at * 10 * SECOND) for at in (1, 3)]
     assert drops["ended"] == [rfc3339(CHANGED_NS + at * 10 * SECOND) for at in (2, 4)]
+
+
+def test_nothing_is_called_new_without_a_time_before_it(store: Store, source: Reader) -> None:
+    """Of the baseline nothing is stored: what occurs in the window may always have been there."""
+
+    def change(fields: Fields, _pick: Random) -> Fields:
+        failed = fields["http.route"] == "/b"
+        return {"http.response.status_code": 500, "error.type": "KeyError"} if failed else {}
+
+    fill(store, change)
+    window, empty = Query(None, CHANGED_NS, NOW_NS), Query(None, BEGIN_NS - LENGTH_NS, BEGIN_NS)
+    assert incident_json(source, window, NOW_NS, empty)["findings"] == []
+    assert incident_json(source, WINDOW, NOW_NS)["findings"] != []
