@@ -3,8 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from logship.search.integrity import Anchor, Flaw, Integrity, IntegrityKind
 from logship.search.query import Query
 from logship.store.chain.judge import Compared, compare_anchors, compare_ids, compare_names
 from logship.store.chain.keys import Keys, read_keys
-from logship.store.chain.record import CHAIN, ChainBroken, records, sha256_of
+from logship.store.chain.reader import ChainContent, ChainReader
+from logship.store.chain.record import CHAIN, sha256_of
 from logship.store.chain.sentence import sentence
-from logship.store.chain.state import ChainState, Entry, parsed
+from logship.store.chain.state import Entry, parsed
 from logship.store.files import listing, log_name
 
 _ASIDE = re.compile(r"chain\.\d+\.bad")
@@ -27,16 +28,12 @@ _LOOKS = 6
 
 @dataclass(slots=True)
 class _Look:
-    """One look at a store. `names`: its files, listed when the chain had `records_before` records and before `data` was read.
-
-    `broken`: why the chain cannot be verified, "" if it can."""
+    """One look at a store. `names`: its files, listed when the chain had `records_before` records and before `data` was read."""
 
     names: list[str]
     records_before: int
     data: bytes
-    state: ChainState = field(default_factory=ChainState)
-    digests: dict[int, str] = field(default_factory=dict)
-    broken: str = ""
+    content: ChainContent
 
 
 class ChainCheck:
@@ -47,21 +44,22 @@ class ChainCheck:
 
     def __init__(self, directory: Path, key_file: str = "", limit_bytes: int = 0) -> None:
         self._directory, self._key_file, self._limit_bytes = directory, key_file, limit_bytes
+        self._reader = ChainReader()
         self._known: dict[tuple[str, int, int, int], str] = {}
 
     def anchor(self) -> Anchor:
         """Return the newest record of the chain. StoreError if there is no chain, or it cannot be verified."""
-        look = self._look(read_keys(self._key_file))
-        if look.broken or not look.state.records:
-            raise StoreError(f"{self._directory}: {look.broken or 'the store has no chain yet; start `logship up`'}")
-        state = look.state
+        content = self._reader.content(self._read(), read_keys(self._key_file))
+        state = content.state
+        if content.broken or not state.records:
+            raise StoreError(f"{self._directory}: {content.broken or 'the store has no chain yet; start `logship up`'}")
         return Anchor(state.store, state.records - 1, state.digest, state.time)
 
     def integrity(self, query: Query, anchors: Sequence[Anchor] = ()) -> Integrity:
         """Return the verdict on the chain, and on the segments that may hold events in the time of `query`."""
         keys = read_keys(self._key_file)
         for attempt in range(_LOOKS):
-            look = self._look(keys)
+            look = self._look(keys, [anchor.record for anchor in anchors])
             found = self._judge(look, query, anchors, keys)
             if found.finding != "changed" or look.data == self._read():
                 break
@@ -76,28 +74,22 @@ class ChainCheck:
         except OSError as error:
             raise StoreError(f"{self._directory / CHAIN} cannot be read: {error.strerror}") from error
 
-    def _look(self, keys: Keys) -> _Look:
+    def _look(self, keys: Keys, wanted: Collection[int]) -> _Look:
         records_before = self._read().count(b"\n")
         names = os.listdir(self._directory) if self._directory.is_dir() else []
-        look = _Look(names, records_before, self._read())
-        try:
-            for record in records(look.data, keys):
-                look.state.apply(record)
-                look.digests[record.number] = record.digest
-        except ChainBroken as error:
-            look.broken = str(error)
-        return look
+        data = self._read()
+        return _Look(names, records_before, data, self._reader.content(data, keys, wanted))
 
     def _judge(self, look: _Look, query: Query, anchors: Sequence[Anchor], keys: Keys) -> Integrity:
-        state, now = look.state, listing(look.names)
+        content, state, now = look.content, look.content.state, listing(look.names)
         compared = Compared()
         if state.records:
             compared = compare_names(state, look.names, look.records_before, query)
         before = [Flaw(name, "this chain could not be verified") for name in sorted(filter(_ASIDE.fullmatch, look.names))]
-        broken = [Flaw(CHAIN, f"{look.broken}: it was changed, or is damaged")] if look.broken else []
-        contradicted = compare_anchors(anchors, state.store, look.digests)
-        read, content = self._compare_content(compared.to_read)
-        flaws = (*broken, *before, *contradicted, *state.flaws, *compared.flaws, *content)
+        broken = [Flaw(CHAIN, f"{content.broken}: it was changed, or is damaged")] if content.broken else []
+        contradicted = compare_anchors(anchors, state, content.digests)
+        read, differing = self._compare_content(compared.to_read)
+        flaws = (*broken, *before, *contradicted, *state.flaws, *compared.flaws, *differing)
         matched = [anchor.record for anchor in anchors] if anchors and not contradicted else []
         anchored_to = max(matched, default=None)
         newer = sum(entry.record > anchored_to for entry in compared.to_read.values()) if anchored_to is not None else 0

@@ -66,16 +66,16 @@ def overlaps(segment: Segment, query: Query) -> bool:
     )
 
 
-def compare_anchors(anchors: Sequence[Anchor], store: str, digests: Mapping[int, str]) -> list[Flaw]:
-    """Return a flaw for each anchor that the chain contradicts. `digests`: of the records, by number."""
-    flaws = []
+def compare_anchors(anchors: Sequence[Anchor], state: ChainState, digests: Mapping[int, str]) -> list[Flaw]:
+    """Return a flaw for each anchor that the chain contradicts. `digests`: of the records that anchors name, by number."""
+    flaws, store = [], state.store
     for anchor in anchors:
         name = f"anchor of {anchor.time}"
         if anchor.store != store:
             why = f"it is of the chain {anchor.store}, and this is {store or 'none'}: the store or its chain was replaced"
             flaws.append(Flaw(name, why))
         elif anchor.record not in digests:
-            last = max(digests, default=-1)
+            last = state.records - 1
             why = f"it is of record {anchor.record}, and the chain ends with {last}: its end was cut, or this is an older copy"
             flaws.append(Flaw(name, why))
         elif digests[anchor.record] != anchor.digest:

@@ -76,12 +76,11 @@ def parse(line: bytes, number: int, previous: str) -> ChainRecord:
         raise ChainBroken(number, "cannot be read") from error
 
 
-def records(data: bytes, keys: Keys) -> Iterator[ChainRecord]:
+def records(data: bytes, keys: Keys, first: int = 0, previous: str = NO_DIGEST) -> Iterator[ChainRecord]:
     """Yield the records of a chain, without a torn last line. ChainBroken at the first that does not fit.
 
-    With keys every record must be signed."""
-    previous = NO_DIGEST
-    for number, line in enumerate(data.split(b"\n")[:-1]):
+    `first`: the number of the first record in `data`; `previous`: the digest before it. With keys every record must be signed."""
+    for number, line in enumerate(data.split(b"\n")[:-1], first):
         record = parse(line, number, previous)
         if keys and not record.mac:
             raise ChainBroken(number, "is not signed, although a key is set")

@@ -57,6 +57,13 @@ class ChainState:
             raise ChainBroken(0, "is missing")
         return state
 
+    def copy(self) -> Self:
+        """Return a copy that further records do not change."""
+        return replace(
+            self, live=dict(self.live), removed=deque(self.removed, REMOVED_LATELY), removals=[*self.removals],
+            flaws=[*self.flaws],
+        )  # fmt: skip
+
     def apply(self, record: ChainRecord) -> None:
         """Apply the next record. ChainBroken if it has an unknown form."""
         try:
