@@ -1,6 +1,8 @@
 """A collector over HTTP answers as the store behind it does."""
 
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -85,6 +87,30 @@ def test_nobody_there_is_said_with_what_to_start() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(SourceError, match=f"no collector answers at http://127.0.0.1:{port} .*logship up"):
         HttpSource(f"127.0.0.1:{port}").count(Query())
+
+
+class OtherVersion(BaseHTTPRequestHandler):
+    """Answers every query as a collector of an earlier version answered /api/groups."""
+
+    def do_GET(self) -> None:
+        body = b'{"groups": [{"start_ns": 0, "keys": [], "events": 1}]}'
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_collector_of_another_version_is_named() -> None:
+    with HTTPServer(("127.0.0.1", 0), OtherVersion) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = HttpSource(f"127.0.0.1:{server.server_port}")
+        with pytest.raises(SourceError, match="another version of logship than this command"):
+            source.groups(Query(), ["service.name"])
+        with pytest.raises(SourceError, match="use the same version on both sides"):
+            source.count(Query())
+        server.shutdown()
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", "http://x:99999"])
