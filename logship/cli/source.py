@@ -59,7 +59,8 @@ def _unknown_service(source: Source, query: Query) -> str:
     if not unknown:
         return ""
     known = sorted(share.value for share in source.top(Query(), "service.name", SERVICES_NAMED))
-    return f"; there are no events of service {unknown[0]!r}, only of: {', '.join(known) or 'none'}"
+    others = f", only of: {', '.join(known)}" if known else ""
+    return f"; there are no events of service {unknown[0]!r}{others}"
 
 
 def _services(where: Node | None) -> list[str]:
