@@ -1,6 +1,7 @@
 """Every command answers from the real Elasticsearch what it answers from a store with the same events."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import httpx
@@ -61,13 +62,18 @@ def both(elastic: Server, tmp_path_factory: pytest.TempPathFactory) -> Both:
 @pytest.mark.parametrize("words", ASKED, ids=" ".join)
 def test_elasticsearch_answers_as_the_store(both: Both, words: tuple[str, ...]) -> None:
     near, far = both.ask(words)
-    assert (far.returncode, far.stdout) == (near.returncode, near.stdout), far.stderr
+    assert (far.returncode, without_integrity(far.stdout)) == (near.returncode, without_integrity(near.stdout)), far.stderr
 
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
 def test_elasticsearch_refuses_as_the_store(both: Both, words: tuple[str, ...]) -> None:
     near, far = both.ask(words)
     assert (far.returncode, far.stdout, far.stderr) == (2, "", near.stderr)
+
+
+def without_integrity(text: str) -> str:
+    """The text without what is known of the files of a store, which Elasticsearch does not have."""
+    return re.sub(r'"integrity":\{[^{}]*\}', '"integrity":{}', text)
 
 
 PATHS = [
@@ -104,4 +110,6 @@ def test_the_page_serves_elasticsearch_as_it_serves_a_store(both: Both, path: st
         # A key to the next page is the source's own.
         assert near.json() | {"next": far.json()["next"]} == far.json()
     else:
-        assert (far.status_code, far.text) == (near.status_code, near.text)
+        assert (far.status_code, without_integrity(far.text)) == (near.status_code, without_integrity(near.text))
+        if path == "/api/verify":
+            assert (near.json()["integrity"]["finding"], far.json()["integrity"]["finding"]) == ("consistent", "unknown")

@@ -17,7 +17,7 @@ const SIGNS = {
 /** @type {Record<string, [string, string]>} */
 const FILES = { intact: ["good", "✓"], consistent: ["soft", "✓"], changed: ["bad", "!"], unknown: ["warn", "?"] };
 
-/** Whether the files of the store are what was recorded. @param {{found?: {finding: string, sentence: string}}} given */
+/** Whether the files of the store are as recorded. @param {{found?: {finding: string, sentence: string}}} given */
 function Integrity({ found }) {
   if (!found) return null;
   const [kind, sign] = FILES[found.finding] ?? ["soft", "–"];

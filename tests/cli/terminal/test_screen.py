@@ -136,6 +136,17 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "findings": (("findings", "--source", "STORE"), ("findings", "--csv", "--source", "STORE")),
     "inflight": (("inflight", "--source", "STORE"), ("inflight", "--csv", "--source", "STORE")),
     "verify": (("verify", "--source", "STORE"), ("verify", "--csv", "--source", "STORE")),
+    "anchor": (("anchor", "--source", "STORE"), ("anchor", "--source", f"/nowhere/{NAME}")),
+    "watch": (
+        ("watch", "--once", "--source", "STORE", "--memory", f"INTO/{NAME}"),
+        ("watch", "--once", "--every", EVIL, "--source", "STORE"),
+        ("watch", "--once", "--source", "STORE", "--webhook", f"ftp://{EVIL}"),
+    ),
+    "curl": (
+        ("curl", "rid1", "--source", "STORE"),
+        ("curl", "--where", "event.dataset: *", "--source", "STORE"),
+        ("curl", EVIL, "--source", "STORE"),
+    ),
     "export": (("export", "--source", "STORE"), ("export", "--format", "csv", "--source", "STORE")),
     "import": (("import", "FILE", "--to", "INTO"), ("import", f"/nowhere/{NAME}")),
     "setup": (("setup", "elastic", "--dry-run"), ("setup", EVIL)),
