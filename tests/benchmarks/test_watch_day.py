@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.bench_watch import print_day, watched
 from benchmarks.incident_hours.day import make_day
 
 PLANNED = (("failing_route", "clear", 1), ("orderly_deploy", "clear", 2))
 
 
+@pytest.mark.prove
 def test_an_incident_of_three_hours_is_reported_once_and_its_end_once(tmp_path: Path) -> None:
     day = make_day(0, 3, PLANNED, per_second=1.5)
     result = watched(day, tmp_path / "store", every_seconds=300)

@@ -256,6 +256,7 @@ def asking(port: str, folder: Path) -> Process:
     return Process(native(SERVICES["traffic"]["command"], port), ours(), folder / "customers.txt")
 
 
+@pytest.mark.prove
 def test_shop_and_customers_start_with_their_commands(tmp_path: Path) -> None:
     port, events = str(free_port()), tmp_path / "events.jsonl"
     told = environment(SERVICES["shop"]) | {"LOGSHIP_STATE_DIR": str(tmp_path), "LOGSHIP_AGENT": f"file:{events}"}

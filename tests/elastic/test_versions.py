@@ -42,6 +42,7 @@ def told(node: Node, namespace: str) -> Settings:
     return load({"elastic_url": node.url, "elastic_namespace": namespace}, {"HOME": "/home/ada"})
 
 
+@pytest.mark.prove
 def test_set_up_twice_stored_once_and_found(newest: Node) -> None:
     namespace = server.new_namespace()
     settings, stream = told(newest, namespace), mapping.stream(namespace)
@@ -69,6 +70,7 @@ def test_set_up_twice_stored_once_and_found(newest: Node) -> None:
         source.close()
 
 
+@pytest.mark.prove
 def test_doctor_finds_its_event(newest: Node) -> None:
     settings = told(newest, server.new_namespace())
 

@@ -15,7 +15,7 @@ from tests import needs
 from tests.proofs.figures import row
 from tests.proofs.scene import PROVE, SHOPS, Collecting, Process, environment, until
 
-RUNS = 40 if PROVE else 3
+RUNS = 40
 EVENTS = 500
 # Offsets of a clock: of 1970 and 2100, of other years, of an hour and of moments.
 OFFSETS = ("-56y", "+74y", "-10y", "+400d", "-2h", "+2h", "-30s", "+0")
@@ -59,6 +59,7 @@ def jump(folder: Path, clock: Path) -> None:
     (folder / "next").rename(clock)
 
 
+@pytest.mark.prove
 def test_a_wrong_clock_costs_no_event_and_fools_no_verdict(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with Collecting(state, tmp_path) as collecting:

@@ -145,6 +145,7 @@ def small_disks(tmp_path: Path) -> Iterator[list[Path]]:
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.prove
 def test_events_that_a_full_disk_cost_are_told_however_the_life_ended(small_disks: list[Path], tmp_path: Path) -> None:
     events, lost, doubled, wrong = 20_000, 0, 0, []
     ends = list(ENDS) * FULL_DISKS

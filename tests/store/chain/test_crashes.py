@@ -102,6 +102,7 @@ def test_kill_9_while_the_chain_begins(moment: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in directory.glob(f"{CHAIN}*")) == [CHAIN]
 
 
+@pytest.mark.prove
 @pytest.mark.timeout(120)
 def test_a_check_while_the_collector_seals_merges_and_removes_is_not_an_accusation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

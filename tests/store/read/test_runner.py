@@ -18,6 +18,7 @@ from logship.store.read import export
 from logship.store.read.reader import Reader
 from logship.store.write import merging, superseded
 from logship.store.write.store import Store
+from tests.conftest import PROVE
 from tests.store.events import BEGIN_NS, LIFE, event, events
 
 QUESTIONS = (
@@ -56,7 +57,7 @@ def by_pages(reader: Reader, query: Query) -> list[Record]:
     return found
 
 
-@settings(max_examples=25)
+@settings(max_examples=25 if PROVE else 8)
 @given(st.lists(st.tuples(times, st.sampled_from(("/a", "/b", None))), max_size=80), st.data())
 def test_it_gives_what_pages_give(held: list[tuple[int, str | None]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as directory, Store(directory, roll_records=15) as store:
