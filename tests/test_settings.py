@@ -23,6 +23,7 @@ from logship.settings import (
     not_default,
     table,
 )
+from logship.settings.values import TAKEN_HEADERS
 
 HOME = {"HOME": "/home/ada"}
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=12)
@@ -36,6 +37,8 @@ VALUES: dict[type, st.SearchStrategy[object]] = {
 
 def values(name: str) -> st.SearchStrategy[object]:
     choices = BY_NAME[name].metadata["choices"]
+    if name == "request_id_header":  # a few words, such as Date, are headers with a meaning
+        return WORDS.filter(lambda word: word.lower() not in TAKEN_HEADERS)
     return st.sampled_from(choices) if choices else VALUES.get(type(BY_NAME[name].default), WORDS)
 
 
