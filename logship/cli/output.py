@@ -1,9 +1,11 @@
 """What a command says: results on stdout, everything else on stderr."""
 
 import sys
+from pathlib import Path
 
 from logship.cli.terminal.screen import draw
 from logship.cli.terminal.style import paint
+from logship.errors import QuestionError
 from logship.event.invisible import visible_lines
 
 # Exit statuses, beside those of `main.py`.
@@ -34,6 +36,14 @@ def talk(sentence: str) -> None:
     """Write a message to stderr."""
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that an option names. QuestionError if it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise QuestionError(f"cannot write {path}: {error.strerror}") from None
 
 
 def note(sentence: str) -> None:

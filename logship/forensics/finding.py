@@ -36,3 +36,8 @@ class Finding:
     until_ns: int | None = None
     fields: Mapping[str, str | list[str]] = field(default_factory=dict)
     evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+def short(node: str) -> str:
+    """Return the short name of a worker, w2, from its node."""
+    return node.rpartition("/")[2] or node

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from logship.forensics.finding import short
 from logship.search import kql
 from logship.search.kql import equal
 from logship.search.query import Page, Query, Record, Source
@@ -111,7 +112,7 @@ def _crash(service: str, record: Record) -> Mark:
     running = int(record.get("logship.in_flight.count") or 0)
     interrupting = f", interrupting {plural(running, 'request')}" if running else ""
     query = kql.text_of(kql.every(equal("event.action", CRASHED), equal(NODE, node)))
-    return Mark(at_ns, at_ns, "crash", service, [node], f"{_short(node) or 'A worker'} crashed{interrupting}.", query)
+    return Mark(at_ns, at_ns, "crash", service, [node], f"{short(node) or 'A worker'} crashed{interrupting}.", query)
 
 
 def _marks(service: str, change: Sequence[Record], now: _Now) -> list[Mark]:
@@ -181,11 +182,7 @@ def _mark(
 
 def _named(records: Sequence[Record]) -> str:
     nodes = {str(record.get(NODE, "")) for record in records}
-    return _short(next(iter(nodes))) or "1 worker" if len(nodes) == 1 else plural(len(nodes), "worker")
-
-
-def _short(node: str) -> str:
-    return node.rpartition("/")[2] or node
+    return short(next(iter(nodes))) or "1 worker" if len(nodes) == 1 else plural(len(nodes), "worker")
 
 
 def _ns(record: Record) -> int:

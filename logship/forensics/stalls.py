@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from logship.event.stall import LOOP_STALLED, LOOP_STALLING, POOL_EXHAUSTED, POOL_EXHAUSTING, REASONS
-from logship.forensics.finding import Finding, Kind
+from logship.forensics.finding import Finding, Kind, short
 from logship.search import kql
 from logship.search.kql import equal
 from logship.search.query import Page, Query, Record, Source, Stat
@@ -165,7 +165,7 @@ def _group(source: Source, query: Query, stat: Stat, name_of: NameOf) -> Group:
         _ordered([(bucket.key, bucket.events) for bucket in by]),
         _ordered([(b.and_key, b.events) for b in by]),
     )
-    names = [name_of(worst)] if len(nodes) == 1 else [node.rpartition("/")[2] or node for node in nodes]
+    names = [name_of(worst)] if len(nodes) == 1 else [short(node) for node in nodes]
     more = f" and {len(names) - WORKERS_NAMED} more" if len(names) > WORKERS_NAMED else ""
     return Group(stat, worst, nodes, routes, ", ".join(names[:WORKERS_NAMED]) + more)
 

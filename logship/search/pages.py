@@ -14,15 +14,18 @@ PAGE_ROWS = 10_000
 LIMIT_COLUMNS = 16_384
 
 
-def record_pages(source: Source, query: Query, page_rows: int = PAGE_ROWS) -> Iterator[list[Record]]:
+def record_pages(
+    source: Source, query: Query, page_rows: int = PAGE_ROWS, columns: tuple[str, ...] = ()
+) -> Iterator[list[Record]]:
     """Yield all records of `query`, oldest first, page by page. Records that arrive meanwhile may be missing.
 
-    `page_rows`: the size of a page, for sources that cannot stream."""
-    return source.every(query) if isinstance(source, Streams) else _paged(source, query, page_rows)
+    `page_rows`: the size of a page, for sources that cannot stream. `columns`: only these fields of each record."""
+    if isinstance(source, Streams) and not columns:
+        return source.every(query)
+    return _paged(source, query, Page(page_rows, newest_first=False, columns=columns))
 
 
-def _paged(source: Source, query: Query, page_rows: int) -> Iterator[list[Record]]:
-    page = Page(page_rows, newest_first=False)
+def _paged(source: Source, query: Query, page: Page) -> Iterator[list[Record]]:
     while True:
         rows = source.search(query, page)
         if rows.records:

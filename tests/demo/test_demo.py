@@ -91,7 +91,8 @@ def page(tmp_path: Path) -> Iterator[Any]:
 
 @pytest.mark.prove
 def test_who_was_slow_why_and_what_was_in_flight_is_found_by_clicking_only(page: Any) -> None:
-    from tests.page.test_browser import address, wait
+    from tests.page.browsing import wait
+    from tests.page.test_browser import address
 
     until = time.monotonic() + PATIENCE_SECONDS
     while httpx.get(f"{page.url}/api/count?q=event.action:worker-lost", timeout=30).json()["count"] == 0:

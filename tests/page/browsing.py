@@ -5,6 +5,7 @@ What is missing is a visible skip with a sentence, never a failure: neither belo
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -90,6 +91,13 @@ class Visit:
 
     def close(self) -> None:
         self.context.close()
+
+
+def wait(page: Any, selector: str, text: str | re.Pattern[str] = "") -> Any:
+    """The first element that is there and has the text."""
+    found = page.locator(selector, has_text=text) if text else page.locator(selector)
+    found.first.wait_for()
+    return found.first
 
 
 def settled(page: Any) -> None:

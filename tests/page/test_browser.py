@@ -7,18 +7,11 @@ from typing import Any
 import httpx
 
 from logship.search.views import BY_NAME
-from tests.page.browsing import Visit, settled, until
+from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
 
 # What a panel is when it has been answered; a line of one value has no height, and counts as hidden.
 DRAWN = ".plot .bars path, .plot .line path, .share, .events li, .notice, form.question input[name=id]"
-
-
-def wait(page: Any, selector: str, text: str | re.Pattern[str] = "") -> Any:
-    """The first element that is there and has the text."""
-    found = page.locator(selector, has_text=text) if text else page.locator(selector)
-    found.first.wait_for()
-    return found.first
 
 
 def address(page: Any, pattern: str) -> None:

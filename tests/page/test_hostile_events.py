@@ -9,10 +9,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.page.browsing import Visit, settled, until
+from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
 from tests.page.story import ABSURD_NAMES, HOSTILE, hostile
-from tests.page.test_browser import wait
 
 # Nothing of these may be in the text of a page: they are written out, U+202E between small angles.
 UNSEEN_RANGES = ((0, 9), (11, 32), (0x7F, 0xA0), (0x61C, 0x61D), (0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070))

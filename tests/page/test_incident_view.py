@@ -9,7 +9,7 @@ import pytest
 
 from logship.search.times import rfc3339
 from tests.forensics.compare.shop import LENGTH_NS, SECOND, fill
-from tests.page.browsing import Visit
+from tests.page.browsing import Visit, wait
 from tests.page.conftest import Shown
 from tests.store.events import BEGIN_NS
 
@@ -30,12 +30,6 @@ def incident_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def window() -> str:
     since, until = rfc3339(BEGIN_NS + LENGTH_NS // 2), rfc3339(BEGIN_NS + 2 * LENGTH_NS)
     return f"since={since[:23]}Z&until={until[:23]}Z"
-
-
-def wait(page: Any, selector: str, text: str | re.Pattern[str] = "") -> Any:
-    found = page.locator(selector, has_text=text) if text else page.locator(selector)
-    found.first.wait_for()
-    return found.first
 
 
 def test_it_says_what_happened_and_leads_to_the_events(chromium: Any, incident_url: str) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.page.browsing import Visit, settled, until
+from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
-from tests.page.test_browser import address, total, wait
+from tests.page.test_browser import address, total
 from tests.page.test_tail import fresh
 
 SAID = """((e) => [

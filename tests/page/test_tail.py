@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROVE
-from tests.page.browsing import Visit, until
+from tests.page.browsing import Visit, until, wait
 from tests.page.conftest import Shown, event
-from tests.page.test_browser import wait
 
 HEAP_LIMIT_BYTES = 150_000_000
 SECONDS, PER_SECOND = (60, 500) if PROVE else (3, 300)

@@ -7,11 +7,10 @@ from typing import Any
 import click
 
 from logship.cli.options import Window, make_query, source_option, span_options
-from logship.cli.output import NOTHING, note, say, talk
+from logship.cli.output import NOTHING, note, say, talk, write_file
 from logship.cli.rows import Form, json_option
 from logship.cli.source import nothing_found, open_source
 from logship.connect.source import local_workers
-from logship.errors import QuestionError
 from logship.event.invisible import visible
 from logship.forensics.reproduce.curl import curl as command_of
 from logship.forensics.reproduce.http_file import http_file
@@ -51,7 +50,7 @@ def curl(
         talk(nothing_found(store, make_query(Window(where or "", **window))) if where is not None else _unknown(id))
         return NOTHING
     if http is not None:
-        _write(http, http_file(records, base))
+        write_file(http, http_file(records, base))
         talk(f"wrote {plural(len(records), 'request')} to {http}; its comments say what was not recorded")
         return 0
     for record in records:
@@ -83,10 +82,3 @@ def _print(request: Reproduction, form: Form | None) -> None:
 
 def _unknown(id_: str) -> str:
     return f"nothing found: no request or trace has the id {visible(repr(id_))}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise QuestionError(f"cannot write {path}: {error.strerror}") from None

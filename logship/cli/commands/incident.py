@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from logship.cli.options import Window, baseline_option, make_query, source_option, span_options, until_now
-from logship.cli.output import NOTHING, UNKNOWN, say, talk
+from logship.cli.output import NOTHING, UNKNOWN, say, talk, write_file
 from logship.cli.rows import Form, json_option
 from logship.cli.source import nothing_found, open_source
 from logship.cli.times import moment, zone
@@ -52,7 +52,8 @@ def incident(
     kibana_url = load({}).kibana_url
     for path, write in ((md, write_up.markdown), (html, write_up.html)):
         if path is not None:
-            _write(path, write(report, _moment, kibana_url))
+            write_file(path, write(report, _moment, kibana_url))
+            talk(f"wrote {path}")
     if form == "json":
         say(json.dumps(as_json(report)))
     elif md is None and html is None:
@@ -79,11 +80,3 @@ def _window(when: str, window: Window, now_ns: int) -> Query:
 
 def _moment(ns: int) -> str:
     return moment(ns)[:19]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise QuestionError(f"cannot write {path}: {error.strerror}") from None
-    talk(f"wrote {path}")

@@ -11,7 +11,7 @@ from logship.forensics.incident.segment import Segment
 from logship.search import kql
 from logship.search.kql import Node, equal
 from logship.search.query import Source
-from logship.search.views import SERVED
+from logship.search.views import FAILURES, SERVED, STATUS
 
 Series = list[float]
 VALUES_OF_A_FIELD = 30
@@ -78,6 +78,11 @@ class Counted:
     def hits(self, where: Node | None, *more: str) -> Table:
         """Return the requests for which `where` holds, also by the fields with many values."""
         return read(self.source, self.clock.queries(), where, (*NARROW_FIELDS, *more, *self.wide), self.clock.every_ns)
+
+    @cached_property
+    def failed(self) -> Table:
+        """The failed requests, also by status and exception type."""
+        return self.hits(kql.parse(FAILURES), STATUS, "error.type")
 
     def of_values(self, name: str, values: Sequence[str]) -> Table:
         """Return all requests with these values of a field with many."""

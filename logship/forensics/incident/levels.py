@@ -13,7 +13,7 @@ from logship.forensics.incident.finding import Interval
 from logship.search import kql
 from logship.search.times import rfc3339
 from logship.search.units import duration, rate, share
-from logship.search.views import DURATION, FAILURES, SERVED
+from logship.search.views import DURATION, SERVED
 
 SERVICE = "service.name"
 # A service with less traffic is not described, nor are more services than fit on a screen.
@@ -47,7 +47,7 @@ class Level:
 def levels(counted: Counted, services: Iterable[str]) -> list[Level]:
     """Return the three measures of each of these services."""
     requests = counted.series(counted.requests, (SERVICE,))
-    failed = counted.series(counted.hits(kql.parse(FAILURES)), (SERVICE,))
+    failed = counted.series(counted.failed, (SERVICE,))
     found: list[Level] = []
     for service in list(dict.fromkeys(services))[:SERVICES]:
         events = requests.get((service,), [])

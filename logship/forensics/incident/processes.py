@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from logship.event.fields import DROP_REASONS
+from logship.forensics.finding import short
 from logship.forensics.incident.clock import Clock
 from logship.forensics.incident.counted import Counted
 from logship.forensics.incident.finding import Interval, Outlier
@@ -12,11 +13,10 @@ from logship.forensics.verify import Verdict
 from logship.search import kql
 from logship.search.kql import equal
 from logship.search.query import Page, Record, Source
-from logship.search.times import from_rfc3339
+from logship.search.times import SECOND_NS, from_rfc3339
 from logship.search.units import duration, plural
 from logship.search.views import BEATS, BY_NAME, NODE
 
-SECOND_NS = 10**9
 HEARTBEAT_NS = 10 * SECOND_NS
 RECORDS = 2_000
 CRASHES = "event.action: worker-lost"
@@ -26,11 +26,6 @@ LEAST_STALL_NS, LONG_STALL_NS = 400_000_000, 5 * SECOND_NS
 LEAST_STALLS, TOGETHER_NS = 3, 150 * SECOND_NS
 # With more stalls before than this part of those in the window, nothing has changed.
 USUAL_PART = 0.34
-
-
-def short(node: str) -> str:
-    """Return the short name of a worker, w2, from its node."""
-    return node.rpartition("/")[2] or node
 
 
 def deaths(source: Source, clock: Clock) -> list[Outlier]:

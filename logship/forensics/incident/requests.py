@@ -6,6 +6,7 @@ from statistics import median
 
 from logship.forensics.compare.combinations import Counts
 from logship.forensics.compare.table import slow as slow_requests
+from logship.forensics.finding import short
 from logship.forensics.incident.counted import VALUES_OF_A_FIELD, Counted, Series
 from logship.forensics.incident.finding import IncidentKind, Outlier
 from logship.forensics.incident.raised import Limits, Raised, frequent, raised
@@ -31,7 +32,7 @@ LEAST_G_OF_DROP = 60.0
 
 def failing(counted: Counted) -> list[Outlier]:
     """Return the parts of the traffic that failed more than usual."""
-    hits = counted.hits(kql.parse(FAILURES), STATUS, "error.type")
+    hits = counted.failed
     found = []
     for cause in raised(counted, hits, FAILING):
         types, statuses = frequent(hits, "error.type", cause, counted), frequent(hits, STATUS, cause, counted, 0.3)
@@ -95,7 +96,7 @@ def imbalance(counted: Counted) -> list[Outlier]:
         if part and part.hit_buckets >= UNEVEN.buckets and UNEVEN.allow(part.counts) and _odds(part.counts) >= UNEVEN_ODDS:
             cause = Raised({NODE: node}, part.counts, part)
             usual, now = (share(ratio, 1) for ratio in (part.counts.ratio_before, part.counts.ratio_after))
-            sentence = f"Traffic is unbalanced: {_short(node)} served {now} of requests, usually {usual}."
+            sentence = f"Traffic is unbalanced: {short(node)} served {now} of requests, usually {usual}."
             found.append(_outlier(counted, "imbalance", cause, sentence, kql.parse(SERVED), {}))
     return found
 
@@ -197,14 +198,10 @@ def _conditions(cause: Raised) -> list[Node]:
 def _name(cause: Raised) -> str:
     names = {ROUTE: "", NODE: "", "http.request.method": "", "service.name": ""}
     texts = [
-        _short(value) if name == NODE else value if name in names else f"{name.removeprefix('labels.')} {value}"
+        short(value) if name == NODE else value if name in names else f"{name.removeprefix('labels.')} {value}"
         for name, value in cause.fields.items()
     ]
     return " & ".join(text for text in texts if text) or "All requests"
-
-
-def _short(node: str) -> str:
-    return node.rpartition("/")[2] or node
 
 
 def _change(counts: Counts) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from logship.errors import QuestionError
+from logship.forensics.finding import short
 from logship.forensics.incident.clock import Clock
 from logship.forensics.incident.counted import Counted
 from logship.forensics.incident.finding import IncidentKind, Outlier
-from logship.forensics.incident.processes import short
 from logship.search import kql
 from logship.search.kql import equal
-from logship.search.query import Group, Page, Query, Source
+from logship.search.pages import record_pages
+from logship.search.query import Group, Query, Source
 from logship.search.times import from_rfc3339
 from logship.search.units import plural
 from logship.search.views import NODE, ROUTE
@@ -25,8 +26,8 @@ LEAST_ERRORS, LEAST_MESSAGES = 5, 6
 LEAST_EVERYWHERE = 15
 # After less time without a text it is not known to be new: it may be rare.
 LEAST_BEFORE_NS = 5 * 60 * 10**9
-# Records that are read where a source cannot group by text, and how many at once.
-MOST_READ, PAGE_ROWS = 200_000, 10_000
+# Records that are read where a source cannot group by text.
+MOST_READ = 200_000
 MAJORITY = 0.8
 BY_CHANCE = 1e-3
 # Of two texts with as many words, this part is equal if one is a variant of the other.
@@ -105,27 +106,24 @@ def _groups(source: Source, query: Query, names: tuple[str, ...], every_ns: int)
         if source.count(query) > MOST_READ:
             raise
     counts: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
-    rows = source.search(query, Page(PAGE_ROWS, columns=names))
-    while True:
-        for record in rows.records:
+    for records in record_pages(source, query, columns=names):
+        for record in records:
             start_ns = from_rfc3339(record["@timestamp"]) // every_ns * every_ns
             counts[tuple(str(record.get(name, "")) for name in names)][start_ns] += 1
-        if rows.next is None:
-            break
-        rows = source.search(query, Page(PAGE_ROWS, after=rows.next, columns=names))
-    return [Group(keys, list(counter), list(counter.values())) for keys, counter in counts.items()]
+    return [Group(keys, list(counter), list(counter.values())) for keys, counter in sorted(counts.items())]
 
 
 def _new(counted: Counted, text: _Text, least: int) -> bool:
     """Whether a text began in the window: it is unlikely that one with a steady rate keeps to so short a part of the time."""
     clock = counted.clock
     first_ns, last_ns, events = min(text.times), max(text.times), text.times.total()
-    baseline_ns = max(0, (clock.baseline.until_ns or 0) - max(clock.baseline.since_ns or 0, _since_ns(counted, text)))
+    stored_ns = _since_ns(counted, text)
+    baseline_ns = max(0, (clock.baseline.until_ns or 0) - max(clock.baseline.since_ns or 0, stored_ns))
     whole_ns = clock.until_ns - clock.since_ns + baseline_ns
     part = min(1.0, (last_ns - first_ns + clock.every_ns) / whole_ns)
     if part ** (events - 1) > BY_CHANCE:
         return False
-    known_ns = baseline_ns + first_ns - max(clock.since_ns, _since_ns(counted, text))
+    known_ns = baseline_ns + first_ns - max(clock.since_ns, stored_ns)
     return first_ns >= clock.since_ns and events >= least and known_ns >= LEAST_BEFORE_NS
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from logship.forensics.finding import short
 from logship.forensics.incident.finding import Outlier
-from logship.forensics.incident.processes import NewVersion, short
+from logship.forensics.incident.processes import NewVersion
 from logship.search.kql import equal, every, parse, text_of
+from logship.search.times import SECOND_NS
 from logship.search.units import duration
 from logship.search.views import NODE
 
-SECOND_NS = 10**9
 # A consequence begins at most so long after its cause, and at most a bucket or two before it.
 AFTER_NS, BEFORE_NS = 60 * SECOND_NS, 25 * SECOND_NS
 # What begins within this time after a version started may be caused by it.

@@ -6,10 +6,9 @@ from urllib.parse import quote
 
 from logship.forensics.incident.finding import Interval, Outlier
 from logship.forensics.incident.incident import IncidentReport
-from logship.search.times import rfc3339
+from logship.search.times import SECOND_NS, rfc3339
 from logship.search.units import duration, plural
 
-SECOND_NS = 10**9
 # How a line with a next command begins.
 NEXT = "next: "
 # Writes a time of a report.
