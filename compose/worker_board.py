@@ -131,6 +131,18 @@ PANELS: Final = (
     ),
     WorkerPanel("Event loop lag", "p99 of how late timers fired.", "s", ((LAG, WORKER),)),
     WorkerPanel(
+        "Event loop stalls",
+        "Share of time in which the event loop was blocked, by reason. Details: the loop-stalled events.",
+        "percentunit",
+        (
+            _rate(
+                "logship_worker_event_loop_stalled_seconds_total",
+                "service, worker, reason",
+                "{{service}} {{worker}} {{reason}}",
+            ),
+        ),
+    ),
+    WorkerPanel(
         "Event loop utilization",
         "Share of time in which the thread of the event loop used CPU or was blocked.",
         "percentunit",

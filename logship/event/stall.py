@@ -10,7 +10,8 @@ from logship.event.build import WORKER, time_text
 LOOP_STALLED, LOOP_STALLING = "loop-stalled", "loop-stalling"
 POOL_EXHAUSTED, POOL_EXHAUSTING = "thread-pool-exhausted", "thread-pool-exhausting"
 
-# event.reason of a stall -> the middle of its message, before the line.
+# event.reason of a stall -> the middle of its message, before the line. Their order is that of the counters in a metric file
+# (`state/metric_file.py`): new ones go to the end.
 REASONS: Final = {
     "blocking_call": "by a call that waited",
     "computing": "by computing",

@@ -150,6 +150,7 @@ def families(slots: list[SlotMetrics]) -> Iterator[Metric]:
     yield from _requests(slots)
     yield _reasons(slots)
     yield _lag(slots)
+    yield from _stalls(slots)
     for gauge in GAUGES:
         family = GaugeMetricFamily(gauge.name, gauge.help, labels=WORKER)
         for slot in slots:
@@ -249,6 +250,19 @@ def _lag(slots: list[SlotMetrics]) -> Metric:
         counts = (slot.counter(Cell.LAG_BUCKETS + place) for place in range(len(bounds)))
         family.add_metric(_labels(slot), _cumulated(bounds, counts), slot.counter(Cell.LAG_SUM_NS) / SECOND_NS)
     return family
+
+
+def _stalls(slots: list[SlotMetrics]) -> Iterator[Metric]:
+    labels = (*WORKER, "reason")
+    stalls = CounterMetricFamily("logship_worker_event_loop_stalls", "Times that the event loop was blocked.", labels=labels)
+    stalled = CounterMetricFamily(
+        "logship_worker_event_loop_stalled_seconds", "Time for which the event loop was blocked.", labels=labels
+    )
+    for slot in slots:
+        for reason, (count, time_ns) in metric_file.STALL_CELLS.items():
+            stalls.add_metric([*_labels(slot), reason], slot.counter(count))
+            stalled.add_metric([*_labels(slot), reason], slot.counter(time_ns) / SECOND_NS)
+    yield from (stalls, stalled)
 
 
 def _by_label(slots: list[SlotMetrics]) -> Iterator[Metric]:

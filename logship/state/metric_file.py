@@ -21,6 +21,7 @@ from typing import Final
 import ormsgpack
 
 from logship.errors import JournalUnreadable
+from logship.event import stall
 from logship.event.fields import DROP_REASONS
 from logship.state import mapping
 
@@ -79,6 +80,8 @@ class Cell(IntEnum):
     LAG_BUCKETS = 27
     REASON = 40
     DROPPED = 48
+    STALLS = 56  # by reason
+    STALLED_NS = 63  # by reason
     # Gauges.
     JOURNAL_BYTES = 72
     RESIDENT_BYTES = 73
@@ -98,6 +101,10 @@ EXIT_CODE_ZERO: Final = 1000
 COUNTERS: Final = range(Cell.BEGUN, Cell.JOURNAL_BYTES)
 CELL_COUNT: Final = FACTS_AT // 8
 DROP_CELLS: Final = {reason: Cell.DROPPED + place for place, reason in enumerate(DROP_REASONS)}
+# By `event.reason` of a stall: (how many, nanoseconds in them).
+STALL_CELLS: Final = {
+    reason: (Cell.STALLS + place, Cell.STALLED_NS + place) for place, reason in enumerate(stall.REASONS)
+}
 REASON_CELLS: Final = {reason: Cell.REASON + place for place, reason in enumerate(REASONS)}
 
 

@@ -12,6 +12,7 @@ from logship.worker.pipeline import Pipeline
 from logship.worker.stalls import request as requests
 from logship.worker.stalls.application import Application, is_debugger
 from logship.worker.stalls.cause import Reason, Sample, held_by_another, reason_of
+from logship.worker.stalls.count import StallCount
 from logship.worker.stalls.gc_pauses import GcPauses
 from logship.worker.stalls.loops import QUIET_NS, WatchedLoop
 from logship.worker.stalls.place import place_of
@@ -33,6 +34,7 @@ class LoopObserver:
         self._pipeline = pipeline
         self._application = application
         self._pauses = pauses
+        self._count = StallCount(pipeline)
         self._before = loop.clocks.now()
         self._busy_ns = self._before.time_ns
         self._forget()
@@ -60,6 +62,7 @@ class LoopObserver:
         # A watchdog that was late may come at the end of a stall: it looks again before it reports that the stall continues.
         if age_ns >= max(LONG_NS, loop.limit_ns) + loop.interval_ns and not self._start_ns and late_ns < loop.limit_ns:
             self._record(loop.seen_ns, time.monotonic_ns(), self._samples, loop.interval_ns, ended=False)
+        self._count.lasts(age_ns - loop.interval_ns // 2)
         return age_ns
 
     def _note_quiet(self) -> None:
@@ -76,6 +79,7 @@ class LoopObserver:
         self._running = 0
         self._start_ns = 0
         self._debugged = False
+        self._count.end()
 
     def _sample(self, late_ns: int, switches: int) -> None:
         loop = self.loop
@@ -124,6 +128,7 @@ class LoopObserver:
             start_ns, duration_ns, reason, self._running, None if without_line else self._place(reason, samples),
             {} if without_line else self._request_fields, ended,
         )  # fmt: skip
+        self._count.add(reason, duration_ns)
         self._pipeline.record(events.stalled(stall))
 
     def _place(self, reason: Reason, samples: list[Sample]) -> Place | None:
