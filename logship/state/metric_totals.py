@@ -23,7 +23,15 @@ import ormsgpack
 from logship.errors import JournalUnreadable
 from logship.state import identity, locks, mapping, metric_file
 from logship.state.home import Home, make_directory, safe_name
-from logship.state.metric_file import COUNTERS, EXIT_CODE_ZERO, SERIES_COUNTERS, Cell, MetricCopy, MetricFacts
+from logship.state.metric_file import (
+    COUNTERS,
+    EXIT_CODE_ZERO,
+    REASON_CELLS,
+    SERIES_COUNTERS,
+    Cell,
+    MetricCopy,
+    MetricFacts,
+)
 from logship.state.processes import STOP_SIGNALS, exit_name, is_running
 
 SUFFIX: Final = ".metrics"
@@ -71,7 +79,9 @@ class SlotMetrics:
         if alive:
             self.runs.append(copy)
             return
-        self.interrupted += max(0, cells[Cell.BEGUN] - cells[Cell.ENDED])
+        # Killed between the count of its reason and that of its end, a request is counted once: by its reason.
+        ended = max(cells[Cell.ENDED], sum(cells[cell] for cell in REASON_CELLS.values()))
+        self.interrupted += max(0, cells[Cell.BEGUN] - ended)
         self.ended_ns = max(self.ended_ns, cells[Cell.UPDATED_NS])
         reason = death_reason(copy)
         if reason:

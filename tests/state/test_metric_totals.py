@@ -66,6 +66,11 @@ def numbers(slot: SlotMetrics) -> tuple[int, int, int, dict[str, int]]:
     return slot.counter(Cell.BEGUN), slot.series[LABELS][0], slot.interrupted, dict(slot.deaths)
 
 
+def test_a_request_that_was_counted_by_its_reason_is_not_lost_as_well(scene: Scene) -> None:
+    scene.run("a", 5, ENDED=3, REASON=4, EXIT_CODE=EXIT_CODE_ZERO - 9)
+    assert scene.only().interrupted == 1
+
+
 def test_counters_go_on_over_runs_and_folds(scene: Scene) -> None:
     scene.run("a", 5, EXIT_CODE=EXIT_CODE_ZERO - 9, GENERATION=1)
     scene.run("b", 7, CLOSED=1, GENERATION=2)
