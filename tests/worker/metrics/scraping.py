@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tests.worker.metrics.test_metrics import samples, total
 from tests.worker.serving import ROOT, Server, free_port, until
 
 PROMETHEUS = shutil.which("prometheus")
@@ -160,6 +162,25 @@ class Client:
 
     def close(self) -> None:
         self._pool.shutdown()
+
+
+def running(text: str) -> float:
+    """Return the requests in flight of an exposition."""
+    return total(text, "http_server_active_requests")
+
+
+def sampled(text: str) -> int:
+    """Return how many workers have sampled themselves."""
+    return sum(name == "process_threads" and value > 0 for (name, _), value in samples(text).items())
+
+
+def wait_replaced(client: Client) -> None:
+    """Wait until all workers run, and keep the application's metrics in their files."""
+    until(lambda: len(client.server.actions("worker-started")) == WORKERS + client.ends, "the replacement")
+    until(lambda: total(client.exposition(), "logship_worker_up") == WORKERS, "four workers")
+    # A worker attaches these files with its first sample, up to a second after its start.
+    until(lambda: sampled(client.exposition()) == WORKERS, "the first sample of the worker")
+    time.sleep(0.5)
 
 
 def warm(client: Client, seen: Callable[[str], int]) -> None:

@@ -5,7 +5,6 @@ import os
 import random
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from logship.prometheus.families import GAUGES
 from tests import needs
 from tests.compose.stack import yaml
-from tests.worker.metrics.scraping import PROMETHEUS, WORKERS, Client, Prometheus, start, warm
+from tests.worker.metrics.scraping import PROMETHEUS, WORKERS, Client, Prometheus, running, start, wait_replaced, warm
 from tests.worker.metrics.test_metrics import samples, total
 from tests.worker.serving import ROOT, Server, until
 
@@ -32,32 +31,12 @@ RULES = [
 ]
 
 
-def running(text: str) -> float:
-    return total(text, "http_server_active_requests")
-
-
-def workers_up(text: str) -> float:
-    return total(text, "logship_worker_up")
-
-
-def sampled(text: str) -> int:
-    return sum(name == "process_threads" and value > 0 for (name, _), value in samples(text).items())
-
-
 def series_of_routes(text: str) -> int:
     name = "http_server_request_duration_seconds_count"
     return sum(
         sample == name and dict(labels)["http_route"] in {"/order/{id}", "/slow", "/stock"}
         for sample, labels in samples(text)
     )
-
-
-def wait_replaced(client: Client) -> None:
-    until(lambda: len(client.server.actions("worker-started")) == WORKERS + client.ends, "the replacement")
-    until(lambda: workers_up(client.exposition()) == WORKERS, "four workers")
-    # A worker keeps the application's metrics in its files from the first time that it samples itself, up to a second later.
-    until(lambda: sampled(client.exposition()) == WORKERS, "the first sample of the worker")
-    time.sleep(0.5)
 
 
 def play(client: Client, kills: int) -> None:
