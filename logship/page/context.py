@@ -14,7 +14,8 @@ class PageContext:
 
     `health`: counters and gauges by name. `stopping`: whether the process is shutting down; streams end then. `access`:
     which clients may query. `unready`: why events are not accepted now, "" if they are. `live_workers`: the running
-    workers of this machine, with their running requests. `state_dir`: the state directory of workers whose metrics are shown."""
+    workers of this machine, with their running requests. `state_dir`: the state directory of workers whose metrics are shown.
+    `kibana_url`: where reports of incidents link to, "" without Kibana."""
 
     health: Callable[[], Mapping[str, object]] = dict
     stopping: Callable[[], bool] = lambda: False
@@ -22,6 +23,7 @@ class PageContext:
     unready: Callable[[], str] = str
     live_workers: Callable[[], Sequence[Living]] = tuple
     state_dir: Path | None = None
+    kibana_url: str = ""
 
 
 DEFAULT_CONTEXT = PageContext()

@@ -22,6 +22,8 @@ VIEWS = {
     "tail": "/tail",
     "account": "/account",
     "incident": "/i",
+    "errors": "/errors",
+    "patterns": "/patterns",
     "panels": "/panels",
     "panel-bars": "/panels/requests",
     "panel-stats": "/panels/latency",

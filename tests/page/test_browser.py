@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from logship.forensics.reproduce.curl import curl as command_of
+from logship.forensics.reproduce.request import reproduction
 from logship.search.views import BY_NAME
 from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
@@ -25,12 +27,11 @@ def total(page: Any) -> int:
 
 def test_the_overview_names_who_died_who_is_slow_and_who_has_too_much(visit: Visit) -> None:
     page = visit.go("/")
-    stands = wait(page, ".stands li", "crashed").locator("xpath=ancestor::ul")
-    for said in (
-        "w3 crashed with 3 requests in flight", "w1 is slower", "Slowest routes here", "Traffic is unbalanced", "/checkout failed"
-    ):
+    wait(page, ".stands p", "compared with 0 from")
+    for said in ("w3 crashed", "w1 is slower", "Slowest routes here", "Traffic is unbalanced", "/checkout failed"):
         wait(page, ".stands li", said)
-    assert stands.locator("li").count() >= 4
+    assert page.locator(".stands li", has_text="w3 crashed").count() == 1
+    assert page.locator(".stands li").count() >= 4
     assert page.locator(".lane .plot").count() == 4
     wait(page, ".badge", re.compile("complete|end unknown"))
     for panel in ("Share per worker", "Slowest routes", "Newest failures"):
@@ -43,8 +44,9 @@ def test_the_overview_is_read_with_one_request(visit: Visit) -> None:
     wait(page, ".badge", re.compile("complete|end unknown"))
     paths = [httpx.URL(url).path for url in visit.asked]
     assert paths.count("/api/overview") == 1
-    # Beside it: the delivery check, damaged files, the services for their selector, and the marks of versions on the lanes.
-    allowed = {"/api/overview", "/api/verify", "/api/set_aside", "/api/top", "/api/marks"}
+    # Beside it: the delivery check, damaged files, the services for their selector, the marks of versions on the lanes, and the
+    # comparison with the time before.
+    allowed = {"/api/overview", "/api/verify", "/api/set_aside", "/api/top", "/api/marks", "/api/incident"}
     assert {path for path in paths if path.startswith("/api/")} <= allowed
 
 
@@ -187,10 +189,11 @@ def test_one_request_has_its_waterfall_its_lines_its_curl_and_its_failure(visit:
     assert not page.locator(".trace pre").first.is_visible()
     page.locator(".trace summary").first.click()
     assert page.locator(".trace pre").first.is_visible()
-    curl = page.locator(".curl").inner_text()
-    assert curl.startswith("# not recorded: headers other than the user agent; cookies;")
-    assert "the body (53 B)" in curl
-    assert "curl --request POST 'http://shop.example/checkout'" in curl
+    curl = wait(page, ".curl", "curl").inner_text()
+    assert curl == command_of(reproduction(found["records"][0]))
+    assert curl.startswith("curl --request POST http://shop.example/checkout")
+    wait(page, ".card p", "Not recorded, and so not in the command: the port (that of the scheme is assumed);")
+    assert "cookies; the body (53 B)" in page.locator(".card p", has_text="Not recorded").inner_text()
     visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.click("button:has-text('Copy as cURL')")
     wait(page, "button", "copied")
@@ -311,7 +314,7 @@ def test_an_id_or_a_place_that_is_not_there_is_said(visit: Visit) -> None:
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_left_behind(visit: Visit, shown: Shown) -> None:
-    for path in ("/", "/search", "/tail", "/account", "/panels", "/w/host-7/8000/w3"):
+    for path in ("/", "/search", "/tail", "/account", "/panels", "/errors", "/patterns", "/w/host-7/8000/w3"):
         settled(visit.go(path)) if path != "/tail" else visit.go(path)
     assert visit.asked
     assert [url for url in visit.asked if not url.startswith(shown.url)] == []

@@ -47,7 +47,7 @@ def test_the_bundle_is_small(bundle: str) -> None:
 
 
 def test_every_view_works_with_the_bundle_alone(bundled: browsing.Visit) -> None:
-    for path in ("/", "/search", "/tail", "/panels", "/account", "/w/host-7/8000/w1"):
+    for path in ("/", "/search", "/tail", "/panels", "/errors", "/patterns", "/account", "/w/host-7/8000/w1"):
         page = bundled.go(path)
         assert page.locator("main").inner_text()
     assert bundled.complaints == []

@@ -9,7 +9,7 @@ import pytest
 
 from logship.search.times import rfc3339
 from tests.forensics.compare.shop import LENGTH_NS, SECOND, fill
-from tests.page.browsing import Visit, wait
+from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
 from tests.store.events import BEGIN_NS
 
@@ -82,4 +82,86 @@ def test_a_quiet_window_is_said_to_be_quiet(chromium: Any, incident_url: str) ->
     visit = Visit(chromium, incident_url)
     page = visit.go(f"/i?since={since[:23]}Z&until={until[:23]}Z")
     wait(page, ".incident .calm", "Nothing stands out")
+    visit.close()
+
+
+def test_the_overview_lists_what_differs_from_the_time_before(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/?{window()}")
+    finding = wait(page, ".stands li", "/a: failed requests")
+    wait(page, ".stands p", "compared with")
+    assert page.locator(".mark-began").count() > 0
+    finding.locator("a", has_text="Its events").click()
+    page.wait_for_url(re.compile(r"/search\?.*q=.*%2Fa"))
+    assert visit.complaints == []
+    visit.close()
+
+
+def test_charts_do_not_wait_for_the_comparison(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    held: list[Any] = []
+    visit.context.route("**/api/incident?*", lambda route: held.append(route))
+    page = visit.go(f"/?{window()}")
+    wait(page, ".lane .plot")
+    wait(page, ".stands p", "Comparing with the time before")
+    wait(page, ".badge", re.compile("complete|unknown"))  # others that come late do not wait for it either
+    until(page, "performance.getEntriesByType('resource').some(one => one.name.includes('/api/marks'))")
+    held[0].continue_()
+    wait(page, ".stands li", "/a: failed requests")
+    visit.close()
+
+
+def test_a_large_window_is_compared_when_its_incident_is_opened(chromium: Any, incident_url: str) -> None:
+    def larger(route: Any) -> None:
+        answer = route.fetch()
+        content = answer.json()
+        content["workers"][0]["requests"] = 2_000_000
+        route.fulfill(response=answer, json=content)
+
+    visit = Visit(chromium, incident_url)
+    visit.context.route("**/api/overview?*", larger)
+    page = visit.go(f"/?{window()}")
+    wait(page, ".stands p", "Not compared with the time before")
+    settled(page)
+    assert [url for url in visit.asked if "/api/incident" in url] == []
+    visit.context.unroute_all(behavior="ignoreErrors")
+    page.click(".stands a.more")
+    wait(page, ".incident li", "/a: failed requests")
+    visit.close()
+
+
+def test_a_comparison_that_fails_leaves_the_other_findings(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    refused = {"status": 400, "json": {"error": "no such baseline"}}
+    visit.context.route("**/api/incident?*", lambda route: route.fulfill(**refused))
+    page = visit.go(f"/?{window()}")
+    wait(page, ".stands p", "no such baseline")
+    wait(page, ".stands li", "/a failed")
+    visit.close()
+
+
+@pytest.mark.parametrize("form", ["HTML", "Markdown"])
+def test_the_report_is_downloaded_as_one_file(chromium: Any, incident_url: str, form: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/i?{window()}")
+    with page.expect_download() as download:
+        wait(page, ".actions a", form).click()
+    assert re.fullmatch(r"incident-[\dT-]+Z\.(html|md)", download.value.suggested_filename)
+    text = download.value.path().read_text(encoding="utf-8")
+    assert "/a: failed requests" in text
+    assert text.startswith("<!doctype html>" if form == "HTML" else "# Incident ")
+    visit.close()
+
+
+def test_findings_and_the_report_are_reached_by_keys(chromium: Any, incident_url: str) -> None:
+    visit = Visit(chromium, incident_url)
+    page = visit.go(f"/i?{window()}")
+    wait(page, ".incident li", "/a: failed requests")
+    with page.expect_download() as download:
+        page.keyboard.press("r")
+    assert download.value.path().read_text(encoding="utf-8").startswith("<!doctype html>")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.textContent") == "Its events"
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/search\?.*q=.*%2Fa"))
     visit.close()

@@ -42,7 +42,8 @@ def tab_to(page: Any, pattern: str) -> str:
 
 def test_views_are_a_digit_away_and_the_keys_are_shown(visit: Visit) -> None:
     page = visit.go("/")
-    for key, path in (("2", "/search"), ("3", "/tail"), ("4", "/panels"), ("0", "/account"), ("1", "/")):
+    views = {"2": "search", "3": "tail", "4": "panels", "5": "i", "6": "errors", "7": "patterns", "0": "account", "1": ""}
+    for key, path in ((key, f"/{name}") for key, name in views.items()):
         press(page, key)
         page.wait_for_url(lambda url, path=path: url.removeprefix(visit.url).split("?")[0] == path)
     press(page, "?")

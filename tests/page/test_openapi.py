@@ -11,7 +11,7 @@ from logship.page.api.endpoints import NAMES
 from logship.page.api.openapi import PARAMETERS, PATHS, document
 from logship.page.api.responses import as_json
 from logship.page.app import app
-from tests.page.conftest import Served
+from tests.page.conftest import Served, event
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ def test_an_answer_with_hints_has_the_shape_it_gives(served: Served, told: dict[
 def test_answers_have_the_shape_it_gives(served: Served, told: dict[str, Any], path: str) -> None:
     more = {"/api/top": "?field=http.response.status_code", "/api/stats": "?field=event.duration"}
     more |= {"/api/context": "?id=request-3", "/api/overview": "?every_ns=1000000000&latency_every_ns=1000000000"}
-    answer = httpx.get(served.url + path.replace("{id}", "request-3") + more.get(path, ""), timeout=20)
+    served.store.append([event(6, served.now_ns, **{"http.request.method": "GET", "url.path": "/orders/6"})])
+    answer = httpx.get(served.url + path.replace("{id}", "request-6") + more.get(path, ""), timeout=20)
     assert answer.status_code == 200, answer.text
     schema = told["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     jsonschema_rs.validate({**schema, "components": told["components"]}, answer.json())

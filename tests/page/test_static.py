@@ -153,7 +153,8 @@ def test_a_file_is_sent_as_it_is_to_whoever_does_not_unpack() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/search?q=x", "/tail", "/account", "/panels/latency", "/r/a%2Fb", "/w/host/8000/w1", "/e/x-1"]
+    "path",
+    ["/", "/search?q=x", "/tail", "/account", "/panels/latency", "/errors", "/patterns", "/r/a%2Fb", "/w/host/8000/w1", "/e/x-1"],
 )
 def test_the_shell_has_no_code_and_allows_none(served: Served, path: str) -> None:
     answer = httpx.get(served.url + path, timeout=20)

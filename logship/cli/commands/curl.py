@@ -13,9 +13,10 @@ from logship.cli.source import nothing_found, open_source
 from logship.connect.source import local_workers
 from logship.event.invisible import visible
 from logship.forensics.reproduce.curl import curl as command_of
+from logship.forensics.reproduce.curl import described
 from logship.forensics.reproduce.http_file import http_file
 from logship.forensics.reproduce.request import Reproduction, base_of, reproduction
-from logship.forensics.story import story
+from logship.forensics.reproduce.requests import requests_of
 from logship.search import kql
 from logship.search.query import Page, Record, Source
 from logship.search.units import plural
@@ -59,10 +60,7 @@ def curl(
 
 
 def _of_id(store: Source, id_: str, source: str | None) -> list[Record]:
-    """The requests with an id, oldest first: also one that is running, or was interrupted."""
-    told = story(store, id_, local_workers(load({"source": source})))
-    requests = [record for record in told.timeline() if "http.request.method" in record and "url.path" in record]
-    return [record for record in requests if record.get("http.request.id") == id_] or requests
+    return requests_of(store, id_, local_workers(load({"source": source})))
 
 
 def _selection(store: Source, window: Window, limit: int) -> list[Record]:
@@ -72,9 +70,7 @@ def _selection(store: Source, window: Window, limit: int) -> list[Record]:
 
 def _print(request: Reproduction, form: Form | None) -> None:
     if form == "json":
-        headers = [{"name": name, "value": value} for name, value in request.headers]
-        told = {"method": request.method, "url": request.url, "headers": headers, "curl": command_of(request)}
-        say(json.dumps(told | {"not_recorded": list(request.not_recorded)}))
+        say(json.dumps(described(request)))
         return
     say(command_of(request))
     note(f"not recorded, and so not in the command: {'; '.join(request.not_recorded)}")

@@ -74,7 +74,10 @@ async def _collect(
         server: Server | None = None
         counters = partial(health, collector, store, directory, lambda: server.refused_total if server else 0)
         live_workers = partial(living, Path(settings.state_dir))
-        context = PageContext(counters, stop.is_set, access(settings), collector.unready, live_workers, Path(settings.state_dir))
+        context = PageContext(
+            counters, stop.is_set, access(settings), collector.unready, live_workers, Path(settings.state_dir),
+            settings.kibana_url,
+        )  # fmt: skip
         server = page_server(reader, context, settings)
         await run_until(stop, [collector.broken(), task_failure(adopting), thread_failure()], server, listener)
     finally:

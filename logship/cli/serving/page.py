@@ -27,8 +27,9 @@ async def serve_page(settings: Settings, source: "Source", form: Form | None) ->
     stop = stop_on_signals()
     with contextlib.closing(listen(settings.http)) as listener:
         context = PageContext(
-            stopping=stop.is_set, access=access(settings), live_workers=partial(local_workers, settings)
-        )
+            stopping=stop.is_set, access=access(settings), live_workers=partial(local_workers, settings),
+            kibana_url=settings.kibana_url,
+        )  # fmt: skip
         server = page_server(source, context, settings)
         announce_page(url_of(listener, settings), form)
         await run_until(stop, [], server, listener)

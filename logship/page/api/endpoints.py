@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from logship import __version__
-from logship.page.api import export, openapi, tail
+from logship.page.api import export, incidents, openapi, tail
 from logship.page.api.limits import Capacity
 from logship.page.api.params import params_of
 from logship.page.api.queries import QUERIES, ApiQuery, result_of
@@ -22,18 +22,26 @@ QUERY_PATHS: Final = {query.path or f"/api/{name}": query for name, query in QUE
 # The parameters in the query string of each path.
 NAMES: Final = {
     path: tuple(name for name in query.names if f"{{{name}}}" not in path) for path, query in QUERY_PATHS.items()
-} | {"/api/tail": tail.NAMES, "/api/export": export.NAMES}
+} | {
+    "/api/incident": incidents.NAMES,
+    "/api/report": incidents.REPORT_NAMES,
+    "/api/tail": tail.NAMES,
+    "/api/export": export.NAMES,
+}
 
 
 def endpoints(source: Source, context: PageContext, capacity: Capacity) -> dict[str, Endpoint]:
     """Return the endpoint of each path of the API."""
     probes = Probes(context, capacity)
+    reports = incidents.Incidents(source, context, capacity)
     # An id may be any text, also with a slash.
     queries: dict[str, Endpoint] = {
         path.replace("{id}", "{id:path}"): partial(_query, query, source, context, capacity)
         for path, query in QUERY_PATHS.items()
     }
     return queries | {
+        "/api/incident": reports.respond,
+        "/api/report": reports.respond_with_file,
         "/api/export": export.Export(source, context, capacity).respond,
         "/api/tail": tail.Tail(source, context, capacity).respond,
         "/api/health": probes.health,

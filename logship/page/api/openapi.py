@@ -88,6 +88,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
         sentence=TEXT,
         query=TEXT,
     ),
+    "Reproduction": named(
+        method=TEXT, url=TEXT, headers=several(named(name=TEXT, value=TEXT)), curl=TEXT, not_recorded=several(TEXT)
+    ),
     "Object": {"type": "object", "additionalProperties": True},
 }
 
@@ -124,6 +127,7 @@ PARAMETERS: Final[dict[str, tuple[Schema, str]]] = {
     "anchor": (TEXT, "Lines that `logship anchor` printed: compare the chain with them."),
     "latency": ({**TEXT, "default": "500ms"}, "p95 that the service must keep."),
     "target": ({**TEXT, "default": "70%"}, "Utilization of workers at the peak."),
+    "report_format": ({**TEXT, "enum": ["html", "md"], "default": "html"}, "One HTML file, or Markdown."),
     "format": ({**TEXT, "enum": ["ndjson", "csv"], "default": "ndjson"}, "One JSON object per line, or CSV."),
 }  # fmt: skip
 REQUIRED: Final = {
@@ -205,6 +209,7 @@ PATHS: Final[dict[str, Operation]] = {
             sentence=TEXT,
         ),
     ),
+    "/api/report": Operation("What happened in the time range, as a report in one file.", TEXT, "text/html"),
     "/api/marks": Operation(
         "Changes of versions, settings and the number of workers, restarts and crashes, to draw on charts; oldest first.",
         result(marks=several(component("Mark"))),
@@ -216,6 +221,10 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/overview": Operation("Workers, findings, traffic, latency and failures of a time range.", component("Object")),
     "/api/story/{id}": Operation(
         "All that is known of one request, also of a running or interrupted one; 404 for an unknown id.", component("Object")
+    ),
+    "/api/curl/{id}": Operation(
+        "Requests with a request or trace id as curl commands, with what was not recorded; 404 for an unknown id.",
+        named(requests=several(component("Reproduction"))),
     ),
     "/api/inflight": Operation(
         "Running and interrupted requests. `not_visible`: workers whose running requests cannot be seen from here.",
@@ -240,6 +249,7 @@ PATHS: Final[dict[str, Operation]] = {
     "/healthz": Operation("Liveness probe; needs no token, accepts any Host.", TEXT, "text/plain"),
     "/readyz": Operation("Readiness probe: 503 and the reason while events are not stored.", TEXT, "text/plain"),
 }  # fmt: skip
+OTHER_MEDIA: Final = {"/api/export": ["text/csv"], "/api/report": ["text/markdown"]}
 ERRORS: Final = {
     "400": "Invalid query or parameter.",
     "401": "Token missing or wrong.",
@@ -273,8 +283,7 @@ def _operation(path: str, operation: Operation, names: tuple[str, ...]) -> dict[
     parameters = [_parameter("id", "path", required=True)] if "{id}" in path else []
     parameters += [_parameter(name, "query", required=name in REQUIRED.get(path, ())) for name in names]
     content = {operation.media_type: {"schema": operation.schema}}
-    if path == "/api/export":
-        content["text/csv"] = {"schema": TEXT}
+    content |= {media_type: {"schema": TEXT} for media_type in OTHER_MEDIA.get(path, ())}
     return {
         "operationId": path.removeprefix("/").removeprefix("api/").removesuffix(".json").replace("/{id}", "") or "start",
         "summary": operation.summary,

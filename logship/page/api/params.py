@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from time import time_ns
 from typing import Final
@@ -21,6 +22,8 @@ LIMIT_ROWS: Final = 10_000
 # The rest of 64 bits is room for a span before or after it.
 FAR_NS: Final = 9_200_000_000_000_000_000
 QUERY_NAMES: Final = ("q", "service", "since", "until", "last", "since_ns", "until_ns")
+# The window of reports if the client gives none.
+DEFAULT_SPAN_NS: Final = 15 * 60 * 10**9
 
 
 def params_of(request: Request, context: PageContext, names: Iterable[str]) -> "RequestParams":
@@ -63,6 +66,13 @@ class RequestParams:
             since_ns = self.now_ns - span(self._given["last"])
         service = equal("service.name", self.text("service")) if self.maybe("service") else None
         return Query(every(parse(self.text("q", "")), service), since_ns, self._moment("until"))
+
+    def window(self, span_ns: int = DEFAULT_SPAN_NS) -> Query:
+        """Return the query with both times set; the default is the last `span_ns`."""
+        query = self.query()
+        until_ns = query.until_ns if query.until_ns is not None else self.now_ns
+        since_ns = query.since_ns if query.since_ns is not None else until_ns - span_ns
+        return replace(query, since_ns=since_ns, until_ns=until_ns)
 
     def page(self) -> Page:
         """Return the page of `limit` (100), `order` (newest or oldest), `after`, `columns` (with commas), `greatest`."""

@@ -1,7 +1,7 @@
 """The queries of the API as a table: name, parameters, and the function that queries the source."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from logship.errors import QuestionError
@@ -11,8 +11,10 @@ from logship.forensics.capacity.wanted import DEFAULT_LATENCY, DEFAULT_TARGET, w
 from logship.forensics.compare.baseline import baseline
 from logship.forensics.compare.compare import compare
 from logship.forensics.error_groups import report as error_groups
-from logship.forensics.incident import incident_json
 from logship.forensics.patterns import report as patterns
+from logship.forensics.reproduce.curl import described
+from logship.forensics.reproduce.request import reproduction
+from logship.forensics.reproduce.requests import requests_of
 from logship.page.api.params import LIMIT_ROWS, QUERY_NAMES, RequestParams
 from logship.search.hints import hints
 from logship.search.integrity import Anchor, Chained, Integrity, integrity, parse_anchors
@@ -27,8 +29,6 @@ LIMIT_BUCKETS = 50_000
 # An incident counts an hour in buckets of 10 s by route, worker and status.
 LIMIT_GROUPS = 300_000
 LEAST_EVERY_NS = 10**6
-# The window of findings, overview and workers if the client gives none.
-DEFAULT_SPAN_NS = 15 * 60 * 10**9
 # Growth and weekdays need weeks.
 CAPACITY_SPAN_NS = 30 * 86_400 * 10**9
 LIMIT_CONTEXT = 1_000
@@ -136,7 +136,7 @@ def set_aside(source: Source, params: RequestParams) -> object:
 
 
 def hours_(source: Source, params: RequestParams) -> object:
-    window = _window(params, CAPACITY_SPAN_NS)
+    window = params.window(CAPACITY_SPAN_NS)
     return {"hours": source.hours(window.since_ns or 0, window.until_ns or params.now_ns) if isinstance(source, Hourly) else []}
 
 
@@ -144,53 +144,42 @@ def views_(source: Source, params: RequestParams) -> object:
     return {"views": [asdict(view) for view in VIEWS]}
 
 
-def _window(params: RequestParams, span_ns: int = DEFAULT_SPAN_NS) -> Query:
-    """Return the query with both times set; the default is the last 15 minutes."""
-    query = params.query()
-    until_ns = query.until_ns if query.until_ns is not None else params.now_ns
-    since_ns = query.since_ns if query.since_ns is not None else until_ns - span_ns
-    return replace(query, since_ns=since_ns, until_ns=until_ns)
+def window_and_baseline(params: RequestParams) -> tuple[Query, Query]:
+    """Return the time range of the client and what it is compared with."""
+    window = params.window()
+    return window, baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone)
 
 
 def findings(source: Source, params: RequestParams) -> object:
-    return standout.standout(source, _window(params), params.now_ns)
+    return standout.standout(source, params.window(), params.now_ns)
 
 
 def compare_(source: Source, params: RequestParams) -> object:
-    window = _window(params)
-    return compare(source, window, baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone))
+    return compare(source, *window_and_baseline(params))
 
 
 def patterns_(source: Source, params: RequestParams) -> object:
-    window = _window(params)
-    before = baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone)
-    return patterns.report(source, window, before)
+    return patterns.report(source, *window_and_baseline(params))
 
 
 def errors(source: Source, params: RequestParams) -> object:
-    return error_groups.report(source, _window(params))
-
-
-def incident_(source: Source, params: RequestParams) -> object:
-    window = _window(params)
-    before = baseline(window, params.text("baseline", "preceding"), params.now_ns, params.zone)
-    return incident_json(source, window, params.now_ns, before)
+    return error_groups.report(source, params.window())
 
 
 def marks_(source: Source, params: RequestParams) -> object:
-    return {"marks": marks.marks(source, _window(params))}
+    return {"marks": marks.marks(source, params.window())}
 
 
 def capacity_(source: Source, params: RequestParams) -> object:
     wanted = wanted_of(params.text("latency", DEFAULT_LATENCY), params.text("target", DEFAULT_TARGET))
-    return {"services": capacity(source, _window(params, CAPACITY_SPAN_NS), params.now_ns, params.zone, wanted)}
+    return {"services": capacity(source, params.window(CAPACITY_SPAN_NS), params.now_ns, params.zone, wanted)}
 
 
 def overview_(source: Source, params: RequestParams) -> object:
     traffic_every_ns, latency_every_ns = (
         params.whole(name, 0, 10**18, least=LEAST_EVERY_NS) for name in ("every_ns", "latency_every_ns")
     )
-    result = overview.overview(source, _window(params), params.now_ns, traffic_every_ns, latency_every_ns)
+    result = overview.overview(source, params.window(), params.now_ns, traffic_every_ns, latency_every_ns)
     _limited(result.traffic)
     _limited(result.latency)
     return result
@@ -203,8 +192,15 @@ def story_(source: Source, params: RequestParams) -> object:
     return result
 
 
+def curl_(source: Source, params: RequestParams) -> object:
+    records = requests_of(source, params.text("id"), params.live_workers())
+    if not records:
+        raise NotFound(params.text("id"))
+    return {"requests": [described(reproduction(record)) for record in records]}
+
+
 def workers_(source: Source, params: RequestParams) -> object:
-    query = _window(params)
+    query = params.window()
     rows = workers.workers(source, query.since_ns or 0, query.until_ns or params.now_ns, query.where)
     return {"workers": rows, "covered_ns": workers.covered_ns(rows)}
 
@@ -263,11 +259,11 @@ QUERIES = {
     "compare": ApiQuery(compare_, (*QUERY_NAMES, "baseline")),
     "errors": ApiQuery(errors, QUERY_NAMES),
     "patterns": ApiQuery(patterns_, (*QUERY_NAMES, "baseline")),
-    "incident": ApiQuery(incident_, (*QUERY_NAMES, "baseline")),
     "marks": ApiQuery(marks_, QUERY_NAMES),
     "capacity": ApiQuery(capacity_, (*QUERY_NAMES, "latency", "target")),
     "overview": ApiQuery(overview_, (*QUERY_NAMES, "every_ns", "latency_every_ns")),
     "story": ApiQuery(story_, ("id",), "/api/story/{id}"),
+    "curl": ApiQuery(curl_, ("id",), "/api/curl/{id}"),
     "kql": ApiQuery(kql, ("q",)),
     "fields": ApiQuery(fields, QUERY_NAMES),
     "oldest": ApiQuery(oldest, ()),
@@ -280,7 +276,12 @@ QUERIES = {
 def result_of(query: ApiQuery, source: Source, params: RequestParams) -> object:
     """Return the result of `query`, with `hints` if the KQL names fields or labels that no event has."""
     result = query.run(source, params)
-    sentences = hints(source, params.query().where) if "q" in query.names and query.run is not kql else []
+    return with_hints(result, source, params) if "q" in query.names and query.run is not kql else result
+
+
+def with_hints(result: object, source: Source, params: RequestParams) -> object:
+    """Return `result` with a sentence for each name in the query that no event has; mostly as it is."""
+    sentences = hints(source, params.query().where)
     if not sentences:
         return result
     return {**(result if isinstance(result, dict) else asdict(result)), "hints": sentences}  # type: ignore[call-overload]

@@ -18,9 +18,11 @@ VIEWS: Final = {
     "r": ("request", "kql", "list"),
     "w": ("worker", "capacity", "findings", "kql", "lanes", "overview"),
     "e": ("event", "kql", "list", "request"),
-    "i": ("incident", "kql", "lanes"),
+    "i": ("incident", "findings", "kql", "lanes", "rows"),
     "account": ("account", "kql"),
     "panels": ("panels", "kql", "list"),
+    "errors": ("errors", "box", "kql", "rows"),
+    "patterns": ("patterns", "box", "findings", "kql", "rows"),
 }
 
 

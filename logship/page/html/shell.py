@@ -21,7 +21,7 @@ POLICY: Final = (
 # The addresses of views, as routes.
 ROUTES: Final = (
     "/", "/search", "/tail", "/account", "/panels", "/panels/{name}", "/r/{id:path}", "/w/{id:path}", "/e/{id:path}", "/i",
-    "/i/{id:path}",
+    "/i/{id:path}", "/errors", "/patterns",
 )  # fmt: skip
 # The field whose value stands in the address of a view.
 ID_FIELDS: Final = {"r": "http.request.id", "w": "service.node.name", "e": "event.id"}

@@ -64,6 +64,19 @@ export async function answers() {
     });
 }
 
+/**
+ * Ask for something that takes seconds: after what a view shows first, and without others waiting for it.
+ * @param {string} name
+ * @param {Asked} asked
+ * @param {AbortSignal} signal
+ * @returns {Promise<any>}
+ */
+export async function askLater(name, asked, signal) {
+  await idle();
+  signal.throwIfAborted();
+  return answered(name, asked, signal);
+}
+
 /** @param {string} name @param {Asked} asked @param {AbortSignal} [signal] @returns {Promise<any>} */
 async function answered(name, asked, signal) {
   let answer;

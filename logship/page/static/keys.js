@@ -7,7 +7,8 @@ const KEYS = [
     "Everywhere",
     [
       ["/", "focus the query"],
-      ["1 2 3 4 5 0", "overview, search, tail, panels, incident, delivery check"],
+      ["1 2 3 4 5", "overview, search, tail, panels, incident"],
+      ["6 7 0", "errors, patterns, delivery check"],
       ["[ ]", "earlier, later"],
       ["z Z", "zoom in, out"],
       ["Space", "pause, resume (overview, tail)"],
@@ -37,6 +38,14 @@ const KEYS = [
       ["r", "open its request"],
       ["w", "open its worker"],
       ["e", "export all matching events"],
+    ],
+  ],
+  [
+    "In incident, errors and patterns",
+    [
+      ["j k", "next, previous finding, error or pattern"],
+      ["Enter", "show its events"],
+      ["r", "download the report of the incident"],
     ],
   ],
 ];

@@ -23,6 +23,8 @@ const VIEWS = {
   account: () => import("./account.js"),
   incident: () => import("./incident.js"),
   panels: () => import("./panels.js"),
+  errors: () => import("./errors.js"),
+  patterns: () => import("./patterns.js"),
 };
 
 /** The view of an address. @param {string} path @returns {{name: string, id: string}} */
@@ -39,12 +41,14 @@ export function route(path) {
     i: "incident",
     account: "account",
     panels: "panels",
+    errors: "errors",
+    patterns: "patterns",
   }[first];
   return { name: named ?? "nowhere", id };
 }
 
 // Views that move with the clock.
-const MOVING = ["overview", "worker", "panels", "incident"];
+const MOVING = ["overview", "worker", "panels", "incident", "errors", "patterns"];
 const SPANS = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
 const TABS = [
   ["/", "Overview"],
@@ -52,6 +56,8 @@ const TABS = [
   ["/search", "Search"],
   ["/tail", "Tail"],
   ["/panels", "Panels"],
+  ["/errors", "Errors"],
+  ["/patterns", "Patterns"],
 ];
 
 function Time() {
@@ -295,6 +301,8 @@ function useKeys(setHelp, setToast) {
         3: () => go(href("/tail")),
         4: () => go(href("/panels")),
         5: () => go(href("/i")),
+        6: () => go(href("/errors")),
+        7: () => go(href("/patterns")),
         0: () => go(href("/account")),
       };
       if (event.key === " " && !pressable && MOVING.includes(name)) does[" "] = () => toggleLive(window);

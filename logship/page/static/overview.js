@@ -1,7 +1,7 @@
 // The overview: what stands out, a lane for each worker, shares, slow routes and the newest failures.
 import { html } from "./html.js";
 import { Capacity } from "./capacity.js";
-import { Findings } from "./findings.js";
+import { Findings, marksOf, useIncident } from "./findings.js";
 import { Lanes, useOverview } from "./lanes.js";
 import { Begin, Nothing, Numbers, Problem, requestAddress, Text, useTitle, When, workerAddress } from "./parts.js";
 import { exactly, href, usePlace, useWindow, zoneOf } from "./url.js";
@@ -14,6 +14,8 @@ export function View() {
   const zone = zoneOf(usePlace().params);
   const { data, error, loading } = useOverview(window);
   const workers = /** @type {any[] | null} */ (data?.workers ?? null);
+  const requests = workers && workers.reduce((sum, worker) => sum + (worker.requests ?? 0), 0);
+  const incident = useIncident(window, requests);
   if (error && !data) return html`<h1 class="away">Overview</h1><${Problem} error=${error} />`;
   if (workers && !workers.length)
     return html`<h1 class="away">Overview</h1><${Nothing} what="No worker sent events" window=${window}><${Begin} />
@@ -21,10 +23,12 @@ export function View() {
   const several = new Set((workers ?? []).map((worker) => worker.service)).size > 1;
   return html`<h1 class="away">Overview</h1>${error && html`<${Problem} error=${error} />`}
     <${Totals} data=${data} window=${window} />
-    <${Findings} standout=${data?.standout ?? null} error=${error} window=${window} zone=${zone} />
+    <${Findings} standout=${data?.standout ?? null} error=${error} window=${window} zone=${zone}
+      incident=${incident} requests=${requests ?? 0} />
     ${
       workers
-        ? html`<${Lanes} workers=${workers} window=${window} overview=${data} />`
+        ? html`<${Lanes} workers=${workers} window=${window} overview=${data}
+            more=${marksOf(incident.data?.findings ?? [])} />`
         : html`<div class="lanes-wait" role="status"><span class="away">Loading</span></div>`
     }
     <div class="columns">
@@ -98,7 +102,8 @@ function Failures({ data, several, window, zone }) {
                 value=${`${event["error.type"].split(".").pop()}: ${event["error.message"] ?? ""}`} most=${160} />`
           }</span></li>`,
   )}</ul>
-    <a class="more" href=${href("/search", { q: FAILURES, ...exactly(window) })}>All failures in this window</a>`;
+    <a class="more" href=${href("/search", { q: FAILURES, ...exactly(window) })}>All failures in this window</a>${" "}
+    <a class="more" href=${href("/errors", exactly(window))}>Exceptions in groups</a>`;
 }
 
 /** @param {any} one */

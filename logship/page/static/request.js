@@ -2,7 +2,7 @@
 import { html } from "./html.js";
 import { useRef } from "./vendor/hooks.js";
 import * as charts from "./charts.js";
-import { ask, useAnswer } from "./api.js";
+import { ask, idle, useAnswer } from "./api.js";
 import {
   Copy,
   Notice,
@@ -87,7 +87,11 @@ export function View({ id }) {
             html`<span class="bad">
                 ${words.short(main["event.reason"].replaceAll("_", " "), 40)}</span>`
           }</p>
-        <p class="actions">${main && html`<${Copy} kind="button" text=${() => words.curl(main)}>Copy as cURL</${Copy}>`}
+        <p class="actions">
+          ${
+            (main || data.unfinished.length > 0) &&
+            html`<${Copy} kind="button" text=${() => commands(id)}>Copy as cURL</${Copy}>`
+          }
           <${Copy} kind="button" text=${() => location.origin + requestAddress(id)}>Copy link</${Copy}>
           <a class="button"
             href=${href("/search", { q: is("http.request.id", id), last: "7d", since: null, until: null })}>
@@ -131,11 +135,35 @@ export function View({ id }) {
       }
       ${
         main &&
-        html`<section class="card"><h2>Reproduce with curl</h2>
-            <pre tabindex="0" class="curl"><bdi>${words.curl(main)}</bdi></pre></section>
+        html`<${Reproduce} id=${id} />
           <${Neighbours} main=${main} zone=${zone} />
           <section class="card"><h2>All fields</h2><${Details} event=${main} /></section>`
       }</div>`;
+}
+
+/** What `logship curl` prints for an id. @param {string} id @returns {Promise<string>} */
+const commands = async (id) => texts((await ask(`curl/${inPath(id)}`)).requests);
+
+/** @param {{curl: string}[]} requests */
+const texts = (requests) => requests.map((one) => one.curl).join("\n");
+
+/** The request as a command, and what was not recorded of it. @param {{id: string}} given */
+function Reproduce({ id }) {
+  const { data, error } = useAnswer(`curl ${id}`, async (signal) => {
+    await idle();
+    return (await ask(`curl/${inPath(id)}`, {}, signal)).requests;
+  });
+  const missing = [...new Set((data ?? []).flatMap((/** @type {any} */ one) => one.not_recorded))];
+  return html`<section class="card"><h2>Reproduce with curl</h2>
+      ${
+        error
+          ? html`<p class="soft">${words.visible(error.message)}</p>`
+          : html`<pre tabindex="0" class="curl"><bdi>${data ? words.visible(texts(data), true) : "…"}</bdi></pre>
+            ${
+              missing.length > 0 &&
+              html`<p class="soft">Not recorded, and so not in the command: ${words.visible(missing.join("; "))}</p>`
+            }`
+      }</section>`;
 }
 
 /** @param {{request: any, zone: import("./time.js").Zone}} given */

@@ -114,35 +114,3 @@ export function workerName(event, several = false) {
     return `${several && event["service.name"] ? `${short(event["service.name"], 24)} ` : ""}w${slot}`;
   return event["logship.worker.role"] ? short(event["logship.worker.role"], 12) : "";
 }
-
-/**
- * Parts of a request that are not recorded, and so not in the cURL command.
- * @param {Event} event
- * @returns {string[]}
- */
-export function notRecorded(event) {
-  const missing = ["headers other than the user agent", "cookies"];
-  if (!event["url.query"]) missing.push("query parameters (their names and values are recorded when allowed by name)");
-  const body = event["http.request.body.bytes"];
-  if (body) missing.push(`the body (${bytes(body)})`);
-  return missing;
-}
-
-/** The request as a cURL command with what was recorded, redacted; a comment names the rest.
- * @param {Event} event @returns {string} */
-export function curl(event) {
-  const quote = (/** @type {string} */ text) => `'${visible(text).replace(/'/g, "'\\''")}'`;
-  const safe = (/** @type {string} */ text, /** @type {RegExp} */ keep) =>
-    [...text]
-      .map((one) => (keep.test(one) ? one : encodeURIComponent(one.isWellFormed?.() === false ? "\ufffd" : one)))
-      .join("");
-  const path = safe(String(event["url.path"] ?? "/"), /^[\w\-.~:/@!$&()*+,;=%[\]]$/);
-  const query = event["url.query"] ? `?${safe(String(event["url.query"]), /^[\w\-.~:/?@!$&()*+,;=%[\]]$/)}` : "";
-  const scheme = String(event["url.scheme"] ?? "http").replace(/[^a-z]/g, "");
-  const url = `${scheme}://${safe(String(event["url.domain"] ?? "localhost"), /^[\w\-.:[\]]$/)}${path}${query}`;
-  const method = String(event["http.request.method"] ?? "GET").replace(/[^A-Z]/g, "");
-  const agent = event["user_agent.original"];
-  const lines = [`curl --request ${method} ${quote(url)}`];
-  if (agent) lines.push(`--user-agent ${quote(String(agent))}`);
-  return `# not recorded: ${notRecorded(event).join("; ")}\n${lines.join(" \\\n  ")}`;
-}
