@@ -167,6 +167,7 @@ def test_kills_at_random_moments_lose_and_double_no_count(tmp_path: Path) -> Non
     answered = sum(client.answered.values())
     counted = total(text, "logship_worker_requests_total")
     complete = total(text, "logship_worker_requests_total", reason="complete")
+    lost = total(text, "logship_worker_requests_total", reason="lost")
     # A connection that a worker accepted and did not read yet is lost for its client, and no request for the worker.
     assert answered <= counted <= answered + load.failed
     # A worker may die between the last byte of a response and the count of it, which then says that it was lost.
@@ -174,5 +175,5 @@ def test_kills_at_random_moments_lose_and_double_no_count(tmp_path: Path) -> Non
     assert total(text, "http_server_active_requests") == 0
     print(
         f"\nmetrics: {KILLS} kills -9 at random moments: clients counted {answered:,} answered and {load.failed} failed "
-        f"requests; the metrics {complete:,.0f} complete and {counted - complete:,.0f} others"
+        f"requests; the metrics {complete:,.0f} complete, {lost:,.0f} lost and {counted - complete - lost:,.0f} others"
     )
