@@ -11,6 +11,7 @@ from kibana.data_view import LINKS, data_view
 from kibana.lens import PART, Panel, columns_of, lens, panels
 from kibana.objects import Body, as_lines
 from kibana.searches import query_of, search
+from logship.elastic.alerts import ALERTS, Alert
 from logship.elastic.mapping import PATTERN
 from logship.search.views import VIEWS
 
@@ -55,6 +56,9 @@ def readable() -> str:
         f"| `{field}` | {name} | {' or '.join(f'`{equal}`' for equal in fields)} equals the value |"
         for field, (name, fields) in LINKS.items()
     ]
+    lines += ["", "## Alerting rules", "", "Created by `logship setup elastic --alerts`, checked once a minute.", ""]
+    lines += ["| rule | query | active if |", "| --- | --- | --- |"]
+    lines += [f"| {alert.name}: {alert.title} | `{alert.where}` | {_condition(alert)} |" for alert in ALERTS]
     lines += ["", "## Panels", ""]
     lines += [
         "| panel | chart | shows | query | columns, outermost first |",
@@ -82,6 +86,13 @@ def _columns(panel: Panel) -> str:
         percentile = f" {params['percentile']}" if "percentile" in params else ""
         texts.append(f"{column['operationType']}{percentile} of {detail}")
     return ", ".join(texts)
+
+
+def _condition(alert: Alert) -> str:
+    number = "events" if alert.statistic == "count" else f"{alert.statistic} of `{alert.number}`"
+    group = f", for each `{alert.group}`" if alert.group else ""
+    runs = f", at {alert.runs} checks in a row" if alert.runs > 1 else ""
+    return f"{number} of {alert.minutes} minutes {alert.comparator} {alert.threshold:,}{group}{runs}"
 
 
 def _words(names: list[str]) -> str:

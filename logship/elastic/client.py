@@ -130,7 +130,7 @@ def _cause(error: elasticsearch.TransportError) -> str:
 
 
 class Kibana:
-    """Kibana's saved objects API, with the user or the API key of Elasticsearch. `sleep` is for tests that do not wait."""
+    """Kibana's HTTP API, with the user or the API key of Elasticsearch. `sleep` is for tests that do not wait."""
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings, self._sleep, self.url = settings, sleep, settings.kibana_url.rstrip("/")
@@ -173,7 +173,7 @@ class Kibana:
         head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="logship.ndjson"\r\n'
         body = f"{head}Content-Type: application/ndjson\r\n\r\n".encode() + lines + f"\r\n--{mark}--\r\n".encode()
         path, kind = "/api/saved_objects/_import?overwrite=true", f"multipart/form-data; boundary={mark}"
-        told = self._must("importing dashboards", *self.ask("POST", path, body, kind))
+        told = self.must("importing dashboards", *self.ask("POST", path, body, kind))
         if told.get("success") is not True or told.get("successCount") != len(names):
             raise ElasticError(
                 f"Kibana at {self.url} imported only {told.get('successCount')} of {len(names)} objects: {_refusals(told)}"
@@ -192,7 +192,7 @@ class Kibana:
         status, told = self.ask("POST", "/api/saved_objects/_export", body, "application/json")
         if status == 400:
             return None
-        exported = self._must("exporting dashboards", status, told).get("lines", [])
+        exported = self.must("exporting dashboards", status, told).get("lines", [])
         if not exported or exported[-1].get("missingRefCount", 0):
             return None
         return {f"{one['type']}/{one['id']}": one.get("attributes") for one in exported if "type" in one}
@@ -200,7 +200,7 @@ class Kibana:
     def default_view(self, name: str) -> None:
         """Make this data view the default, where nobody has chosen one."""
         body = json.dumps({"data_view_id": name, "force": False}).encode()
-        self._must(
+        self.must(
             "choosing a default data view", *self.ask("POST", "/api/data_views/default", body, "application/json")
         )
 
@@ -235,7 +235,8 @@ class Kibana:
             raise ElasticError(f"Kibana at {self.url} is {version}; logship's dashboards are made for 8.17 to 9.x")
         return version
 
-    def _must(self, doing: str, status: int, told: dict[str, Any]) -> dict[str, Any]:
+    def must(self, doing: str, status: int, told: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer of `ask`; ElasticError that says what was being done, unless its status is 200."""
         if status in (401, 403):
             who = _who(self._settings)
             raise ElasticError(

@@ -19,7 +19,8 @@ from elasticsearch import Elasticsearch
 
 from logship.elastic import access, mapping
 from logship.elastic.access import Step
-from logship.elastic.client import connect, translated
+from logship.elastic.alert_steps import alert_steps
+from logship.elastic.client import Kibana, connect, translated
 from logship.elastic.compare import flat
 from logship.elastic.steps import kibana_step, stream_steps, streams, template_step
 from logship.errors import ElasticError, SettingsError
@@ -55,13 +56,14 @@ def setup(
     agree: Callable[[Plan], bool],
     done: Callable[[Step], None] = lambda _: None,
     dashboards: Path = DASHBOARDS,
+    alerts: bool = False,
 ) -> bool:
     """Make a plan, apply it if `agree(plan)` returns True, and check the result. Return whether it was applied.
 
-    `done`: called after each step; `dashboards`: the file for Kibana, if its address is set. `agree` is also called if there is
-    nothing to change. ElasticError and SettingsError say what to do."""
+    `done`: called after each step; `dashboards`: the file for Kibana, if its address is set; `alerts`: also create alerting rules
+    there. `agree` is also called if there is nothing to change. ElasticError and SettingsError say what to do."""
     with connect(settings) as client:
-        plan = make_plan(client, settings, dashboards)
+        plan = make_plan(client, settings, dashboards, alerts)
         agreed = agree(plan)
         if agreed:
             apply(client, settings, plan, done)
@@ -70,8 +72,12 @@ def setup(
         return agreed
 
 
-def make_plan(client: Elasticsearch, settings: Settings, dashboards: Path = DASHBOARDS) -> Plan:
+def make_plan(
+    client: Elasticsearch, settings: Settings, dashboards: Path = DASHBOARDS, alerts: bool = False
+) -> Plan:
     """Return what has to be done on the server. ElasticError if it must not or cannot be done."""
+    if alerts and not settings.kibana_url:
+        raise SettingsError("--alerts creates rules in Kibana: set LOGSHIP_KIBANA_URL")
     name = stream_name(settings)
     version = version_of(client, settings)
     notes = [] if version else [f"the version is not known (no permission to read it): logship supports {SPOKEN}"]
@@ -86,6 +92,7 @@ def make_plan(client: Elasticsearch, settings: Settings, dashboards: Path = DASH
     steps += access.steps(client, settings, rights, notes)
     if settings.kibana_url:
         steps.append(kibana_step(settings, dashboards))
+        steps += alert_steps(Kibana(settings)) if alerts else ()
     else:
         notes.append("Kibana is not set up: set LOGSHIP_KIBANA_URL to import the dashboards")
     return Plan(settings.elastic_url, version, name, tuple(steps), tuple(notes))

@@ -1,4 +1,4 @@
-"""A stand-in for Kibana's saved objects API: it answers as Kibana does, from an own memory."""
+"""A stand-in for Kibana's APIs for saved objects and alerting rules: it answers as Kibana does, from an own memory."""
 
 import json
 import re
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.elastic import kibana_rules
 
 Answer = tuple[int, object]
 
@@ -20,6 +22,8 @@ class Kibana:
         self.users: dict[str, int] = {}  # an Authorization header and the status that it gets; empty: no security
         self.objects: dict[str, dict[str, Any]] = {}
         self.default: str | None = None
+        self.rules: dict[str, dict[str, Any]] = {}
+        self.encrypted = True
         self.asked: list[str] = []
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -29,8 +33,12 @@ class Kibana:
         if self.users and self.users.get(headers.get("authorization", ""), 401) != 200:
             status = self.users.get(headers.get("authorization", ""), 401)
             return status, {"statusCode": status, "message": "Unable to bulk_create index-pattern"}
-        if method == "POST" and "kbn-xsrf" not in headers:
+        if method != "GET" and "kbn-xsrf" not in headers:
             return 400, {"statusCode": 400, "message": "Request must contain a kbn-xsrf header."}
+        if path == "/api/alerting/_health":
+            return 200, {"is_sufficiently_secure": True, "has_permanent_encryption_key": self.encrypted}
+        if path.startswith("/api/alerting/rule/"):
+            return self._rule(method, path.rpartition("/")[2], body)
         return {
             "/api/saved_objects/_import?overwrite=true": self._import,
             "/api/saved_objects/_export": self._export,
@@ -69,6 +77,21 @@ class Kibana:
         lines = [self.objects[name] for name in wanted]
         return 200, [*lines, {"exportedCount": len(lines), "missingRefCount": 0, "missingReferences": []}]
 
+    def _rule(self, method: str, name: str, body: bytes) -> Answer:
+        there = self.rules.get(name)
+        if there is None and method != "POST":
+            return 404, {"statusCode": 404, "error": "Not Found", "message": f"Saved object [alert/{name}] not found"}
+        if method == "GET":
+            return 200, there
+        if method == "POST" and there is not None:
+            return 409, {"statusCode": 409, "message": f"Saved object [alert/{name}] conflict"}
+        told = json.loads(body)
+        wrong = kibana_rules.invalid(told, new=method == "POST")
+        if wrong:
+            return 400, {"statusCode": 400, "error": "Bad Request", "message": wrong}
+        self.rules[name] = (there or {}) | kibana_rules.stored(told, name)
+        return 200, self.rules[name]
+
     def _default(self, body: bytes) -> Answer:
         told = json.loads(body)
         if self.default is None or told["force"]:
@@ -96,6 +119,9 @@ def running() -> Iterator[Kibana]:
             self.wfile.write(data)
 
         def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_PUT(self) -> None:
             self.do_POST()
 
         def log_message(self, *_: object) -> None:

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     "--dashboards", metavar="FILE", type=click.Path(path_type=Path),
     help="Kibana objects to import if LOGSHIP_KIBANA_URL is set. Default: the dashboards of logship",
 )  # fmt: skip
+@click.option("--alerts", is_flag=True, help="Also create alerting rules in Kibana")
 @click.option("--reader-key", metavar="NAME", help="Also create a read-only API key with this name, and print it")
-def setup(what: str, yes: bool, dry_run: bool, dashboards: Path | None, reader_key: str | None) -> int:
+def setup(
+    what: str, yes: bool, dry_run: bool, dashboards: Path | None, alerts: bool, reader_key: str | None
+) -> int:
     """Set up templates, roles and users in Elasticsearch, and dashboards in Kibana.
 
     `logship setup elastic` shows its plan first. It is idempotent, and never overwrites objects that are not logship's.
@@ -42,7 +45,7 @@ def setup(what: str, yes: bool, dry_run: bool, dashboards: Path | None, reader_k
         return _agree(plan, yes, dry_run)
 
     talk(f"checking {settings.elastic_url}" + (f" and {settings.kibana_url}" if settings.kibana_url else ""))
-    agreed = set_up(settings, agree, lambda step: talk(f"done: {step.path}"), dashboards or DASHBOARDS)
+    agreed = set_up(settings, agree, lambda step: talk(f"done: {step.path}"), dashboards or DASHBOARDS, alerts)
     ready = agreed or not plans[0].changes
     if ready and not dry_run:
         talk(f"{mapping.stream(settings.elastic_namespace)} is ready: new indices get logship's mapping")

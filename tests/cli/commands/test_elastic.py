@@ -18,6 +18,7 @@ from logship.cli.commands.setup import setup
 from logship.doctor.check import Check
 from logship.doctor.elasticsearch import follow
 from logship.elastic import chunks, mapping
+from logship.elastic.alerts import ALERTS
 from logship.errors import LogshipError, QuestionError, SourceError
 from logship.event.entry import TAG, pack
 from logship.search.query import Record
@@ -119,6 +120,13 @@ def test_setup_brings_dashboards_where_kibana_is_named(around: Path, monkeypatch
         assert typed("setup", "elastic", "--yes").status == 0
         assert len(kibana.objects) > 20
         assert "everything is up to date" in typed("setup", "elastic", "--dashboards", FILE).err
+        assert kibana.rules == {}
+        planned = typed("setup", "elastic", "--alerts", "--dry-run")
+        assert planned.out.count("does not exist yet") == len(ALERTS)
+        assert kibana.rules == {}
+        assert typed("setup", "elastic", "--alerts", "--yes").status == 0
+        assert len(kibana.rules) == len(ALERTS)
+        assert "everything is up to date" in typed("setup", "elastic", "--alerts").err
 
 
 def test_a_store_an_export_and_dead_letters_are_replayed(around: Path, elastic: Server, namespace: str) -> None:
