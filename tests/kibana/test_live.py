@@ -7,6 +7,7 @@ import os
 import pytest
 
 from kibana import generate
+from logship.elastic.alert_steps import alert_steps
 from logship.elastic.client import Kibana
 from logship.settings import Settings, load
 
@@ -33,6 +34,13 @@ def test_every_object_is_imported_twice_and_exported_with_all_it_needs(kibana: K
     exported = kibana.there(LINES)
     assert exported is not None
     assert exported.keys() == {f"{one['type']}/{one['id']}" for one in generate.objects()}
+
+
+def test_every_alerting_rule_is_created_and_found_again(kibana: Kibana) -> None:
+    assert kibana.wait(60.0)
+    for step in alert_steps(kibana):
+        step.do()
+    assert {step.change for step in alert_steps(kibana)} == {"keep"}
 
 
 def test_a_newer_kibana_drops_no_panel_of_ours(kibana: Kibana) -> None:

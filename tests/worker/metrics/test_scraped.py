@@ -18,6 +18,7 @@ from tests.worker.metrics.test_metrics import samples, total
 from tests.worker.serving import ROOT, Server, until
 
 KILLS = 3
+BLOCKED = 4
 pytestmark = [
     needs.program("prometheus", PROMETHEUS, "prometheus is not on PATH"),
     pytest.mark.timeout(300),
@@ -51,6 +52,8 @@ def play(client: Client, kills: int) -> None:
             client.kill(random.randrange(WORKERS), signal.SIGTERM)
             wait_replaced(client)
     client.orders(40)
+    for _ in range(BLOCKED):
+        client.get("/block", "/block")
     until(lambda: total(client.exposition(), "logship_worker_deaths_total") == client.kills, "the deaths")
     until(
         lambda: total(client.exposition(), "orders_total") == client.answered["/order/{id}"],
@@ -64,8 +67,12 @@ def check_increase(prometheus: Prometheus, client: Client, window: tuple[float, 
     answered = prometheus.increase("http_server_request_duration_seconds_count", "http_route", window)
     assert {route: round(answered[route]) for route in sent} == sent
     reasons = prometheus.increase("logship_worker_requests_total", "reason", window)
-    assert round(sum(reasons.values())) == sum(sent.values()) + client.lost
+    assert round(sum(reasons.values())) == sum(sent.values()) + BLOCKED + client.lost
     assert round(reasons["lost"]) == client.lost
+    stalls = prometheus.increase('logship_worker_event_loop_stalls_total{reason!="not_scheduled"}', "service", window)
+    seconds = prometheus.increase("logship_worker_event_loop_stalled_seconds_total", "service", window)
+    assert round(stalls["shop"]) >= BLOCKED
+    assert seconds["shop"] >= BLOCKED * 0.25
     by_service = {
         name: round(prometheus.increase(name, "service", window)["shop"])
         for name in ("logship_worker_restarts_total", "logship_worker_deaths_total", "orders_total")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.applications import Starlette
@@ -31,10 +32,21 @@ async def slow(request: Request) -> PlainTextResponse:
     return PlainTextResponse("slow")
 
 
+async def block(request: Request) -> PlainTextResponse:
+    time.sleep(0.3)
+    return PlainTextResponse("blocked")
+
+
 def stock(request: Request) -> PlainTextResponse:
     return PlainTextResponse("in the thread pool")
 
 
 app = Starlette(
-    routes=[Route("/order/{id}", order), Route("/slow", slow), Route("/stock", stock), Mount("/metrics", logship.metrics())],
+    routes=[
+        Route("/order/{id}", order),
+        Route("/slow", slow),
+        Route("/block", block),
+        Route("/stock", stock),
+        Mount("/metrics", logship.metrics()),
+    ],
 )
