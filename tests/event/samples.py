@@ -56,6 +56,16 @@ SECRETS: Final = [
     "password\t\t= «hunter2xyz»",
     "db.password          :  «s3cr3t-pw»",
     "spring.datasource.password=«Tr0ub4dor&3»",
+    "password\u00a0=\u00a0«hunter2xyz»",
+    "your one-time code: «493817»",
+    "your verification code: «493817»",
+    "GET /search?q=«ghp_§alnum36§»",
+    "k=«AKIA§upper16§»",
+    "jdbc:oracle:thin:«scott/t1ger99»@//db:1521/shop",
+    "https://x.example/a?next=https://«ann:s3cret-pw»@y.example/b",
+    "GET /a?x=1&dsn=postgres://«ann:s3cret-pw»@db/shop",
+    "https://outlook.office.com/webhook/«§hex32§§hex32§»/IncomingWebhook/x",
+    "mapbox pk.«§lower60§.§lower22§»",
     "SECRET_KEY                    = '«django-insecure-§lower40§»'",
     "password:\n  «hunter2xyz»",
     "password:\n«hunter2xyz1»",
@@ -338,6 +348,9 @@ SECRETS: Final = [
 ]
 
 BENIGN: Final = [
+    "fetch(url, {credentials: include})",
+    "https://x.example/a?next=https://y.example/b@c",
+    "the exit code: 493817",
     # Ids and numbers.
     "550e8400-e29b-41d4-a716-446655440000",
     "request 8f14e45f-ceea-467f-a8d9-4d1c9f1e7b2a done",

@@ -118,6 +118,7 @@ def test_every_format_is_found_at_its_shortest_and_not_without_its_body(
     for beginning in beginnings.split():
         token = beginning + body[:least]
         assert [(start, end) for start, end, _ in tokens(f"({token})")] == [(1, 1 + len(token))], issuer
+        assert next(tokens(f"/a?q={token}"), None) == (5, 5 + len(token), "api-key"), issuer
         assert list(tokens(f"({beginning}{body[: min(least, 15) // 2]})")) == [], issuer
 
 

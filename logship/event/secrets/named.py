@@ -16,7 +16,7 @@ _NAME: Final = re.compile(
     r"(?<![\w.\-])(?:(?P<flag>--[A-Za-z][\w.\-]*+)(?:[ \t]++(?:\\\r?\n[ \t]*+)?)(?!-)"
     # What closes a name; that of a map may be the first part of a key, `('password', 'db'): 'x'`.
     r"|(?P<name>[\w.\-]++)(?:\\{0,8}[\"'`](?:,[^()\n]{0,120})?\)(?=[ \t]{0,3}:)|(?:\\{0,8}[\"'`\])}]|,(?=\))){0,3})"
-    r"(?:[ \t]*+(?:=>|->|:=|={1,3}|:{1,2}|\uff1a|\uff1d)[ \t]*+"
+    r"(?:[ \t\xa0]*+(?:=>|->|:=|={1,3}|:{1,2}|\uff1a|\uff1d)[ \t\xa0]*+"
     r"|(?P<pair>,[ \t]?)(?=b?[\"'])"
     r"|(?P<loose>[ ]{0,8}\|[ ]{0,8}|\t[ \t]*+|[ ](?:is|was)[ ])(?![=:|])"
     r"|(?P<said>[ \t]{1,3})(?=[bN]?[\"'])))"
@@ -35,7 +35,7 @@ _AUTHORIZATION: Final = re.compile(
 )
 _PHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \t]+[a-z]{3,12}){5,30}")
 _RESOURCE: Final = re.compile(r"\b(?:arn|urn|crn):[\w:\-/*.]{1,190}:\Z")
-_WORD_BEFORE: Final = re.compile(r"([A-Za-z]{2,12})[ \t]\Z")
+_WORD_BEFORE: Final = re.compile(r"([A-Za-z][A-Za-z\-]{1,19})[ \t]\Z")
 _COMPLETED: Final = frozenset("key number id code phrase word".split())
 _TOLD_BY_PLACE: Final = _COMPLETED | frozenset(IN_QUERIES) | labels.LABELS
 
@@ -98,7 +98,7 @@ def _promise_at(text: str, found: re.Match[str], names: Names) -> Promise:
     if start and text[start - 1] in "?&;":
         return IN_QUERIES.get(name.lower(), promise)
     # "API key: ..." is written with a space.
-    before = _WORD_BEFORE.search(text[max(0, start - 14) : start]) if name.lower() in _COMPLETED else None
+    before = _WORD_BEFORE.search(text[max(0, start - 21) : start]) if name.lower() in _COMPLETED else None
     return names[f"{before[1]}_{name}"] if before else promise
 
 

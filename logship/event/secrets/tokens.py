@@ -17,7 +17,8 @@ _RUN: Final = b"x" * 32
 _KEY_SIZES: Final = (4, 3, 2)
 # `sk-learn-contrib-image`: no token is made of words alone.
 _WORDS: Final = re.compile(r"[a-z]{1,15}(?:[\-_.][a-z]{1,15})+")
-_BEGINNINGS: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]..")
+# A lookahead, so that the word before does not hide the beginning: in `q=ghp_...` a match of three would be "q=g".
+_BEGINNINGS: Final = re.compile(r"(?<![A-Za-z0-9])(?=([A-Za-z0-9]..))")
 _START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]")
 
 

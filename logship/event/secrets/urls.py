@@ -7,9 +7,14 @@ from typing import Final
 
 from logship.event.secrets.marks import is_mark, mark
 
-# Everything between "://" and what can no longer be part of an address.
-_ADDRESS: Final = re.compile(r"(?<![A-Za-z0-9+.\-])([A-Za-z][A-Za-z0-9+.\-]{0,30}+)?:?//([^\s\"'<>`]++)")
+# Everything between "://" and what can no longer be part of an address, or another address in a query: `?next=https://...`.
+_ADDRESS: Final = re.compile(
+    r"(?<![A-Za-z0-9+.\-])([A-Za-z][A-Za-z0-9+.\-]{0,30}+)?:?//"
+    r"((?:(?![=&?][A-Za-z][A-Za-z0-9+.\-]{1,30}+://)[^\s\"'<>`])++)"
+)
 _AUTHORITY_END: Final = re.compile(r"[/?#]")
+# `jdbc:oracle:thin:scott/tiger@//db:1521/shop`.
+_ORACLE: Final = re.compile(r"(?ai:jdbc:oracle:(?:thin|oci8?):)([^\s/@:\"'<>]{1,80}/[^\s\"'<>@]{1,200})@")
 # `git@github.com`: who, without a password.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z]{0,20}")
 _PORT: Final = re.compile(r"[0-9]{0,5}(?=[/?#]|\Z)")
@@ -39,6 +44,7 @@ def hide_credentials(text: str) -> str:
     """Return `text` with a mark in place of user and password of every URL and host."""
     if "//" in text:
         text = _ADDRESS.sub(_without_user, text)
+    text = _ORACLE.sub(_without_user_of_host, text)
     return _HOST_NAMED.sub(_without_user_of_host, _ALONE.sub(_without_user_of_host, text))
 
 
