@@ -18,6 +18,8 @@ from logship.search.units import plural
 # Each fingerprint takes two queries; those with the most events are read.
 MOST_READ = 200
 FIELDS = ("error.id", "error.type", "service.name", "service.version", "service.node.name", "http.route")
+TIME = ("@timestamp",)
+SHOWN = (*TIME, "error.message", "error.stack_trace")
 STARTED = 'event.action: "worker-started" and service.version: *'
 
 
@@ -105,7 +107,7 @@ def deploys(source: Source) -> dict[str, Deploy]:
     for count in source.groups(starts, ("service.name", "service.version")):
         service, version = count.keys
         where = every(equal("service.name", service), equal("service.version", version))
-        began[service][version] = _time_ns(_edge(source, starts.narrowed(where), newest_first=False))
+        began[service][version] = _time_ns(_edge(source, starts.narrowed(where), False, TIME))
     return {
         service: Deploy(newest, versions[newest], len(versions) == 1)
         for service, versions in began.items()
@@ -115,12 +117,12 @@ def deploys(source: Source) -> dict[str, Deploy]:
 
 def _occurrences(source: Source, window: Query, id_: str, counts: Sequence[Group]) -> Occurrences:
     same = equal("error.id", id_)
-    oldest = _edge(source, Query(same, None, window.until_ns), newest_first=False)
-    return Occurrences(id_, counts, _edge(source, window.narrowed(same), newest_first=True), _time_ns(oldest))
+    oldest = _edge(source, Query(same, None, window.until_ns), False, TIME)
+    return Occurrences(id_, counts, _edge(source, window.narrowed(same), True, SHOWN), _time_ns(oldest))
 
 
-def _edge(source: Source, query: Query, newest_first: bool) -> Record:
-    return next(iter(source.search(query, Page(1, newest_first)).records), {})
+def _edge(source: Source, query: Query, newest_first: bool, columns: tuple[str, ...]) -> Record:
+    return next(iter(source.search(query, Page(1, newest_first, columns=columns)).records), {})
 
 
 def _group(members: Sequence[Occurrences], newest: dict[str, Deploy]) -> ErrorGroup:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from logship.errors import QuestionError, SourceError
 from logship.forensics.delivery import Delivery, delivery
 from logship.forensics.incident import processes, requests, texts
 from logship.forensics.incident.clock import Clock, clock
@@ -19,7 +20,8 @@ from logship.search.times import rfc3339
 class IncidentReport:
     """`findings`: the cause first, [] when nothing stands out. `requests`: of the window and of its baseline.
 
-    `levels`: how the services of the findings changed as a whole; [] without findings."""
+    `levels`: how the services of the findings changed as a whole; [] without findings. `not_compared`: what could not be
+    compared and why, "" if all was; `sentence` ends with it."""
 
     clock: Clock
     delivery: Delivery
@@ -28,6 +30,7 @@ class IncidentReport:
     requests_before: int
     requests_after: int
     sentence: str
+    not_compared: str = ""
 
 
 def incident(source: Source, query: Query, now_ns: int, baseline: Query | None = None) -> IncidentReport:
@@ -37,17 +40,27 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
     times = clock(query, baseline)
     numbers = counted(source, times)
     verdicts = verify(source, query, now_ns)
+    messages, not_compared = _new_messages(numbers)
     findings = [
         *processes.deaths(source, times), *processes.gaps(times, verdicts), *processes.drops(source, times),
         *processes.stalls(source, times), *requests.failing(numbers), *requests.slow(numbers), *requests.status(numbers),
         *requests.imbalance(numbers), *requests.floods(numbers), *requests.drop(numbers), *texts.new_errors(numbers),
-        *texts.new_patterns(numbers),
+        *messages,
     ]  # fmt: skip
     listed = ranked(together(findings, processes.versions(numbers)))
     before, after = numbers.requests.sides((), lambda start_ns: int(start_ns >= times.since_ns)).get((), [0, 0])
     evidence = delivery(verdicts, set_aside(source, query))
     changed = levels(numbers, _services(numbers, listed)) if listed else []
-    return IncidentReport(times, evidence, listed, changed, before, after, _sentence(listed, after))
+    sentence = " ".join(filter(None, (_sentence(listed, after), not_compared)))
+    return IncidentReport(times, evidence, listed, changed, before, after, sentence, not_compared)
+
+
+def _new_messages(numbers: Counted) -> tuple[list[Outlier], str]:
+    """New warnings and errors, and why they are not known, "" if they are. The rest of a report does not depend on them."""
+    try:
+        return texts.new_patterns(numbers), ""
+    except (QuestionError, SourceError) as error:
+        return [], f"The texts of warnings and errors were not compared: {error}."
 
 
 def _services(numbers: Counted, findings: list[Outlier]) -> list[str]:

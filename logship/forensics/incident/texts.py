@@ -5,11 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from logship.errors import QuestionError
+from logship.errors import QuestionError, SourceError
 from logship.forensics.finding import short
 from logship.forensics.incident.clock import Clock
 from logship.forensics.incident.counted import Counted
 from logship.forensics.incident.finding import IncidentKind, Outlier
+from logship.forensics.patterns.words import READ_CHARACTERS
 from logship.search import kql
 from logship.search.kql import equal
 from logship.search.pages import record_pages
@@ -97,19 +98,20 @@ def _texts(source: Source, clock: Clock, where: str, names: tuple[str, ...], *, 
 
 
 def _groups(source: Source, query: Query, names: tuple[str, ...], every_ns: int) -> Iterable[Group]:
-    """The groups of a source; where it cannot group by running text, as Elasticsearch, those of its records.
+    """The groups of a source; where it cannot group by running text, as Elasticsearch, or has no memory for it, those of its
+    records, by the beginnings of their texts.
 
-    QuestionError if there are more than MOST_READ: without the oldest ones no text can be called new."""
+    QuestionError or SourceError if there are more than MOST_READ: without the oldest ones no text can be called new."""
     try:
         return source.groups(query, names, every_ns)
-    except QuestionError:
+    except (QuestionError, SourceError):
         if source.count(query) > MOST_READ:
             raise
     counts: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
     for records in record_pages(source, query, columns=names):
         for record in records:
             start_ns = from_rfc3339(record["@timestamp"]) // every_ns * every_ns
-            counts[tuple(str(record.get(name, "")) for name in names)][start_ns] += 1
+            counts[tuple(str(record.get(name, ""))[:READ_CHARACTERS] for name in names)][start_ns] += 1
     return [Group(keys, list(counter), list(counter.values())) for keys, counter in sorted(counts.items())]
 
 

@@ -35,6 +35,7 @@ def lines(report: IncidentReport, moment: Moment, kibana_url: str = "") -> list[
         written.append(f"   query: {finding.query}")
         if kibana_url:
             written.append(f"   kibana: {discover(kibana_url, finding, report)}")
+    written += [report.not_compared] if report.findings and report.not_compared else []
     written += [report.sentence] * (not report.findings)
     written += ["", f"evidence: {report.delivery.label}. {report.delivery.sentence}"]
     commands = next_commands(report)

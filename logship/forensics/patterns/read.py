@@ -1,12 +1,13 @@
 """Count the distinct messages of a query: by their recorded template, otherwise by their text.
 
-A source that can group by text counts exactly with one query. Elasticsearch cannot, so the newest `MOST_READ` messages
-without a template are read, and the number of the others is stated."""
+A source that can group by text counts exactly with one query. Elasticsearch cannot, and a store cannot if the messages exceed
+its memory: then the newest messages without a template are read, and the number of the others is stated."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from logship.errors import QuestionError
+from logship.errors import QuestionError, SourceError
+from logship.forensics.patterns.words import READ_CHARACTERS
 from logship.search import kql
 from logship.search.query import Page, Query, Source
 from logship.search.views import BEATS
@@ -14,6 +15,8 @@ from logship.search.views import BEATS
 TEMPLATE = "logship.message.template"
 MOST_READ = 200_000
 PAGE_ROWS = 10_000
+# Of distinct messages, so that 200,000 long ones do not fill the memory.
+MOST_CHARACTERS = 32 * 2**20
 # The message of a request is its request line, and that of a heartbeat its counters: they have views.
 LOG_LINES = f'message: * and not event.dataset: "logship.request" and not {BEATS}'
 
@@ -45,13 +48,23 @@ def _add_texts(source: Source, query: Query, result: Messages) -> None:
     try:
         for bucket in source.tally(query, "message", None):
             result.texts[bucket.key] += bucket.events
-    except QuestionError:  # cannot group by text, or there are more distinct ones than a response may have
+    except (QuestionError, SourceError):  # it cannot group by text, or not by so much of it; if it is away, reading fails too
         result.texts.clear()
-        read, after = 0, None
-        while read < MOST_READ:
-            rows = source.search(query, Page(PAGE_ROWS, after=after, columns=("message",)))
-            result.texts.update(str(record.get("message", "")) for record in rows.records)
-            read, after = read + len(rows.records), rows.next
-            if after is None:
-                return
-        result.unread = max(0, source.count(query) - read)
+        result.unread = _read_texts(source, query, result.texts)
+
+
+def _read_texts(source: Source, query: Query, texts: Counter[str]) -> int:
+    """Count the beginnings of the newest messages in `texts`; return how many events were not read."""
+    read = characters = 0
+    page = Page(PAGE_ROWS, columns=("message",))
+    while read < MOST_READ and characters < MOST_CHARACTERS:
+        rows = source.search(query, page)
+        for record in rows.records:
+            text = str(record.get("message", ""))[:READ_CHARACTERS]
+            characters += 0 if text in texts else len(text)
+            texts[text] += 1
+        read += len(rows.records)
+        if rows.next is None:
+            return 0
+        page = replace(page, after=rows.next)
+    return max(0, source.count(query) - read)

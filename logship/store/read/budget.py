@@ -13,6 +13,9 @@ ANSWER_BYTES = 32 * 2**20
 WINDOW_BYTES = 16 * 2**20
 # Rows that are fetched before their size is checked: up to 16 MB.
 STEP_ROWS = 16
+# Rows of counts are small, unless a group is named by a message of 1 MB.
+MOST_STEP_ROWS = 4096
+STEP_BYTES = 2**20
 # After DuckDB had too little memory, the limit of rows is divided by this.
 NARROWER = 8
 
@@ -45,6 +48,20 @@ def all_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> list[Row]:
     rows, all_of_them = first_rows(cursor, budget_bytes)
     if not all_of_them:
         raise TooMuch(len(rows))
+    return rows
+
+
+def counted_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> list[Row]:
+    """Return all rows of the executed statement, which are texts and counts of them. TooMuch if the texts exceed the budget."""
+    rows: list[Row] = []
+    left, step = budget_bytes, STEP_ROWS
+    while some := cursor.fetchmany(step):
+        rows += some
+        held = sum(len(value) for row in some for value in row if type(value) is str)
+        left -= held
+        if left < 0:
+            raise TooMuch(len(rows))
+        step = STEP_ROWS if held > STEP_BYTES else min(2 * step, MOST_STEP_ROWS)
     return rows
 
 

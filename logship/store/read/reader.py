@@ -33,7 +33,7 @@ from logship.store import hours, ids
 from logship.store.chain.check import ChainCheck
 from logship.store.files import POSITION_BITS, log_of
 from logship.store.read import budget
-from logship.store.read.budget import first_rows, narrowed
+from logship.store.read.budget import TooMuch, counted_rows, first_rows, narrowed
 from logship.store.read.export import export
 from logship.store.read.incarnations import incarnations
 from logship.store.read.paging import Order, page_keys, within_budget
@@ -241,7 +241,14 @@ class Reader:
             rows = snapshot.relation(snapshot.segments(query))
             inner = f"{select.text} FROM ({rows}) WHERE {condition.text}"
             # Not format(): conditions contain brackets.
-            return snapshot.all(outer.replace("{}", inner), *select.params, *condition.params)
+            snapshot.cursor.execute(outer.replace("{}", inner), [*select.params, *condition.params])
+            try:
+                return counted_rows(snapshot.cursor, budget.ANSWER_BYTES)
+            except TooMuch:
+                raise QuestionError(
+                    f"the values of this result have more than {budget.ANSWER_BYTES // 2**20} MiB: use a shorter time window,"
+                    " or a field with fewer or shorter values"
+                ) from None
 
         return self._runner.run(query.where, answer)
 

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from logship.forensics.incident import as_json, incident, incident_json, write_up
+import pytest
+
+from logship.forensics.incident import as_json, incident, incident_json, texts, write_up
 from logship.search.query import Query
 from logship.search.times import rfc3339
+from logship.store.read import budget
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.forensics.compare.shop import LENGTH_NS, SECOND, fill
@@ -45,6 +48,30 @@ def test_a_route_that_fails_is_found_with_its_beginning_and_a_query(store: Store
     markdown = write_up.markdown(incident(source, WINDOW, NOW_NS), rfc3339)
     assert f"- matching requests after: {finding['evidence']['hits_after']:,.6g}" in markdown
     assert "- share explained: " in markdown
+
+
+def test_messages_that_cannot_be_compared_cost_only_themselves(
+    store: Store, source: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(fields: Fields, pick: Random) -> Fields:
+        return {"http.response.status_code": 500} if fields["http.route"] == "/a" and pick.random() < 0.2 else {}
+
+    finding, *_ = found(store, source, change)
+    long = [
+        (CHANGED_NS + n, {"event.dataset": "logship.app", "log.level": "error", "message": f"{n}" + "x" * 9_000})
+        for n in range(20)
+    ]
+    store.append(long)
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 150_000)
+    report = incident(source, WINDOW, NOW_NS)
+    assert report.not_compared == ""
+    assert any(each.kind == "new_pattern" for each in report.findings)
+    monkeypatch.setattr(texts, "MOST_READ", 10)
+    report = incident(source, WINDOW, NOW_NS)
+    assert [each.kind for each in report.findings] == [finding["kind"]]
+    assert report.not_compared.startswith("The texts of warnings and errors were not compared: ")
+    assert report.not_compared in as_json(report)["sentence"]
+    assert report.not_compared in write_up.lines(report, rfc3339)
 
 
 def test_a_slow_worker_is_found(store: Store, source: Reader) -> None:

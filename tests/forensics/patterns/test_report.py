@@ -7,6 +7,7 @@ from logship.forensics.patterns import read
 from logship.forensics.patterns.report import MessagePattern, PatternReport, report
 from logship.search import kql
 from logship.search.query import Bucket, Query
+from logship.store.read import budget
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests
@@ -98,3 +99,17 @@ def test_a_source_that_cannot_group_by_text_is_read_up_to_a_limit(
     source.close()
     assert (result.patterns[0].events, result.unread_events, result.events) == (10, 20, 30)
     assert "20 older lines not grouped" in result.sentence
+
+
+def test_messages_that_are_too_long_to_group_are_read_by_their_beginnings(
+    store: Store, source: Reader, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(lines(150, *[f"import {number} failed: " + "x" * 5_000 for number in range(20)]))
+    whole = report(source, NOW, None)
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 60_000)
+    result = report(source, NOW, None)
+    assert [(each.pattern, each.events) for each in result.patterns] == [(each.pattern, each.events) for each in whole.patterns]
+    assert (result.events, result.unread_events) == (20, 0)
+    monkeypatch.setattr(read, "MOST_CHARACTERS", 10_000)
+    monkeypatch.setattr(read, "PAGE_ROWS", 5)
+    assert (report(source, NOW, None).unread_events, report(source, NOW, None).events) == (15, 20)

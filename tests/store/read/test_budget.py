@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from logship.errors import QuestionError
 from logship.search.query import Page, Query
 from logship.store.read import budget
 from logship.store.read.reader import Reader
@@ -97,3 +98,18 @@ def test_the_events_of_an_id_and_around_one_say_when_they_are_cut(
             assert excerpt.cut
         assert not reader.context(middle, 2, 2).cut
         reader.close()
+
+
+def test_values_beyond_the_budget_are_refused_and_not_collected(large: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ANSWER_BYTES", 10 * LARGE)
+    assert large.top(Query(), "message", 1)[0].events == 40
+    assert len(large.tally(Query(), "log.level", None)) == 1
+    with Store(large.directory) as store:
+        store.append([(time.time_ns(), {"message": f"{n}" + "x" * LARGE}) for n in range(20)])
+    for ask in (
+        lambda: large.top(Query(), "message", 100),
+        lambda: large.tally(Query(), "message", None),
+        lambda: large.groups(Query(), ("message", "log.level")),
+    ):
+        with pytest.raises(QuestionError, match="use a shorter time window, or a field with fewer or shorter values"):
+            ask()
