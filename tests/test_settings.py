@@ -83,8 +83,11 @@ def test_an_unknown_argument_is_refused_with_the_nearest_known_one() -> None:
         ("journal_limit_bytes", "-1", "JOURNAL_LIMIT_BYTES: invalid value '-1': use a number of at least 0"),
         ("journal_limit_bytes", "5 parsecs", "invalid value '5 parsecs'"),
         ("sample_ratio", "1.5", "SAMPLE_RATIO: invalid value '1.5': use a number from 0 to 1"),
-        ("slow_seconds", "nan", "SLOW_SECONDS: invalid value 'nan': use a number of at least 0"),
-        ("slow_seconds", "inf", "SLOW_SECONDS: invalid value 'inf': use a number of at least 0"),
+        ("slow_seconds", "1e300", "SLOW_SECONDS: invalid value '1e300': use a number from 0 to 1000000000"),
+        ("service", "sh\udcffop", "SERVICE: invalid value 'sh\\udcffop': use UTF-8 text"),
+        ("redact_names", "name,\udcff", "REDACT_NAMES: invalid value '\\udcff': use UTF-8 text"),
+        ("slow_seconds", "nan", "SLOW_SECONDS: invalid value 'nan': use a number from 0 to 1000000000"),
+        ("slow_seconds", "inf", "SLOW_SECONDS: invalid value 'inf': use a number from 0 to 1000000000"),
         ("mute_access", "perhaps", "MUTE_ACCESS: invalid value 'perhaps': use on or off"),
         (
             "level",
@@ -270,3 +273,7 @@ def test_settings_of_a_worker_that_are_not_the_default_are_named_without_secrets
     )
     assert not_default(settings) == ["agent_shared_key=[set]", "level=debug", "allow_query=page,sort"]
     assert not_default(load({}, {})) == []
+
+
+def test_a_name_from_the_machine_that_is_not_utf_8_is_no_reason_not_to_start() -> None:
+    assert load({}, HOME | {"OTEL_SERVICE_NAME": "sh\udcffop"}).service == "sh?op"

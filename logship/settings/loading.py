@@ -76,7 +76,8 @@ def no_color() -> bool:
 def _fill_in(values: dict[str, Any], origins: dict[str, Origin], variables: Mapping[str, str]) -> None:
     """Set the values that depend on the machine: the name of the service and the two directories."""
     if not values.get("service"):
-        values["service"] = variables.get("OTEL_SERVICE_NAME") or _directory_name() or "service"
+        named = variables.get("OTEL_SERVICE_NAME") or _directory_name() or "service"
+        values["service"] = named.encode("utf-8", "replace").decode()
     if not values.get("state_dir"):
         values["state_dir"] = _state_dir(variables)
         if variables.get("STATE_DIRECTORY"):

@@ -18,6 +18,10 @@ UNITS: Final[dict[str, int]] = {"": 1, "b": 1} | {
     for power, prefix in enumerate("kmgt", 1)
     for ending in ("", "i", "b", "ib")
 }
+# 30 years; a larger number of seconds does not fit the nanoseconds of a clock.
+MOST_SECONDS: Final = 10**9
+# Names of files may have any bytes.
+PATHS: Final = ("agent", "unix")
 _QUANTITY: Final = re.compile(r"([+-]?\d+(?:_\d+)*)(\.\d+)?\s*([A-Za-z]*)")
 
 # RFC 9110, section 5.6.2. The limit of the length is ours: the name is written into every response.
@@ -46,8 +50,11 @@ def checked(setting: Field[Any], value: object, name: str) -> object:
         raise SettingsError(f"{name}: invalid value {value!r}: use one of {known}{did_you_mean(str(taken), choices)}")
     if setting.metadata["tokens"]:
         _check_tokens(setting, (taken,) if isinstance(taken, str) else taken, name)
+    _check_encodable(setting, taken, name)
     if isinstance(taken, int | float):
         most = setting.metadata["most"]
+        if most is None and setting.name.endswith("_seconds"):
+            most = MOST_SECONDS
         if not 0 <= taken < float("inf") or (most is not None and taken > most):
             limits = "of at least 0" if most is None else f"from 0 to {most}"
             raise SettingsError(f"{name}: invalid value {value!r}: use a number {limits}")
@@ -80,6 +87,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _check_encodable(setting: Field[Any], value: object, name: str) -> None:
+    """Raise SettingsError for a text with bytes that are not UTF-8: no event could carry it."""
+    if setting.name in PATHS or setting.name.endswith(("_dir", "_file")):
+        return
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str) and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise SettingsError(f"{name}: invalid value {shown(setting, text)!r}: use UTF-8 text") from None
 
 
 def _check_tokens(setting: Field[Any], names: Any, setting_name: str) -> None:

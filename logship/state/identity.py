@@ -21,6 +21,7 @@ from pathlib import Path
 import ormsgpack
 
 from logship.errors import JournalUnreadable
+from logship.event.cut import safe_text
 from logship.event.fields import DROP_REASONS
 from logship.state import mapping
 
@@ -115,7 +116,8 @@ def _packed(facts: Facts, serial: int) -> bytes:
     """Return `facts` packed; names that are too long for their place are cut."""
     values = asdict(facts) | {"serial": serial}
     for most in (FACTS_BYTES, 256, 64):
-        cut = {name: value[:most] if isinstance(value, str) else value for name, value in values.items()}
+        # A path of the agent may have bytes that are not UTF-8.
+        cut = {name: safe_text(value[:most]) if isinstance(value, str) else value for name, value in values.items()}
         packed = ormsgpack.packb(cut)
         if len(packed) <= FACTS_BYTES - 8:
             break

@@ -84,6 +84,8 @@ def _warn_ignored(error: SettingsError) -> None:
 
 def _check_agent(agent: str) -> None:
     """SettingsError if `agent` is neither an address nor the name of a sink."""
+    if agent == "file:":
+        raise SettingsError("LOGSHIP_AGENT: 'file:' names no file: use file:PATH, e.g. file:/var/log/shop.ndjson")
     if has_address(agent):
         parse_address(agent)
 

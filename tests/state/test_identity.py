@@ -24,6 +24,11 @@ def test_the_newest_facts_are_read_back(tmp_path: Path) -> None:
     assert identity.read(tmp_path).facts == Facts(service="c")
 
 
+def test_facts_with_bytes_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
+    a_table(tmp_path, Facts(service="a", agent="file:/tmp/\udcff.log"))
+    assert identity.read(tmp_path).facts.agent == "file:/tmp/\ufffd.log"
+
+
 def test_a_kill_while_facts_are_written_leaves_those_from_before(tmp_path: Path) -> None:
     a_table(tmp_path, Facts(service="before", agent="a:1"), Facts(service="after", agent="a:1"))
     path = tmp_path / "identity"

@@ -16,9 +16,9 @@ _STATES: Final = frozenset(
     """ok okay enabled disabled enable valid present accepted rejected refreshed rotated revoked changed reset updated sent
     resent failed failure passed success successful denied granted unknown set new old started ended closed open opened active
     inactive created deleted destroyed removed verified unverified checked default auto automatic manual strict lax error found
-    include same-origin omit mismatch incorrect wrong correct pending anonymous public private bearer basic digest negotiate hs256 hs384 hs512 rs256
+    mismatch incorrect wrong correct pending anonymous public private bearer basic digest negotiate hs256 hs384 hs512 rs256
     rs384 rs512 es256 es384 es512 ps256 eddsa ed25519 rsa md5 sha1 sha256 sha384 sha512 sha-1 sha-256 sha-512 bcrypt scrypt
-    argon2 argon2i argon2id pbkdf2 hmac-sha256 hmac-sha1 hmac-sha512 aes256 aes-256-gcm""".split()
+    argon2 argon2i argon2id pbkdf2 hmac-sha256 hmac-sha1 hmac-sha512 aes256 aes-256-gcm include omit same-origin""".split()
 )
 # `${DB_PASSWORD}`, `{{ password }}`, `%(password)s`, `<password>`, `$1`, `***`: a place for a value.
 _PLACEHOLDER: Final = re.compile(
