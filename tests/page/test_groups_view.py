@@ -76,7 +76,7 @@ def test_patterns_show_what_is_new_and_lead_to_the_events(visit: Visit, groups: 
 
 def test_a_pattern_that_is_gone_leads_to_the_time_before(visit: Visit, groups: Shown) -> None:
     page = visit.go(f"/patterns?{window(groups)}")
-    page.locator(".chosen-by button", has_text="gone").click()
+    page.locator(".chosen-by button", has_text="gone 1").click()
     page.wait_for_url(re.compile("change=gone"))
     until(page, "document.querySelectorAll('.groups > li').length === 1")
     wait(page, ".groups a", "lease").click()

@@ -63,7 +63,7 @@ export function View() {
                 ${["", ...changes].map(
                   (change) => html`<button type="button" class=${`pill ${change === chosen ? "on" : ""}`}
                       aria-pressed=${change === chosen} onClick=${() => patch({ change: change || null })}>
-                      ${change ? CHANGES[change][0] : "all"}
+                      ${change ? CHANGES[change][0] : "all"}${" "}
                       ${words.count(change ? found.filter((one) => kindOf(one) === change).length : found.length)}
                     </button>`,
                 )}</p>
@@ -81,8 +81,8 @@ export function View() {
     }`;
 }
 
-/** A change that may be due to chance counts as none. @param {Pattern} one */
-const kindOf = (one) => (one.change && (one.significant || one.change === "same") ? one.change : "same");
+/** @param {Pattern} one */
+const kindOf = (one) => one.change || "same";
 
 /**
  * @param {{one: Pattern, q: string, span: {since: number, until: number}, back: number, compared: boolean}} given
@@ -95,7 +95,7 @@ function Row({ one, q, span, back, compared }) {
   const time = one.events ? span : { since: span.since - back, until: span.until - back };
   return html`<li>
       <a data-row href=${href("/search", { q: all(q, one.kql), ...exactly(time) })}>
-        ${compared && html`<span class=${`tag ${kind}`}>${said}</span> `}
+        ${compared && html`<span class=${`tag ${one.significant ? kind : "soft"}`}>${said}</span> `}
         <code><${Text} value=${one.pattern} most=${600} /></code></a>
       ${
         compared &&

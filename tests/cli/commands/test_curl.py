@@ -47,6 +47,13 @@ def test_a_selection_is_written_as_a_file(shop: Kept, logship: Logship, tmp_path
     assert "POST https://shop.example/it's HTTP/1.1" in path.read_text()
 
 
+def test_an_id_without_a_request_is_named(shop: Kept, logship: Logship) -> None:
+    shop.put(41, **{"event.dataset": "logship.app", "trace.id": "cd" * 16, "message": "cache is warm"})
+    done = logship("curl", "cd" * 16, "--source", shop.at)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "have no request with a method and a path to reproduce" in done.stderr
+
+
 def test_what_is_not_there_is_named(shop: Kept, logship: Logship) -> None:
     nobody = logship("curl", "nobody", "--source", shop.at)
     assert (nobody.returncode, nobody.stderr) == (1, "nothing found: no request or trace has the id 'nobody'\n")
