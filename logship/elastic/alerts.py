@@ -32,7 +32,8 @@ class Alert:
     """One rule. It is active where the number of events of the last `minutes`, or `statistic` of `number`, is beyond `threshold`.
 
     `name`: that of the alert for Prometheus; its section of docs/runbooks.md applies. `where`: KQL. `group`: the field whose
-    values are judged separately, "" for none. `runs`: checks in a row, one a minute, before the alert is active."""
+    values are judged separately, "" for none. `runs`: checks in a row, one a minute, before the alert is active. `time`: the
+    field whose value must be within the last `minutes`."""
 
     name: str
     title: str
@@ -45,11 +46,13 @@ class Alert:
     statistic: Literal["count", "avg", "min"] = "count"
     number: str = ""
     runs: int = 1
+    time: str = "@timestamp"
 
 
 ALERTS: Final = (
     Alert(
-        "LogshipWorkerCrashed", "a worker crashed", "event.action: worker-lost", 0, 15, NODE, "warning",
+        # A crash has the time of the last sign of life. It may be found much later, for instance after a restart of the host.
+        "LogshipWorkerCrashed", "a worker crashed", "event.action: worker-lost", 0, 15, NODE, "warning", time="event.created",
     ),
     Alert(
         "LogshipWorkerRestartLoop", "a worker restarts again and again", "event.action: worker-started", 3, 15, NODE, "critical",
@@ -95,7 +98,7 @@ def rule(alert: Alert) -> Body:
     params: Body = {
         "searchType": "esQuery",
         "index": [PATTERN],
-        "timeField": "@timestamp",
+        "timeField": alert.time,
         "esQuery": json.dumps({"query": query(alert)}, sort_keys=True),
         "size": SHOWN,
         "timeWindowSize": alert.minutes,

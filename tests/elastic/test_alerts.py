@@ -89,8 +89,9 @@ class Fleet:
 
 
 def healthy() -> Fleet:
-    """Twenty minutes in which nothing is wrong: a deploy, a few failures, one slow request, one stall."""
+    """Twenty minutes in which nothing is wrong: a deploy, a few failures, one slow request, one stall. A crash was before."""
     fleet = Fleet()
+    fleet.tells(3, 50 * MINUTE, build.ended(build.Death(rfc3339(NOW - 49 * MINUTE), evidence="host_restarted")))
     for slot in range(4):
         fleet.tells(slot, 12 * MINUTE, build.closed(build.Counters(10, 10, {})))
         fleet.tells(slot, 12 * MINUTE - SECOND, build.started("uvicorn", True))
@@ -107,7 +108,8 @@ def healthy() -> Fleet:
 
 
 def crashed(fleet: Fleet) -> None:
-    fleet.tells(2, 3 * MINUTE, build.ended(build.Death(rfc3339(NOW), (("r-1", "GET", "/export", 900),))))
+    # It is found three minutes ago, when a host was started again.
+    fleet.tells(2, 40 * MINUTE, build.ended(build.Death(rfc3339(NOW - 3 * MINUTE), (("r-1", "GET", "/export", 900),))))
 
 
 def restarting(fleet: Fleet) -> None:
