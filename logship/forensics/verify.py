@@ -80,8 +80,8 @@ def set_aside(source: Source, query: Query) -> list[SetAside]:
 
 
 def overall(verdicts: list[Verdict], damaged: Sequence[SetAside] = ()) -> VerdictKind:
-    """Return the most severe kind of all verdicts; "complete" without verdicts, unless files are damaged."""
-    found = {verdict.finding for verdict in verdicts} | ({"unknown"} if damaged else set())
+    """Return the most severe kind of all verdicts; "unknown" without verdicts, because nothing was checked."""
+    found = {verdict.finding for verdict in verdicts} | ({"unknown"} if damaged or not verdicts else set())
     return next((kind for kind in BY_SEVERITY if kind in found), "complete")
 
 
