@@ -15,6 +15,8 @@ from logship.forensics.verify import set_aside, verify
 from logship.search.query import Query, Source
 from logship.search.times import rfc3339
 
+NO_BASELINE = "The baseline has no requests: only changes within the window could be found."
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentReport:
@@ -49,9 +51,11 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
     ]  # fmt: skip
     listed = ranked(together(findings, processes.versions(numbers)))
     before, after = numbers.requests.sides((), lambda start_ns: int(start_ns >= times.since_ns)).get((), [0, 0])
+    if after and not before:
+        not_compared = " ".join(filter(None, (NO_BASELINE, not_compared)))
     evidence = delivery(verdicts, set_aside(source, query))
     changed = levels(numbers, _services(numbers, listed)) if listed else []
-    sentence = " ".join(filter(None, (_sentence(listed, after), not_compared)))
+    sentence = " ".join(filter(None, (_sentence(listed, before, after), not_compared)))
     return IncidentReport(times, evidence, listed, changed, before, after, sentence, not_compared)
 
 
@@ -97,9 +101,11 @@ def _span(query: Query, requests_: int) -> dict[str, Any]:
     return {"since": rfc3339(query.since_ns or 0), "until": rfc3339(query.until_ns or 0), "requests": requests_}
 
 
-def _sentence(findings: list[Outlier], requests_after: int) -> str:
+def _sentence(findings: list[Outlier], requests_before: int, requests_after: int) -> str:
     if findings:
         return f"{len(findings)} finding{'s' * (len(findings) > 1)}."
     if not requests_after:
         return "No requests in this window: nothing was compared."
+    if not requests_before:
+        return "Nothing stands out: the traffic did not change within the window, and no worker crashed."
     return "Nothing stands out: no part of the traffic differs from the baseline, and no worker crashed."

@@ -40,6 +40,8 @@ def segment(hits: Sequence[float], events: Sequence[float], first: int) -> Segme
     """Return the segment from bucket `first` on in which the ratio of hits is raised; None if none is significant."""
     if sum(hits[first:]) < 3:
         return None
+    # The hits of a window that ends now are read after its events, and may be more.
+    hits = [min(hit, total) for hit, total in zip(hits, events, strict=True)]
     all_hits, all_events = sum(hits), sum(events)
     usual = (all_hits + 0.5) / (all_events + 1)
     raised, found = min(0.9, max(3 * usual, usual + 0.02)), None

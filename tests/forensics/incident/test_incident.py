@@ -50,6 +50,15 @@ def test_a_route_that_fails_is_found_with_its_beginning_and_a_query(store: Store
     assert "- share explained: " in markdown
 
 
+def test_without_requests_in_the_baseline_the_traffic_is_not_called_usual(store: Store, source: Reader) -> None:
+    fill(store, lambda _fields, _pick: {}, requests=2000)
+    report = incident(source, Query(None, BEGIN_NS, NOW_NS), NOW_NS)
+    assert (report.requests_before, report.findings) == (0, [])
+    assert report.not_compared == "The baseline has no requests: only changes within the window could be found."
+    assert "differs from the baseline" not in report.sentence
+    assert report.sentence in write_up.lines(report, rfc3339)
+
+
 def test_messages_that_cannot_be_compared_cost_only_themselves(
     store: Store, source: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

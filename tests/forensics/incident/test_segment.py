@@ -54,3 +54,10 @@ def test_what_was_so_in_the_baseline_is_no_segment() -> None:
     found = segment(first_time, events, 120)
     assert found is not None
     assert (found.low, found.high) == (120, 126)
+
+
+def test_hits_that_arrived_after_the_events_were_counted_are_no_error() -> None:
+    events = [5.0] * 30
+    hits = [*events[:-1], 9.0]
+    assert segment(hits, events, 10) is None
+    assert segment([number + 1 for number in events], events, 10) is None
