@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from logship.cli.output import note
 from logship.cli.rows import Form, plain
-from logship.cli.states import request_state, worker_state
 from logship.cli.terminal.style import status_style
 from logship.cli.terminal.table import Column
 from logship.cli.times import moment_cell, zone_name
+from logship.forensics.states import request_state, worker_state
 from logship.search.units import duration
 
 SLOW_NS = 10**9

@@ -58,7 +58,7 @@ def test_from_a_death_to_what_was_in_flight_by_clicking_only(visit: Visit) -> No
     wait(page, ".notice a", "w3").click()
     address(page, r"/w/host-7/8000/w3")
     wait(page, ".bad-edge th", "GET /export")
-    wait(page, "td", "lost")
+    wait(page, "td", "crashed")
     assert page.locator("section", has_text="Process history").locator("tbody tr").count() == 2
 
 
@@ -219,7 +219,7 @@ def test_the_badge_opens_the_account(visit: Visit) -> None:
     # The story's workers fall silent when it is over.
     wait(page, ".badge", re.compile("complete|end unknown")).click()
     address(page, "/account")
-    wait(page, "tbody tr", "lost")
+    wait(page, "tbody tr", "crashed")
     assert page.locator("tbody tr").count() == 5
 
 

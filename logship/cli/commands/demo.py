@@ -12,8 +12,8 @@ import click
 
 from logship.cli.output import talk
 from logship.cli.rows import Form, plain, show
-from logship.cli.states import worker_state
 from logship.cli.terminal.table import Column
+from logship.forensics.states import worker_state
 
 if TYPE_CHECKING:
     from logship.demo.outcome import Outcome

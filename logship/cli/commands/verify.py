@@ -11,8 +11,8 @@ from logship.cli.options import Window, kql_argument, make_query, source_option,
 from logship.cli.output import CHANGED, NOTHING, UNKNOWN, talk
 from logship.cli.rows import Form, form_options, plain, show
 from logship.cli.source import hint, nothing_found, open_source
-from logship.cli.states import worker_state
 from logship.cli.terminal.table import Column
+from logship.forensics.states import worker_state
 from logship.search.integrity import integrity, parse_anchors
 from logship.search.units import plural
 

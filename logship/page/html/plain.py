@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from logship.errors import QuestionError
+from logship.forensics.states import worker_state
 from logship.forensics.workers import WorkerRow, workers
 from logship.page.api.params import RequestParams
 from logship.page.html.templates import render
@@ -46,6 +47,7 @@ def _worker(row: WorkerRow, times: Mapping[str, str]) -> dict[str, Any]:
     return {
         "row": row,
         "events": _address(text_of(equal("service.node.name", row.node)), times),
+        "state": worker_state(row.state),
         "state_class": STATE_CLASSES.get(row.state, "soft"),
     }
 

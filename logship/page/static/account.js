@@ -88,7 +88,7 @@ export function View() {
                   <a href=${href("/search", { q: is("service.ephemeral_id", one.incarnation), ...exactly(window) })}>
                     ${one.generation ?? "–"}</a></td>
                 <td class=${its}><span aria-hidden="true">${mark}</span> ${words.visible(one.finding)}</td>
-                <td>${words.visible(one.state)}</td><td class="n">${words.count(one.stored)}</td>
+                <td>${words.workerState(one.state)}</td><td class="n">${words.count(one.stored)}</td>
                 <td class=${`n ${one.missing ? "bad" : ""}`}>${words.count(one.missing)}</td>
                 <td class=${`n ${dropped(one) ? "bad" : ""}`}>${words.count(dropped(one))}</td>
                 <td class="sentence">${words.visible(one.sentence)}</td></tr>`;

@@ -302,7 +302,7 @@ export function State({ worker }) {
   const kind =
     /** @type {Record<string, string>} */ ({ alive: "good", lost: "bad", silent: "warn" })[worker.state] ?? "soft";
   const run = worker.lives > 1 ? ` · run ${worker.generation ?? worker.lives}` : "";
-  return html`<span class=${`state ${kind}`}>${words.visible(worker.state)}
+  return html`<span class=${`state ${kind}`}>${words.workerState(worker.state)}
       ${run && html`<span class="soft">${run}</span>`}</span>`;
 }
 

@@ -103,6 +103,15 @@ export function gravity(event) {
   return kind === "4" || level === "warning" ? "warn" : "";
 }
 
+/** @type {Record<string, string>} */
+const STATES = { lost: "crashed", ended: "stopped", closed: "stopped" };
+
+/**
+ * The state of a worker as tables show it, the same words as on the command line.
+ * @param {string} state
+ */
+export const workerState = (state) => STATES[state] ?? visible(state);
+
 /**
  * `w3` of a worker's event; `shop w3` where there are several services.
  * @param {Event} event

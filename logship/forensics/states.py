@@ -5,7 +5,7 @@ _OF_REQUESTS = {"lost": "interrupted"}
 
 
 def worker_state(value: str) -> str:
-    """Return how tables show the state of a worker: alive, silent, crashed, stopped."""
+    """Return how tables and the page show the state of a worker: alive, silent, crashed, stopped."""
     return _OF_WORKERS.get(value, value)
 
 
