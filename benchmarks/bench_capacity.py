@@ -2,12 +2,12 @@
 
 Three applications under uvicorn with 1, 2 and 4 workers: CPU-bound, waiting (asyncio.sleep), and mixed. Worker i is pinned to
 core i modulo 2, counted from the last core, so that 4 workers share 2 cores. Light traffic comes at a quarter, a half and all of
-the rate in `light`, in turns. Then wrk keeps connections open and sends as fast as responses come. `CPU`: the share of the cores
-that the workers got meanwhile, which is below 100 % if other programs, or wrk, use them too. `at 100%`: what they would have
-reached on cores that nothing else uses, reached / CPU. `ratio`: predicted / at 100%. `wrk`: its CPU time. The last columns: CPU
-time per request in light traffic, with the idle time of the workers, and at the maximum.
+the highest light rate, in turns; `light` is its mean. Then wrk keeps connections open and sends as fast as responses come. `CPU`:
+the share of the cores that the workers got meanwhile, which is below 100 % if other programs, or wrk, use them too. `at 100%`: what
+they would have reached on cores that nothing else uses, reached / CPU. `ratio`: predicted / at 100%. `wrk`: its CPU time. The last
+columns: CPU time per request in light traffic, with the idle time of the workers, and at the maximum.
 
-    python benchmarks/bench_capacity.py [--only cpu] [--seconds 40]     # needs wrk"""
+    python benchmarks/bench_capacity.py [--only cpu] [--seconds 40] [--light 4]     # needs wrk"""
 
 import argparse
 import json
@@ -188,7 +188,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {**clean, **own, "LOGSHIP_HEARTBEAT_SECONDS": "1", "PYTHONPATH": f"{folder}:{HERE.parent}"}
 
 
-def measure(name: str, count: int, cores: list[int], seconds: float, folder: Path) -> None:
+def measure(name: str, count: int, cores: list[int], given: argparse.Namespace, folder: Path) -> None:
     used_cores = min(count, len(cores))
     (light, clients), port = APPLICATIONS[name], free_port()
     (folder / "served.py").write_text(APPLICATION)
@@ -204,7 +204,7 @@ def measure(name: str, count: int, cores: list[int], seconds: float, folder: Pat
         if used_cores < len(cores):
             os.sched_setaffinity(0, set(cores[used_cores:]))
         before, since_ns = cpu_seconds(pids), time.time_ns()
-        sent = light_load(port, seconds, 8 * count, light * used_cores)
+        sent = light_load(port, given.seconds, 8 * count, light * given.light * used_cores)
         until_ns = time.time_ns()
         light_ms = (cpu_seconds(pids) - before) / (sent * (until_ns - since_ns) / 1e9) * 1000
         time.sleep(1.5)
@@ -242,6 +242,7 @@ def _wait(port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=40.0, help="Length of the light traffic")
+    parser.add_argument("--light", type=float, default=1.0, help="Factor of the light rates; 1 uses about 5 %% of the cores")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="Numbers of workers")
     parser.add_argument("--only", choices=APPLICATIONS, help="One application")
     given = parser.parse_args()
@@ -255,7 +256,7 @@ def main() -> None:
     for name in [given.only] if given.only else APPLICATIONS:
         for count in given.workers:
             with tempfile.TemporaryDirectory(prefix="logship-capacity-") as folder:
-                measure(name, count, cores, given.seconds, Path(folder))
+                measure(name, count, cores, given, Path(folder))
 
 
 if __name__ == "__main__":

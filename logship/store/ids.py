@@ -1,9 +1,9 @@
 """Which events of logship workers a segment holds: ranges of sequences and the number of rows for each run.
 
-A segment's `.ids` file has two lines: `<crc32 of all that follows it> <size and checksum of the segment, or ->`, then the
-JSON object {incarnation: [rows, [[low, high], ...], first ns, last ns]}; where events conflict, two more: how many rows
-that are, and their ranges. It is written before its segment is renamed, and is rebuilt from the segment if it is missing or
-its checksum is wrong.
+A segment's `.ids` file has two lines and filters: `<crc32 of all that follows it> <size and checksum of the segment, or ->`,
+then the JSON object {incarnation: [rows, [[low, high], ...], first ns, last ns]}; where events conflict, two more: how many
+rows that are, and their ranges. Filters of other ids follow, see `store/needles.py`; segments of earlier versions have none.
+It is written before its segment is renamed, and is rebuilt from the segment if it is missing or its checksum is wrong.
 """
 
 import bisect
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import orjson
@@ -100,10 +101,10 @@ def _together(some: list[Held]) -> Held:
     )
 
 
-def write(directory: Path, segment: Segment, ids: Ids, segment_sum: Sum | None = None) -> None:
+def write(directory: Path, segment: Segment, ids: Ids, segment_sum: Sum | None = None, filters: bytes = b"") -> None:
     """Write the `.ids` file of `segment`. Without `segment_sum` damage of the segment cannot be detected."""
     held = orjson.dumps({name: _as_list(one) for name, one in ids.items()})
-    rest = b"%s\n%s\n" % (str(segment_sum or "-").encode(), held)
+    rest = b"%s\n%s\n%s" % (str(segment_sum or "-").encode(), held, filters)
     write_durably(directory / segment.ids_name, b"%08x %s" % (zlib.crc32(rest), rest))
 
 
@@ -120,7 +121,7 @@ def read(directory: Path, segment: Segment) -> Ids | None:
     try:
         return {
             name: Held(rows, _ranges(ranges), first_ns, last_ns, *more[:1], *map(_ranges, more[1:]))
-            for name, (rows, ranges, first_ns, last_ns, *more) in orjson.loads(found[1]).items()
+            for name, (rows, ranges, first_ns, last_ns, *more) in orjson.loads(found.held).items()
         }
     except (ValueError, TypeError, AttributeError):
         return None
@@ -131,27 +132,43 @@ def _ranges(found: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def digest(directory: Path, segment: Segment) -> str:
-    """Return the SHA-256 of the event ids in the `.ids` file, in hexadecimal; "" if it is missing or damaged."""
+    """Return the SHA-256 of ids and filters in the `.ids` file, in hexadecimal; "" if it is missing or damaged."""
     found = _read(directory, segment)
-    return hashlib.sha256(found[1]).hexdigest() if found else ""
+    return hashlib.sha256(found.held + b"\n" + found.filters).hexdigest() if found else ""
 
 
 def read_segment_sum(directory: Path, segment: Segment) -> Sum | None:
     """Return the expected size and checksum of the segment's file, None if they are not known."""
     found = _read(directory, segment)
-    return Sum.parse(found[0].decode("ascii", "replace")) if found else None
+    return Sum.parse(found.segment_sum.decode("ascii", "replace")) if found else None
 
 
-def _read(directory: Path, segment: Segment) -> tuple[bytes, bytes] | None:
-    """The two parts that the checksum covers: the segment's own, and the JSON."""
+def read_filters(directory: Path, segment: Segment) -> tuple[bytes, int] | None:
+    """Return the filters in the `.ids` file and where they begin in it; None if it has none, is missing or damaged."""
+    found = _read(directory, segment)
+    return (found.filters, found.filters_at) if found and found.filters else None
+
+
+class _Parts(NamedTuple):
+    """What the checksum covers."""
+
+    segment_sum: bytes
+    held: bytes
+    filters: bytes
+    filters_at: int
+
+
+def _read(directory: Path, segment: Segment) -> _Parts | None:
     try:
-        crc32, _, rest = (directory / segment.ids_name).read_bytes().partition(b" ")
+        data = (directory / segment.ids_name).read_bytes()
     except OSError:
         return None
+    crc32, _, rest = data.partition(b" ")
     if crc32 != b"%08x" % zlib.crc32(rest):
         return None
-    segment_sum, _, held = rest.partition(b"\n")
-    return segment_sum, held
+    segment_sum, _, rest = rest.partition(b"\n")
+    held, _, filters = rest.partition(b"\n")
+    return _Parts(segment_sum, held, filters, len(data) - len(filters))
 
 
 def rebuild(connection: duckdb.DuckDBPyConnection, rows: str) -> Ids:
@@ -178,6 +195,10 @@ def rebuild(connection: duckdb.DuckDBPyConnection, rows: str) -> Ids:
         [EVENT_ID, SEQUENCE_LIMIT],
     ).fetchall()
     return merge(
-        {life: Held(0, (), low_ns, high_ns, count, _ranges(some)) if again else Held(count, _ranges(some), low_ns, high_ns)}
+        {
+            life: Held(0, (), low_ns, high_ns, count, _ranges(some))
+            if again
+            else Held(count, _ranges(some), low_ns, high_ns)
+        }
         for life, again, count, some, low_ns, high_ns in found
     )

@@ -9,7 +9,7 @@ from logship.search.integrity import Anchor, Flaw
 from logship.search.query import Query
 from logship.search.times import rfc3339
 from logship.search.units import plural
-from logship.store import ids
+from logship.store import ids, needles
 from logship.store.chain.state import ChainState, Entry, parsed
 from logship.store.files import Segment, listing, new_spill
 from logship.store.schema import as_stored, connect
@@ -72,7 +72,9 @@ def compare_anchors(anchors: Sequence[Anchor], state: ChainState, digests: Mappi
     for anchor in anchors:
         name = f"anchor of {anchor.time}"
         if anchor.store != store:
-            why = f"it is of the chain {anchor.store}, and this is {store or 'none'}: the store or its chain was replaced"
+            why = (
+                f"it is of the chain {anchor.store}, and this is {store or 'none'}: the store or its chain was replaced"
+            )
             flaws.append(Flaw(name, why))
         elif anchor.record not in digests:
             last = state.records - 1
@@ -84,15 +86,18 @@ def compare_anchors(anchors: Sequence[Anchor], state: ChainState, digests: Mappi
 
 
 def compare_ids(directory: Path, segment: Segment, entry: Entry) -> Flaw | None:
-    """Return a flaw if the list of event ids was changed. A list that was rebuilt matches its segment."""
+    """Return a flaw if the list of event ids or the filters were changed. Those that were rebuilt match their segment."""
     found = ids.digest(directory, segment)
     if not entry.ids or found in {"", entry.ids}:
         return None
+    path, filters = directory / segment.name, ids.read_filters(directory, segment)
     with contextlib.closing(connect(_MEMORY_BYTES, 1, new_spill(directory))) as database:
-        rebuilt = ids.rebuild(database, as_stored([directory / segment.name]))
-    if rebuilt == ids.read(directory, segment):
-        return None
-    return Flaw(segment.ids_name, "its list of event ids is not that of its segment")
+        if ids.rebuild(database, as_stored([path])) != ids.read(directory, segment):
+            return Flaw(segment.ids_name, "its list of event ids is not that of its segment")
+        # Without filters a query reads all rows.
+        if filters and not needles.match(database, path, segment.rows, filters[0]):
+            return Flaw(segment.ids_name, "its filters of ids are not those of its segment")
+    return None
 
 
 def _missing(name: str, there: set[str]) -> Flaw:

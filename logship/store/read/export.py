@@ -57,16 +57,18 @@ class _StoredExtent:
 
     def rows(self, snapshot: Snapshot, query: Query) -> Sql:
         """Return FROM and WHERE that select the events of the query from the files that may hold them."""
+        there = snapshot.candidates(query)
         logs = [
             log
             for log, (oldest_ns, newest_ns) in self.logs.items()
-            if log in snapshot.listing.logs
+            if log in there.logs
             and (query.since_ns is None or newest_ns >= query.since_ns)
             and (query.until_ns is None or oldest_ns < query.until_ns)
         ]
-        segments = [segment for segment in snapshot.segments(query) if segment.first <= log_of(self.last)]
+        segments = [segment for segment in there.segments if segment.first <= log_of(self.last)]
         condition = snapshot.condition(query)
-        text = f'FROM ({snapshot.relation(segments, logs)}) WHERE {condition.text} AND _n <= ? AND "@timestamp" IS NOT NULL'
+        rows = snapshot.relation(segments, logs, spans=there.spans)
+        text = f'FROM ({rows}) WHERE {condition.text} AND _n <= ? AND "@timestamp" IS NOT NULL'
         return Sql(text, (*condition.params, self.last))
 
 
@@ -99,7 +101,9 @@ def _extent(extent: _StoredExtent, query: Query, snapshot: Snapshot) -> tuple[in
     return low_ns, high_ns, events
 
 
-def _buckets(extent: _StoredExtent, query: Query, low_ns: int, step_ns: int, snapshot: Snapshot) -> list[tuple[int, int]]:
+def _buckets(
+    extent: _StoredExtent, query: Query, low_ns: int, step_ns: int, snapshot: Snapshot
+) -> list[tuple[int, int]]:
     """The number of events in each step from `low_ns` on, without empty steps."""
     rows = extent.rows(snapshot, query)
     # From 1678 to 2262 is more than 64 bits of nanoseconds.

@@ -60,7 +60,7 @@ def _incarnation(name: str, worker: Sequence[Any] | None, held: ids.Held, beat: 
 
 def _runs_in(snapshot: Snapshot, query: Query) -> list[str]:
     condition = snapshot.condition(query)
-    rows = snapshot.relation(snapshot.segments(query))
+    rows = snapshot.matching(query)
     text = f"SELECT DISTINCT {_RUN} FROM ({rows}) WHERE {condition.text}"
     return [name for (name,) in snapshot.all(text, *condition.params)]
 

@@ -13,7 +13,7 @@ from logship.store.files import Segment, log_of
 from logship.store.read import budget
 from logship.store.read.budget import all_rows, narrowed
 from logship.store.read.snapshot import Snapshot
-from logship.store.schema import LINE_LIMIT_BYTES, record, select_row
+from logship.store.schema import LINE_LIMIT_BYTES, columns_in, record, select_row
 
 # Each step reads the chosen files again, and their whole rows must fit in memory.
 ROWS_AT_ONCE = 10_000
@@ -58,13 +58,17 @@ class Order:
 
 def page_keys(snapshot: Snapshot, condition: Sql, order: Order, query: Query) -> list[Key]:
     """Return the keys of a page: from the unsealed logs, then from segments by time until no other can have nearer ones."""
-    left = sorted((segment for segment in snapshot.segments(query) if not order.without(segment)), key=order.edge_ns)
-    keys = _some_keys(snapshot, snapshot.relation([]), condition, order) if snapshot.listing.logs else []
+    there = snapshot.candidates(query)
+    left = sorted((segment for segment in there.segments if not order.without(segment)), key=order.edge_ns)
+    names = columns_in(order.number + condition.text)
+    logs = snapshot.relation([], there.logs, columns=names)
+    keys = _some_keys(snapshot, logs, condition, order) if there.logs else []
     step = 1 if order.by_time else len(left)
     while left and (len(keys) < order.limit or not order.by_time or not order.beyond(left[-1], keys[-1][0])):
         some = [left.pop() for _ in range(min(step, len(left)))]
         step *= 2
-        keys += _some_keys(snapshot, snapshot.relation(some, []), condition, order)
+        rows = snapshot.relation(some, [], spans=there.spans, columns=names)
+        keys += _some_keys(snapshot, rows, condition, order)
         keys.sort(reverse=order.newest_first)
         del keys[order.limit :]
     return keys
@@ -104,6 +108,7 @@ def records_at(
         segment for segment in snapshot.listing.segments if any(segment.first <= log <= segment.last for log in logs)
     ]
     unsealed = [log for log in snapshot.listing.logs if log in logs]
+    columns = columns_in(select_row(names))
     found: dict[int, Record] = {}
     for start in range(0, len(keys), ROWS_AT_ONCE):
         positions = [position for _, position in keys[start : start + ROWS_AT_ONCE]]
@@ -115,10 +120,9 @@ def records_at(
             if (own := [position for position in positions if segment.first <= log_of(position) <= segment.last])
         ]
         rows = [(file, numbers) for file, numbers in rows if numbers]
-        relations = [snapshot.relation([], unsealed)] if unsealed else []
-        relations += [
-            snapshot.relation([], [], dict(rows[at : at + FILES_AT_ONCE])) for at in range(0, len(rows), FILES_AT_ONCE)
-        ]
+        relations = [snapshot.relation([], unsealed, columns=columns)] if unsealed else []
+        groups = [dict(rows[at : at + FILES_AT_ONCE]) for at in range(0, len(rows), FILES_AT_ONCE)]
+        relations += [snapshot.relation([], [], group, columns=columns) for group in groups]
         listed = ", ".join(map(str, positions))
         for relation in relations:
             snapshot.cursor.execute(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({listed})")

@@ -1,16 +1,46 @@
-"""Which events a query can match at most, so that only the segments that may hold them are read."""
+"""Which events a query can match at most, so that only the rows that may hold them are read."""
 
-from logship.search.kql import And, Is, Node, Or, Text
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from logship.search.predicate import Compare, Every, Some, Test
+from logship.store.files import Segment
+from logship.store.needles import FIELDS, Span
+
+# With more of them, looking each up takes longer than reading the rows.
+_IDS_LIMIT = 100
 
 
-def wanted_ids(where: Node | None) -> set[str] | None:
-    """Return event ids of which a matching event has one, None if other events may match as well."""
-    match where:
-        case Is(Text("event.id"), Text(id_)):
-            return {id_}
-        case And(parts):
-            return next((wanted for wanted in map(wanted_ids, parts) if wanted is not None), None)
-        case Or(parts):
-            alternatives = [wanted_ids(part) for part in parts]
-            return None if None in alternatives else {id_ for wanted in alternatives if wanted for id_ in wanted}
+class Wanted(NamedTuple):
+    """A field with ids, and the id that it must have."""
+
+    field: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The files that may hold events of a query. `spans`: the positions of rows in segments, None for all of them."""
+
+    segments: list[Segment]
+    logs: list[int]
+    spans: list[Span] | None = None
+
+
+def wanted_ids(test: Test) -> frozenset[Wanted] | None:
+    """Return ids of which a matching event has one, None if other events may match as well."""
+    wanted = _wanted(test)
+    return wanted if wanted is not None and len(wanted) <= _IDS_LIMIT else None
+
+
+def _wanted(test: Test) -> frozenset[Wanted] | None:
+    match test:
+        case Compare(target, "=", str(value)) if target.name in FIELDS and target.kind == "keyword":
+            return frozenset((Wanted(target.name, value),))
+        case Every(parts):
+            sets = [wanted for wanted in map(_wanted, parts) if wanted is not None]
+            return min(sets, key=len, default=None)
+        case Some(parts):
+            alternatives = [_wanted(part) for part in parts]
+            return None if None in alternatives else frozenset[Wanted]().union(*filter(None, alternatives))
     return None

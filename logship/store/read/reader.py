@@ -39,7 +39,7 @@ from logship.store.read.incarnations import incarnations
 from logship.store.read.paging import Order, page_keys, within_budget
 from logship.store.read.runner import QueryRunner
 from logship.store.read.snapshot import Snapshot
-from logship.store.schema import COLUMNS, record, select_row
+from logship.store.schema import COLUMNS, columns_in, record, select_row
 
 MEMORY_LIMIT_BYTES = 192 * 2**20
 THREADS = 2
@@ -103,15 +103,18 @@ class Reader:
             position = _position(after) if after is not None else None
             lowest = listing.next_log - 1 if position is None else log_of(position + 1)
             late = [segment for segment in listing.segments if segment.last >= lowest]
-            rows = snapshot.relation(late, [number for number in listing.logs if number >= lowest])
-            last = snapshot.all(f"SELECT max(_n) FROM ({rows})")[0][0]
+            numbers = [number for number in listing.logs if number >= lowest]
+            rows = snapshot.relation(late, numbers)
+            last = snapshot.all(f"SELECT max(_n) FROM ({snapshot.relation(late, numbers, columns=())})")[0][0]
             if position is None or last is None or last <= position:
                 before_last_log = ((listing.next_log - 1) << POSITION_BITS) - 1
                 after_now = str(position if position is not None else before_last_log if last is None else last)
                 self._quiet = (after_now, state)
                 return Rows([], after_now)
             condition = snapshot.condition(query)
-            text = f"SELECT {select_row()} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?"
+            text = (
+                f"SELECT {select_row()} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?"
+            )
 
             def some(limit: int) -> Rows:
                 snapshot.cursor.execute(text, [position, last, *condition.params, limit])
@@ -208,7 +211,7 @@ class Reader:
             rows, params = snapshot.relation(), ()
             if query is not None:
                 condition = snapshot.condition(query)
-                matching = snapshot.relation(snapshot.segments(query))
+                matching = snapshot.matching(query)
                 rows, params = f"SELECT * FROM ({matching}) WHERE {condition.text}", condition.params
             names = [name for name in COLUMNS if name in KIND_OF]
             columns = ", ".join(f'count("{name}")' for name in names)
@@ -225,7 +228,8 @@ class Reader:
     def oldest_ns(self) -> int | None:
         def answer(snapshot: Snapshot) -> int | None:
             times = [segment.oldest_ns for segment in snapshot.listing.segments if segment.rows]
-            oldest = snapshot.all(f'SELECT epoch_ns(min("@timestamp")) FROM ({snapshot.relation([])})')[0][0]
+            rows = snapshot.relation([], columns=("@timestamp",))
+            oldest = snapshot.all(f'SELECT epoch_ns(min("@timestamp")) FROM ({rows})')[0][0]
             return min(times + ([oldest] if oldest is not None else []), default=None)
 
         return self._runner.run(None, answer)
@@ -238,7 +242,7 @@ class Reader:
 
         def answer(snapshot: Snapshot) -> list[tuple[Any, ...]]:
             condition = snapshot.condition(query)
-            rows = snapshot.relation(snapshot.segments(query))
+            rows = snapshot.matching(query, columns_in(select.text + condition.text))
             inner = f"{select.text} FROM ({rows}) WHERE {condition.text}"
             # Not format(): conditions contain brackets.
             snapshot.cursor.execute(outer.replace("{}", inner), [*select.params, *condition.params])

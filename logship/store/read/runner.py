@@ -16,6 +16,7 @@ from logship.search.names import check_names
 from logship.search.query import SetAside
 from logship.store.files import new_spill, read_listing, unreadable
 from logship.store.read.checks import Checks
+from logship.store.read.filters import FilterLookup
 from logship.store.read.interrupt import interruptible
 from logship.store.read.snapshot import Context, Snapshot
 from logship.store.schema import connect
@@ -40,7 +41,7 @@ class QueryRunner:
         limit_seconds: float,
     ) -> None:
         self.directory = directory
-        self._context = Context(directory, zone, clock_ns, Checks(directory))
+        self._context = Context(directory, zone, clock_ns, Checks(directory), FilterLookup(directory))
         self._limit_seconds = limit_seconds
         self._threads = self._used_threads = threads
         self._database = connect(memory_limit_bytes, threads, new_spill(directory))

@@ -1,22 +1,26 @@
 """A store as it was listed for one query: its files, what is known about them, and a cursor to read them."""
 # ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import orjson
 
 from logship.search import sql
+from logship.search.meaning import meaning
 from logship.search.query import Query, Record, bounded
 from logship.search.sql import Sql
 from logship.store import ids
-from logship.store.files import Listing, Segment, log_name
+from logship.store.files import POSITION_BITS, Listing, Segment, log_name
+from logship.store.needles import Span
 from logship.store.read.checks import CHECK_BYTES, Checks
-from logship.store.read.pruning import wanted_ids
-from logship.store.schema import relation
+from logship.store.read.filters import FilterLookup
+from logship.store.read.pruning import Candidates, Wanted, wanted_ids
+from logship.store.schema import COLUMNS, columns_in, relation
 
 _KNOWN_SEGMENTS = 1_000
 _KNOWN_NAMES = 100
@@ -33,6 +37,7 @@ class Context:
     zone: tzinfo
     clock_ns: Callable[[], int]
     checks: Checks
+    filters: FilterLookup
     segment_ids: dict[str, ids.Ids] = field(default_factory=dict)
     beats: dict[tuple[str, int], Record] = field(default_factory=dict)
     segments_without: dict[str, set[str]] = field(default_factory=dict)
@@ -55,21 +60,33 @@ class Snapshot:
         """Return all rows of a statement."""
         return self.cursor.execute(text, list(params)).fetchall()
 
-    def segments(self, query: Query) -> list[Segment]:
-        """Return the segments that may hold events of the query, by their times and event ids."""
+    def candidates(self, query: Query) -> Candidates:
+        """Return the files that may hold events of the query, by their times and ids."""
         within = [
             segment
             for segment in self.listing.segments
             if (query.since_ns is None or segment.newest_ns >= query.since_ns)
             and (query.until_ns is None or segment.oldest_ns < query.until_ns)
         ]
-        wanted = wanted_ids(query.where)
+        wanted = wanted_ids(meaning(query.where, self._context.clock_ns(), self._context.zone, self.is_label))
         if wanted is None:
-            return within
-        parsed = [identity for identity in map(ids.parse, wanted) if identity]
-        if len(parsed) < len(wanted):
-            return within
-        return [segment for segment in within if self.holds_any(segment, parsed)]
+            return Candidates(within, [*self.listing.logs])
+        spans = {segment: spans for segment in within if (spans := self._spans(segment, wanted))}
+        texts = [orjson.dumps(id_)[1:-1] for _, id_ in wanted]
+        logs = [log for log in self.listing.logs if _has_any(self.log(log), texts)]
+        return Candidates([*spans], logs, [span for found in spans.values() for span in found])
+
+    def _spans(self, segment: Segment, wanted: frozenset[Wanted]) -> list[Span]:
+        """The rows of a segment that may have one of these ids; all of them if that is not known."""
+        whole = [(segment.first << POSITION_BITS, ((segment.last + 1) << POSITION_BITS) - 1)]
+        own = [ids.parse(id_) if field == "event.id" else None for field, id_ in wanted]
+        if self.holds_any(segment, filter(None, own)):
+            return whole
+        others = [id_ for (_, id_), identity in zip(wanted, own, strict=True) if identity is None]
+        if not others:
+            return []
+        found = self._context.filters.spans(segment, others)
+        return whole if found is None else found
 
     def holds_any(self, segment: Segment, identities: Iterable[tuple[str, int]]) -> bool:
         """Return whether the segment has an event with one of these (run, sequence); True if that is not known."""
@@ -90,14 +107,23 @@ class Snapshot:
         segments: Iterable[Segment] | None = None,
         logs: Collection[int] | None = None,
         rows: Mapping[Path, list[int]] | None = None,
+        spans: list[Span] | None = None,
+        columns: Collection[str] = COLUMNS.keys(),
     ) -> str:
-        """Return a SELECT of these files; None means all. `rows`: in addition, numbers of rows by file."""
+        """Return a SELECT of these files; None means all. `rows`: in addition, numbers of rows by file.
+
+        `spans`: of the segments, only rows with these positions. `columns` as in `schema.relation`."""
         chosen = self.sound(self.listing.segments if segments is None else segments)
         numbers = self.listing.logs if logs is None else logs
         for number in numbers:
             self._context.checks.see_log(number)
         written = [path for path in (self.log(number) for number in numbers) if path.stat().st_size]
-        return relation(map(self.path, chosen), written, rows)
+        return relation(map(self.path, chosen), written, rows, spans, columns)
+
+    def matching(self, query: Query, columns: Collection[str] = COLUMNS.keys()) -> str:
+        """Return a SELECT of the files and rows that may match the query."""
+        there = self.candidates(query)
+        return self.relation(there.segments, there.logs, spans=there.spans, columns=columns)
 
     def sound(self, segments: Iterable[Segment]) -> list[Segment]:
         """Return the segments that are not damaged."""
@@ -129,7 +155,9 @@ class Snapshot:
         without = self._context.segments_without.setdefault(name, set())
         unread = [segment for segment in self.listing.segments if segment.stem not in without]
         has = "map_contains(labels, ?) OR map_contains(numeric_labels, ?)"
-        if self.all(f"SELECT 1 FROM ({self.relation(unread)}) WHERE {has} LIMIT 1", name, name):
+        if self.all(
+            f"SELECT 1 FROM ({self.relation(unread, columns=columns_in(has))}) WHERE {has} LIMIT 1", name, name
+        ):
             return True
         if len(self._context.segments_without) > _KNOWN_NAMES:
             self._context.segments_without.clear()
@@ -140,7 +168,8 @@ class Snapshot:
     def label_names(self) -> list[str]:
         """Return the names of labels, up to _LABEL_NAMES of them."""
         keys = "SELECT unnest(map_keys(labels)) FROM (SELECT * FROM rows) UNION SELECT unnest(map_keys(numeric_labels))"
-        text = f"WITH rows AS ({self.relation()}) SELECT DISTINCT * FROM ({keys} FROM rows) LIMIT {_LABEL_NAMES}"
+        rows = self.relation(columns=columns_in(keys))
+        text = f"WITH rows AS ({rows}) SELECT DISTINCT * FROM ({keys} FROM rows) LIMIT {_LABEL_NAMES}"
         return [name for (name,) in self.all(text)]
 
     def condition(self, query: Query) -> Sql:
@@ -153,3 +182,9 @@ class Snapshot:
                 text += f' AND "@timestamp" {operator} make_timestamp_ns(?)'
                 params += (limit_ns,)
         return Sql(f"({text})", params)
+
+
+def _has_any(log: Path, texts: Sequence[bytes]) -> bool:
+    """Whether a log contains one of these texts, as they are in JSON. Quicker than reading its events."""
+    data = log.read_bytes()
+    return any(text in data for text in texts)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 
-from logship.store import ids
 from logship.store.chain.writer import Chain
 from logship.store.files import Segment, read_listing
 from logship.store.schema import as_stored
@@ -56,15 +55,13 @@ class Merger:
         return True
 
     def _merge(self, database: duckdb.DuckDBPyConnection, group: tuple[Segment, ...]) -> None:
-        known = [ids.read(self._directory, segment) for segment in group]
-        merged = ids.merge([held for held in known if held is not None]) if None not in known else None
         # Concatenated, not sorted: sorting millions of rows spills to disk, and segments hardly overlap in time.
         select = as_stored(self._directory / segment.name for segment in group)
         rows = sum(segment.rows for segment in group)
         span = group[0].first, group[-1].last
         announce = partial(self._chain.replacing, "merge", group)
         segment = write_segment(
-            database, select, self._directory, span, known=merged, rows_wanted=rows, announce=announce
+            database, select, self._directory, span, parts=group, rows_wanted=rows, announce=announce
         )
         if segment is None:
             raise duckdb.DataError(f"the merged segment does not have the {rows} rows of its parts")

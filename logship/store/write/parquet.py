@@ -1,13 +1,13 @@
 """Writing segments: rows of any size in bounded memory, and each file completely or not at all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import duckdb
 
-from logship.store import ids
+from logship.store import ids, needles
 from logship.store.files import Segment, private, sync_directory
 from logship.store.lines import slices
 from logship.store.schema import as_stored, no_rows, quoted, to_store
@@ -37,19 +37,19 @@ def write_segment(
     directory: Path,
     span: tuple[int, int],
     *,
-    known: ids.Ids | None = None,
+    parts: Sequence[Segment] = (),
     rows_wanted: int | None = None,
     announce: Announce | None = None,
 ) -> Segment | None:
     """Write the rows of a SELECT as the segment of the logs in `span` (first and last number), and return it.
 
-    `known`: its event ids, if they are known. None, and no file, if it does not have `rows_wanted` rows."""
+    `parts`: the segments that it replaces, which have its rows. None, and no file, if it does not have `rows_wanted` rows."""
     written = temporary(directory, *span)
     try:
         copy(database, select, written)
         if rows_wanted is not None and count_rows(database, written) != rows_wanted:
             return None
-        return publish(database, written, span, known, announce)
+        return publish(database, written, span, parts, announce)
     finally:
         written.unlink(missing_ok=True)
 
@@ -62,7 +62,9 @@ def copy(database: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
     os.close(private(path, os.O_CREAT | os.O_WRONLY))
     # The limit in bytes needs this. One thread keeps the order anyway.
     database.execute("SET preserve_insertion_order = false")
-    into = f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, USE_TMP_FILE false,"
+    into = (
+        f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, USE_TMP_FILE false,"
+    )
     into += f" ROW_GROUP_SIZE {ROW_GROUP_ROWS}, ROW_GROUP_SIZE_BYTES "
     try:
         database.execute(f"{into}{ROW_GROUP_BYTES})")
@@ -117,23 +119,33 @@ def publish(
     database: duckdb.DuckDBPyConnection,
     written: Path,
     span: tuple[int, int],
-    known: ids.Ids | None = None,
+    parts: Sequence[Segment] = (),
     announce: Announce | None = None,
 ) -> Segment:
-    """Rename a written Parquet file to the segment of these logs. `known`: its event ids, if they are known."""
+    """Rename a written Parquet file to the segment of these logs. `parts` as in `write_segment`."""
     rows, oldest_ns, newest_ns = database.execute(
         'SELECT count(*), epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp")) FROM read_parquet(?)', [str(written)]
     ).fetchall()[0]
     with written.open("rb") as file:
         os.fsync(file.fileno())
     segment = Segment(*span, rows, oldest_ns or 0, newest_ns or 0)
-    held = ids.rebuild(database, as_stored([written])) if known is None else known
-    ids.write(written.parent, segment, held, Sum.of(written))
+    _write_ids(database, written, segment, parts)
     if announce is not None:
         announce(segment, written)
     written.rename(written.with_name(segment.name))
     sync_directory(written.parent)
     return segment
+
+
+def _write_ids(database: duckdb.DuckDBPyConnection, written: Path, segment: Segment, parts: Sequence[Segment]) -> None:
+    """Write the `.ids` file: from those of the parts, and from the rows where a part has none."""
+    directory = written.parent
+    known = [ids.read(directory, part) for part in parts]
+    filters = [found[0] if (found := ids.read_filters(directory, part)) else None for part in parts if part.rows]
+    held = ids.rebuild(database, as_stored([written])) if not parts or None in known else ids.merge(filter(None, known))
+    if not parts or None in filters:
+        filters = [needles.build(database, written, segment.rows)]
+    ids.write(directory, segment, held, Sum.of(written), b"".join(filter(None, filters)))
 
 
 def is_of_the_disk(error: duckdb.Error) -> bool:

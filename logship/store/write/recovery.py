@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import orjson
 
-from logship.store import ids
+from logship.store import ids, needles
 from logship.store.damage import damage_of_ends, set_aside
 from logship.store.files import (
     Listing,
@@ -146,11 +146,12 @@ def _rebuild(directory: Path, segment: Segment) -> str | None:
     with contextlib.closing(connect(_MEMORY_LIMIT_BYTES, 1, new_spill(directory))) as connection:
         try:
             known = ids.rebuild(connection, as_stored([directory / segment.name]))
+            filters = needles.build(connection, directory / segment.name, segment.rows)
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
             return str(error).partition("\n")[0]
-    ids.write(directory, segment, known, Sum.of(directory / segment.name))
+    ids.write(directory, segment, known, Sum.of(directory / segment.name), filters)
     return None
 
 

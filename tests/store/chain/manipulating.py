@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import orjson
 
-from logship.store import ids
+from logship.store import ids, needles
 from logship.store.chain.keys import Keys
 from logship.store.chain.record import CHAIN, NO_DIGEST, encode, sha256_of
 from logship.store.files import Segment, read_listing
@@ -27,7 +27,9 @@ def rewrite(directory: Path, select: str = "SELECT * FROM ({})", at: int = 0) ->
     path, new = directory / old.name, directory / "forged"
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
-        database.execute(f"COPY ({select.format(as_stored([path]))}) TO {quoted(new)} (FORMAT parquet, COMPRESSION zstd)")
+        database.execute(
+            f"COPY ({select.format(as_stored([path]))}) TO {quoted(new)} (FORMAT parquet, COMPRESSION zstd)"
+        )
         times = 'count(*), epoch_ns(min("@timestamp")), epoch_ns(max("@timestamp"))'
         row = database.execute(f"SELECT {times} FROM read_parquet({quoted(new)})").fetchall()[0]
         held = ids.rebuild(database, as_stored([new]))
@@ -68,8 +70,20 @@ def swap_segments(directory: Path) -> None:
 def edit_the_ids(directory: Path) -> None:
     """Let the delivery check believe that there are more events."""
     segment = segments(directory)[0]
-    held = {life: ids.Held(one.rows + 5, ((1, one.rows + 5),)) for life, one in (ids.read(directory, segment) or {}).items()}
+    held = {
+        life: ids.Held(one.rows + 5, ((1, one.rows + 5),)) for life, one in (ids.read(directory, segment) or {}).items()
+    }
     ids.write(directory, segment, held, Sum.of(directory / segment.name))
+
+
+def hide_an_id(directory: Path) -> None:
+    """Empty the filters of a segment, so that a search by id does not read it."""
+    segment = segments(directory)[0]
+    found = ids.read_filters(directory, segment)
+    assert found
+    (piece, *_) = needles.pieces(found[0])
+    emptied = found[0][: piece.at] + bytes(piece.size) + found[0][piece.at + piece.size :]
+    ids.write(directory, segment, ids.read(directory, segment) or {}, Sum.of(directory / segment.name), emptied)
 
 
 def chain_again(

@@ -16,7 +16,7 @@ from logship.store.files import read_listing
 from logship.store.write import merging
 from logship.store.write.store import Store
 from tests.store.chain import manipulating as attack
-from tests.store.events import events
+from tests.store.events import event, events
 
 KEY = "0123456789abcdef" * 4
 
@@ -45,7 +45,7 @@ class Sealed:
 def add(directory: Path, parts: range, key_file: str = "") -> None:
     with Store(directory, roll_records=10_000, integrity_key_file=key_file) as store:
         for part in parts:
-            store.append(events(part * 20 + 1, part * 20 + 20))
+            store.append([event(at, http__request__id=f"request-{at}") for at in range(part * 20 + 1, part * 20 + 21)])
             store.seal()
 
 
@@ -85,6 +85,7 @@ MANIPULATIONS: list[tuple[Callable[[Path], None], IntegrityKind, IntegrityKind, 
     (attack.swap_segments, "changed", "changed", "changed"),
     (attack.delete_a_segment, "changed", "changed", "changed"),
     (attack.edit_the_ids, "changed", "changed", "changed"),
+    (attack.hide_an_id, "changed", "changed", "changed"),
     (edit_and_chain_again, "consistent", "changed", "changed"),
     (delete_the_oldest_and_claim_retention, "consistent", "intact", "changed"),
     (delete_another_and_claim_retention, "changed", "changed", "changed"),
