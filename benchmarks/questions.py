@@ -56,7 +56,7 @@ def last_quarter(source: Source, known: About) -> int:
 
 
 QUESTIONS = {
-    "01": Question("one request among all, by its id", lambda s, k: len(s.get(k.request_id))),
+    "01": Question("one request among all, by its id", lambda s, k: len(s.get(k.request_id).records)),
     "02": Question(
         "newest 100 with TimeoutError in message or stack",
         lambda s, k: rows(s, "message: TimeoutError or error.stack_trace: TimeoutError", 100),
