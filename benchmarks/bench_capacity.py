@@ -1,11 +1,11 @@
 """Capacity: the maximum rate that `logship capacity` predicts from light traffic, and what a load generator then reaches.
 
 Three applications under uvicorn with 1, 2 and 4 workers: CPU-bound, waiting (asyncio.sleep), and mixed. Worker i is pinned to
-core i modulo 2, counted from the last core, so that 4 workers share 2 cores. Light traffic comes at a quarter, a half and all of
-the highest light rate, in turns; `light` is its mean. Then wrk keeps connections open and sends as fast as responses come. `CPU`:
-the share of the cores that the workers got meanwhile, which is below 100 % if other programs, or wrk, use them too. `at 100%`: what
-they would have reached on cores that nothing else uses, reached / CPU. `ratio`: predicted / at 100%. `wrk`: its CPU time. The last
-columns: CPU time per request in light traffic, with the idle time of the workers, and at the maximum.
+core i modulo 2, counted from the last core, so that 4 workers share 2 cores. Light traffic comes at a quarter, a half and all
+of the highest light rate, in turns; `light` is its mean. Then wrk keeps connections open and sends as fast as responses come.
+`CPU`: the share of the cores that the workers got meanwhile, which is below 100 % if other programs, or wrk, use them too. `at
+100%`: what they would have reached on cores that nothing else uses, reached / CPU. `ratio`: predicted / at 100%. `wrk`: its CPU
+time. The last columns: CPU time per request in light traffic, with the idle time of the workers, and at the maximum.
 
     python benchmarks/bench_capacity.py [--only cpu] [--seconds 40] [--light 4]     # needs wrk"""
 

@@ -12,6 +12,9 @@ from logship.search.units import duration, plural
 NO_VITALS = "heartbeats have no CPU time (older workers)"
 # p95 of an exponential distribution over its mean.
 TAIL = log(20)
+# In traffic below this share of the maximum, a request used up to 2.5 times its CPU time at the maximum
+# (benchmarks/bench_capacity.py): caches are cold, and the clock of an idle core is lower.
+NEAR = 0.5
 # An estimate with a larger error is called uncertain.
 SURE = 0.1
 # The event loop of an application that does not block it is occupied for about its CPU time.
@@ -87,6 +90,14 @@ def most_rate(history: History, workers: int, cost: Cost | None, latency_ns: int
     least = value * min(1.0, cost.seconds / (cost.most_seconds or cost.seconds))
     low, high = min(value * (1 - min(spread, 1)), least), value * (1 + spread)
     return Estimate(name, value, unit, rate_text(value), derived, _sure(cost), low, high)
+
+
+def as_bound(most: Estimate, peak_rate: float) -> Estimate:
+    """Return the maximum rate as a lower bound if no traffic came near it."""
+    if not most.value or peak_rate >= NEAR * most.value or most.text.startswith("at least"):
+        return most
+    share = f"the peak was {peak_rate / most.value:.0%} of it, and a request uses less CPU time where workers are busier"
+    return replace(most, text=f"at least {most.text}", derived=f"{most.derived}; {share}", confidence="uncertain")
 
 
 def _assumed(cost: Cost) -> str:

@@ -74,7 +74,7 @@ def _of_service(
     cost = limits.limiting(known)
     hours, weekdays, days = by_hour(history, zone), by_weekday(history, zone), daily(history, zone)
     grown, rate = growth.growth(days), peak.value or 0.0
-    most = limits.most_rate(history, alive, cost, wanted.latency_ns)
+    most = limits.as_bound(limits.most_rate(history, alive, cost, wanted.latency_ns), rate)
     needed = limits.workers_needed(rate, history, with_a_core, wanted.target)
     estimates = [
         usual_rate(history), peak, busiest(hours, "busiest hour", history, 2),

@@ -3,8 +3,10 @@
 import pytest
 
 from logship.forensics.capacity.cost import Cost
+from logship.forensics.capacity.estimate import Estimate
 from logship.forensics.capacity.history import HOUR_NS, History
 from logship.forensics.capacity.limits import (
+    as_bound,
     carried,
     concurrency,
     limit_estimate,
@@ -88,3 +90,14 @@ def test_concurrency_and_utilization_of_a_peak() -> None:
     assert concurrency(200, CALM).value == pytest.approx(2)
     assert utilization(200, 2, CPU).value == pytest.approx(50)
     assert utilization(200, 0, CPU).derived == "no worker is alive"
+
+
+def test_a_maximum_that_no_traffic_came_near_is_a_lower_bound() -> None:
+    most = Estimate("maximum rate", 200.0, "requests/s", "200/s", "2 workers x 100/s", "modelled", 150.0, 250.0)
+    assert as_bound(most, 100.0) == most
+    bound = as_bound(most, 10.0)
+    assert (bound.text, bound.confidence, bound.value) == ("at least 200/s", "uncertain", 200.0)
+    assert "the peak was 5% of it" in bound.derived
+    assert as_bound(bound, 10.0) == bound
+    nothing = Estimate("maximum rate", 0.0, "requests/s", "none at 100 ms", "", "modelled")
+    assert as_bound(nothing, 10.0) == nothing
