@@ -46,6 +46,11 @@ def source_option(command: F) -> F:
         help="CA certificates (PEM) for an https:// source",
     )(command)
     command = click.option("--source", metavar=SOURCES, help=SOURCE_HELP)(command)
+    return utc_option(command)
+
+
+def utc_option(command: F) -> F:
+    """Add --utc."""
     return click.option(
         "--utc", is_flag=True, expose_value=False, callback=_remember_utc, help="Read and show times in UTC"
     )(command)

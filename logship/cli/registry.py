@@ -38,6 +38,7 @@ COMMANDS = {
         "level": "Change the log level of running workers for a while.",
         "inflight": "List running and interrupted requests.",
         "verify": "Check that every emitted event was stored, and that the store was not changed.",
+        "annotate": "Record what happened at a moment, for charts and reports.",
         "anchor": "Print one line that proves later what the store contains now.",
     },
     "Import and export": {

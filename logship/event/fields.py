@@ -59,7 +59,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("event.action", "keyword", "Action: `http-request`, `ws-open`, `worker-lost` and others."),
     Field("event.outcome", "keyword", "`success`, `failure` or `unknown`."),
     Field("event.reason", "keyword", "Reason of the outcome, for instance `client_disconnected`."),
-    Field("event.dataset", "keyword", "Kind of event: `logship.request`, `logship.app` or `logship.worker`."),
+    Field("event.dataset", "keyword", "Kind of event: `logship.request`, `logship.app`, `logship.worker`, `logship.annotation`."),
     Field("event.module", "keyword", "Always `logship`."),
     Field("event.start", "date", "Start of the request, of the stall.", _NANOS),
     Field("event.created", "date", "Time at which logship learned of the event, if that was later.", _NANOS),

@@ -1,4 +1,4 @@
-"""Marks for charts: when versions, settings and the number of workers of a service changed, and which workers crashed.
+"""Marks for charts: when versions, settings and the number of workers of a service changed, which workers crashed, annotations.
 
 They are read from the events of workers: `worker-started` has the version and the settings, and with the end records it tells
 how many workers there are. What happens to a service with pauses of at most a minute is one change: a rolling deploy
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from logship.forensics.annotations import annotations
 from logship.forensics.finding import short
 from logship.search import kql
 from logship.search.kql import equal
@@ -17,7 +18,7 @@ from logship.search.times import SECOND_NS, from_rfc3339
 from logship.search.units import plural
 from logship.search.views import NODE
 
-MarkKind: TypeAlias = Literal["start", "deploy", "settings", "workers", "restart", "crash"]
+MarkKind: TypeAlias = Literal["start", "deploy", "settings", "workers", "restart", "crash", "annotation"]
 STARTED, CRASHED = "worker-started", "worker-lost"
 ENDS = (CRASHED, "worker-closed", "worker-ended")
 CHANGES = f"event.action: ({' or '.join((STARTED, *ENDS))})"
@@ -65,6 +66,10 @@ def marks(source: Source, query: Query) -> list[Mark]:
         for change in _changes(records):
             found += _crashes(service, change)
             found += _marks(service, change, now)
+    found += [
+        Mark(note.time_ns, note.time_ns, "annotation", note.service, [], note.text, note.query)
+        for note in annotations(source, query)
+    ]
     return sorted(found, key=lambda mark: mark.time_ns)
 
 

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from logship.event.annotation import annotation
 from logship.search.times import rfc3339
+from logship.store.write.store import Store
 from tests.forensics.compare.shop import LENGTH_NS, SECOND, fill
 from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
@@ -164,4 +167,28 @@ def test_findings_and_the_report_are_reached_by_keys(chromium: Any, incident_url
     assert page.evaluate("document.activeElement.textContent") == "Its events"
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/search\?.*q=.*%2Fa"))
+    visit.close()
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Iterator[Shown]:
+    """A page over a shop with a note in its window."""
+
+    def fill_with_note(store: Store, _: int) -> None:
+        fill(store, failing, requests=500)
+        store.append([(BEGIN_NS + LENGTH_NS + 100 * SECOND, annotation("<i>rolled back</i>", "shop", BEGIN_NS, "note-1"))])
+
+    shown = Shown(tmp_path / "store", fill_with_note)
+    yield shown
+    shown.close()
+
+
+def test_a_note_is_listed_and_is_a_mark_on_the_lanes(chromium: Any, noted: Shown) -> None:
+    visit = Visit(chromium, noted.url)
+    page = visit.go(f"/i?{window()}")
+    assert "<i>rolled back</i> (shop)" in wait(page, ".note", "rolled back").inner_text()
+    mark = page.locator(".lane .mark-note").first
+    mark.wait_for(state="attached")
+    assert mark.locator("title").text_content() == "note: <i>rolled back</i>"
+    assert page.locator(".lane .mark-note").count() == page.locator(".lane .plot[role=slider]").count()
     visit.close()

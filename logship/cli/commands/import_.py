@@ -1,21 +1,18 @@
 """`logship import`."""
 
-import re
 import time
-from pathlib import Path
 
 import click
 
 from logship.cli.importing.faults import Faults
 from logship.cli.importing.records import FoundRecord, batches, read_file
-from logship.cli.importing.sink import Sink, StoreSink
+from logship.cli.importing.sink import Sink, StoreSink, sink_of
 from logship.cli.importing.times import TIME_FIELDS
 from logship.cli.output import INVALID, NOTHING, talk
 from logship.cli.terminal.progress import Progress
 from logship.connect.agent import AgentConnection
-from logship.connect.source import listens
 from logship.search.units import plural
-from logship.settings import Settings, host_and_port, load
+from logship.settings import Settings, load
 
 
 @click.command("import")
@@ -31,7 +28,7 @@ def import_(files: tuple[str, ...], to: str | None) -> int:
     events: each event.id is stored once, and events without one get an id from the path of the file, its first line and
     their line number. Lines without a time, and lines without an id from stdin or a store, are stored each time."""
     settings = load()
-    importing = _Import(_sink(to, settings), settings)
+    importing = _Import(sink_of(to, settings), settings)
     try:
         for file in files:
             importing.add(file)
@@ -39,16 +36,6 @@ def import_(files: tuple[str, ...], to: str | None) -> int:
     finally:
         importing.close()
     return importing.report()
-
-
-def _sink(to: str | None, settings: Settings) -> Sink:
-    if to is None:
-        if settings.forward != "off" and listens(*host_and_port(settings.forward, "forward")):
-            return AgentConnection(settings.forward, settings)
-        return StoreSink(Path(settings.store_dir))
-    if re.fullmatch(r"(?:tls://)?[^/]*:\d+", to) or to.startswith("unix://"):
-        return AgentConnection(to, settings)
-    return StoreSink(Path(to))
 
 
 class _Import:

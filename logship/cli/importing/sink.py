@@ -1,13 +1,16 @@
 """Where imported events go: a store on disk, or a collector over the Forward protocol (`connect.agent`)."""
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Protocol
 
 from logship.cli.output import talk
-from logship.connect.agent import Entries
+from logship.connect.agent import AgentConnection, Entries
+from logship.connect.source import listens
 from logship.errors import LogshipError
 from logship.search.units import plural
+from logship.settings import Settings, host_and_port
 
 
 class Sink(Protocol):
@@ -42,3 +45,14 @@ class StoreSink:
 
     def close(self) -> None:
         self._store.close()
+
+
+def sink_of(to: str | None, settings: Settings) -> Sink:
+    """Return the sink for DIR or HOST:PORT; for None the local collector if it runs, else its store."""
+    if to is None:
+        if settings.forward != "off" and listens(*host_and_port(settings.forward, "forward")):
+            return AgentConnection(settings.forward, settings)
+        return StoreSink(Path(settings.store_dir))
+    if re.fullmatch(r"(?:tls://)?[^/]*:\d+", to) or to.startswith("unix://"):
+        return AgentConnection(to, settings)
+    return StoreSink(Path(to))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logship.errors import QuestionError, SourceError
+from logship.forensics.annotations import Annotation, annotations
 from logship.forensics.delivery import Delivery, delivery
 from logship.forensics.incident import processes, requests, texts
 from logship.forensics.incident.clock import Clock, clock
@@ -22,11 +23,13 @@ NO_BASELINE = "The baseline has no requests: only changes within the window coul
 class IncidentReport:
     """`findings`: the cause first, [] when nothing stands out. `requests`: of the window and of its baseline.
 
+    `annotations`: of the window and of all services.
     `levels`: how the services of the findings changed as a whole; [] without findings. `not_compared`: what could not be
     compared and why, "" if all was; `sentence` ends with it."""
 
     clock: Clock
     delivery: Delivery
+    annotations: list[Annotation]
     findings: list[Outlier]
     levels: list[Level]
     requests_before: int
@@ -56,7 +59,7 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
     evidence = delivery(verdicts, set_aside(source, query))
     changed = levels(numbers, _services(numbers, listed)) if listed else []
     sentence = " ".join(filter(None, (_sentence(listed, before, after), not_compared)))
-    return IncidentReport(times, evidence, listed, changed, before, after, sentence, not_compared)
+    return IncidentReport(times, evidence, annotations(source, query), listed, changed, before, after, sentence, not_compared)
 
 
 def _new_messages(numbers: Counted) -> tuple[list[Outlier], str]:
@@ -91,6 +94,7 @@ def as_json(report: IncidentReport) -> dict[str, Any]:
             "finding": evidence.finding, "sentence": evidence.sentence, "stored": evidence.stored, "missing": evidence.missing,
             "dropped": evidence.dropped,
         },
+        "annotations": [annotation.as_json() for annotation in report.annotations],
         "levels": [level.as_json() for level in report.levels],
         "findings": [finding.as_json(rank) for rank, finding in enumerate(report.findings, 1)],
         "sentence": report.sentence,

@@ -28,7 +28,7 @@ STYLE = (
 
 def lines(report: IncidentReport, moment: Moment, kibana_url: str = "") -> list[str]:
     """Return the report for one screen: window, findings with time and query, evidence, next commands."""
-    written = [_heading(report, moment), *level_lines(report, moment), ""]
+    written = [_heading(report, moment), *level_lines(report, moment), *note_lines(report, moment), ""]
     for rank, finding in enumerate(report.findings, 1):
         written.append(f"{rank}. {finding.label}: {finding.sentence}")
         written.append(f"   {_when(finding, moment)}")
@@ -46,6 +46,7 @@ def markdown(report: IncidentReport, moment: Moment, kibana_url: str = "") -> st
     """Return the report as Markdown."""
     parts = [f"# {_heading(report, moment)}", "", report.sentence, ""]
     parts += [*(f"- {_plain(line)}" for line in level_lines(report, moment)), ""] * bool(report.levels)
+    parts += [*(f"- {_plain(line)}" for line in note_lines(report, moment)), ""] * bool(report.annotations)
     for rank, finding in enumerate(report.findings, 1):
         parts += [f"## {rank}. {finding.label}", "", _plain(finding.sentence), "", f"- {_when(finding, moment)}"]
         parts += [f"- {_number_name(name)}: {number:,.6g}" for name, number in finding.evidence.items()]
@@ -67,7 +68,7 @@ def html(report: IncidentReport, moment: Moment, kibana_url: str = "") -> str:
             f"<li><strong>{escape(finding.label)}</strong>: {escape(finding.sentence)}<br>"
             f"{escape(_when(finding, moment))}<br>{escape(numbers)}<br><code>{escape(finding.query)}</code>{link}</li>"
         )
-    levels = "".join(f"<p>{escape(line)}</p>" for line in level_lines(report, moment))
+    levels = "".join(f"<p>{escape(line)}</p>" for line in (*level_lines(report, moment), *note_lines(report, moment)))
     commands = "".join(f"<li><code>{escape(command)}</code></li>" for command in next_commands(report))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>'
@@ -83,6 +84,14 @@ def level_lines(report: IncidentReport, moment: Moment) -> list[str]:
         since = f" ({_span(level.began, moment)})" if level.began else ""
         texts.setdefault(level.service, []).append(level.text() + since)
     return [f"{service}: {'; '.join(parts)}" for service, parts in texts.items()]
+
+
+def note_lines(report: IncidentReport, moment: Moment) -> list[str]:
+    """Return one line for each annotation of the window, oldest first."""
+    return [
+        f"note: {moment(note.time_ns)} {note.text}" + (f" ({note.service})" if note.service else "")
+        for note in report.annotations
+    ]
 
 
 def next_commands(report: IncidentReport) -> list[str]:

@@ -82,7 +82,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Mark": named(
         time_ns=WHOLE,
         until_ns=WHOLE,
-        kind={**TEXT, "enum": ["start", "deploy", "settings", "workers", "restart", "crash"]},
+        kind={**TEXT, "enum": ["start", "deploy", "settings", "workers", "restart", "crash", "annotation"]},
         service=TEXT,
         workers=several(TEXT),
         sentence=TEXT,
@@ -204,14 +204,14 @@ PATHS: Final[dict[str, Operation]] = {
     "/api/incident": Operation(
         "What happened in the time range, the cause first, without a query; by default of the last 15 minutes.",
         result(
-            window=component("Object"), baseline=component("Object"), evidence=component("Object"), levels=OBJECTS,
-            findings=OBJECTS,
+            window=component("Object"), baseline=component("Object"), evidence=component("Object"), annotations=OBJECTS,
+            levels=OBJECTS, findings=OBJECTS,
             sentence=TEXT,
         ),
     ),
     "/api/report": Operation("What happened in the time range, as a report in one file.", TEXT, "text/html"),
     "/api/marks": Operation(
-        "Changes of versions, settings and the number of workers, restarts and crashes, to draw on charts; oldest first.",
+        "Changes of versions, settings and the number of workers, restarts, crashes and annotations, for charts; oldest first.",
         result(marks=several(component("Mark"))),
     ),
     "/api/capacity": Operation(

@@ -3,7 +3,7 @@ import { html } from "./html.js";
 
 /** @typedef {{key: string, values: (number | null)[]}} Series `key` names the class that colours it. */
 /** @typedef {{since: number, until: number}} Span */
-/** @typedef {{at: number, kind: "death" | "start" | "end" | "change" | "began",
+/** @typedef {{at: number, kind: "death" | "start" | "end" | "change" | "began" | "note",
  * words: string}} Mark */
 
 // One failure among thousands must be visible.
@@ -153,7 +153,9 @@ export function marks({ marks: all, x, height }) {
             ? `M${at} 2l5 5l-5 5l-5 -5z`
             : one.kind === "began"
               ? `M${at} 3h9l-3 4l3 4h-9z`
-              : `M${at - 4} 3h8v8h-8z`;
+              : one.kind === "note"
+                ? `M${at} 2h10v7h-6l-4 4z`
+                : `M${at - 4} 3h8v8h-8z`;
     return html`<g class=${`mark mark-${one.kind}`}><title>${one.words}</title>
         <path class="stem" d=${`M${at} 0V${height}`} /><path class="sign" d=${sign} /></g>`;
   })}</g>`;

@@ -24,8 +24,8 @@ import * as words from "./words.js";
 const SHOWN_REQUESTS = 4;
 // With 300,000 requests in the window and as many before it, comparing took 10 s on two busy cores; an overview 2.5 s.
 export const COMPARED_MOST = 300_000;
-// The sentence of an incident without findings says that nothing stands out.
-const NO_DIFFERENCE = "Nothing differs from the time before, as far as it was compared.";
+// How the sentence of an incident without findings begins; with findings of the window alone only its rest is true.
+const NOTHING = /^Nothing stands out: (.)/;
 // Events shortly before a change explain it, and the first ones after it show whether it is over.
 const BESIDE = MINUTE;
 /** A sign, and what its events are called. @type {Record<string, [string, string]>} */
@@ -139,9 +139,12 @@ function Compared({ incident, requests, others, zone }) {
   if (!incident.data) return html`<p class="soft" role="status">Comparing with the time before…</p>`;
   const { baseline, findings, sentence } = incident.data;
   return html`<p class=${findings.length || others ? "" : "calm"}>
-      <${Text} value=${others && !findings.length ? NO_DIFFERENCE : sentence} />
+      <${Text} value=${others ? sentence.replace(NOTHING, capital) : sentence} />
       ${" "}<span class="soft">${comparison(incident.data, baseline, zone)}</span></p>`;
 }
+
+/** @param {string} _ @param {string} first */
+const capital = (_, first) => first.toUpperCase();
 
 /** @param {any} data of an incident @param {any} baseline @param {Zone} zone */
 export const comparison = (data, baseline, zone) =>

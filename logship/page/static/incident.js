@@ -5,7 +5,7 @@ import { address, useAsk, within } from "./api.js";
 import { Bars, between, comparison, marksOf, What } from "./findings.js";
 import { isCommand } from "./keys.js";
 import { Lanes, useOverview } from "./lanes.js";
-import { Copy, Nothing, Problem, Text, useTitle } from "./parts.js";
+import { Copy, Nothing, Problem, Text, useTitle, When } from "./parts.js";
 import { useRowKeys } from "./rows.js";
 import { exactly, go, href, inMinutes, usePlace, useWindow, zoneOf } from "./url.js";
 import { MINUTE, msOf, range } from "./time.js";
@@ -52,6 +52,11 @@ export function View({ id }) {
           ? html`<p class=${findings.length ? "" : "calm"}><${Text} value=${data.sentence} /> <span class="soft">
                 ${comparison(data, data.baseline, zone)}</span></p>
             <${Levels} levels=${data.levels} zone=${zone} />
+            ${data.annotations.map(
+              (/** @type {any} */ note) => html`<p class="note">
+                  <span class="tag">note</span> <${When} at=${note.time} zone=${zone} /> <${Text} value=${note.text} />
+                  ${note.service && html` <span class="soft">(<${Text} value=${note.service} />)</span>`}</p>`,
+            )}
             <ol>${findings.map(
               (one) => html`<li class=${one.severity === "critical" ? "bad" : "warn"}>
                   <${What} finding=${one} window=${window} zone=${zone} /></li>`,

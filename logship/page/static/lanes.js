@@ -82,9 +82,9 @@ export function stacks(node, traffic, window) {
 }
 
 // Starts and crashes of single workers are drawn from their own events.
-const DRAWN = ["deploy", "settings", "workers"];
+const DRAWN = ["deploy", "settings", "workers", "annotation"];
 
-/** Changes of services in a window: versions, settings, numbers of workers. @param {Window} window
+/** Changes of services in a window: versions, settings, numbers of workers, annotations. @param {Window} window
  * @returns {LaneMark[]} */
 function useChanges(window) {
   const { data } = useAnswer(`marks ${window.since} ${window.until}`, async (signal) => {
@@ -94,16 +94,20 @@ function useChanges(window) {
   return (data ?? [])
     .filter((/** @type {any} */ one) => DRAWN.includes(one.kind))
     .flatMap((/** @type {any} */ one) =>
-      one.workers.map((/** @type {string} */ worker) => ({
+      (one.kind === "annotation" ? [""] : one.workers).map((/** @type {string} */ worker) => ({
         at: one.time_ns / 1e6,
-        kind: "change",
-        words: words.short(one.sentence, 160),
+        kind: one.kind === "annotation" ? "note" : "change",
+        words: `${one.kind === "annotation" ? "note: " : ""}${words.short(one.sentence, 160)}`,
         worker,
+        service: worker ? "" : one.service,
       })),
     );
 }
 
-/** @typedef {charts.Mark & {worker: string}} LaneMark `worker`: its node, or "" for a mark on all lanes */
+/**
+ * @typedef {charts.Mark & {worker: string, service?: string}} LaneMark `worker`: its node, or "" for a mark on all
+ *   lanes, of `service` if it is given
+ */
 /**
  * @param {{workers: any[], window: Window, overview: any, alone?: boolean, more?: LaneMark[]}} given `overview`: of
  * `useOverview`, or null
@@ -151,7 +155,9 @@ export function Lanes({ workers, window, overview, alone = false, more = [] }) {
             <div class="lane-list">${workers.map(
               (one, at) => html`<${Lane} key=${one.node} worker=${one} window=${window} stacked=${all[at]} most=${most}
                   slowest=${slowest} busiest=${busiest}
-                  changes=${changes.filter((mark) => !mark.worker || mark.worker === one.node)}
+                  changes=${changes.filter((mark) =>
+                    mark.worker ? mark.worker === one.node : !mark.service || mark.service === one.service,
+                  )}
                   latency=${latency} overview=${overview} size=${size} setSaid=${setSaid} alone=${alone} />`,
             )}
               <div class="lane foot">

@@ -157,7 +157,7 @@ def test_a_new_warning_is_found_and_a_usual_one_is_not(store: Store, source: Rea
 def test_the_json_has_exactly_the_documented_keys(store: Store, source: Reader) -> None:
     fill(store, lambda fields, _pick: {"http.response.status_code": 500} if fields["http.route"] == "/b" else {})
     report = incident_json(source, WINDOW, NOW_NS)
-    assert set(report) == {"window", "baseline", "evidence", "levels", "findings", "sentence"}
+    assert set(report) == {"window", "baseline", "evidence", "annotations", "levels", "findings", "sentence"}
     assert set(report["findings"][0]) == {
         "rank", "kind", "severity", "sentence", "service", "worker", "fields", "began", "ended", "evidence", "query",
     }  # fmt: skip
