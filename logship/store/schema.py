@@ -91,7 +91,6 @@ def columns_in(text: str) -> frozenset[str]:
 def relation(
     segments: Iterable[Path],
     logs: Iterable[Path],
-    rows: Mapping[Path, list[int]] | None = None,
     spans: Iterable[tuple[int, int]] | None = None,
     columns: Collection[str] = COLUMNS.keys(),
 ) -> str:
@@ -99,19 +98,12 @@ def relation(
 
     DuckDB plans each column that is named, used or not: all of them take 7 ms, three take one.
 
-    `rows`: in addition, numbers of rows by segment file. `spans`: of the segments, only rows with positions in one of
-    these, so that DuckDB skips the row groups between them."""
+    `spans`: of the segments, only rows with positions in one of these, so that DuckDB skips the row groups between them."""
     stored = _stored(columns)
     parts = [_no_rows(stored)]
     if files := list(segments):
         within = "" if spans is None else f" WHERE {_within(spans)}"
         parts.append(f"SELECT {_existing(stored)} FROM {_parquet(files)}{within}")
-    for file, numbers in (rows or {}).items():
-        chosen = ", ".join(map(str, numbers))
-        parts.append(
-            f"SELECT {_existing(stored)} FROM read_parquet({quoted(file)}, file_row_number = true)"
-            f" WHERE file_row_number IN ({chosen})"
-        )
     if files := list(logs):
         parts.append(_lines(files, stored))
     told = ", ".join(_RESTORED.get(name, f'"{name}"') for name in COLUMNS if name in columns or name == POSITION)
@@ -127,10 +119,22 @@ def _stored(columns: Collection[str]) -> list[str]:
     return [name for name in _STORED if name in needed]
 
 
-def _existing(stored: list[str]) -> str:
-    if len(stored) == len(_STORED):
-        return "COLUMNS(lambda c: c <> 'file_row_number')"
+def _existing(stored: Iterable[str]) -> str:
     return f"COLUMNS(lambda c: c IN ({', '.join(map(quoted, stored))}))"
+
+
+def numbered_rows(rows: Mapping[Path, list[int]], names: Collection[str] = ()) -> str:
+    """Return a SELECT of the rows with these numbers in each segment, for `stored_record`. No names: all columns.
+
+    Half of what `relation` takes to plan all columns: nothing is computed, and missing columns are not added."""
+    stored = _stored((*names, "@timestamp") if names else COLUMNS)
+    dates = [name for name in stored if _STORED[name] == "TIMESTAMP_NS"]
+    told = f"{_existing(name for name in stored if name not in dates)}, epoch_ns({_existing(dates)})"
+    return " UNION ALL BY NAME ".join(
+        f"SELECT {told} FROM read_parquet({quoted(file)}, file_row_number = true)"
+        f" WHERE file_row_number IN ({', '.join(map(str, numbers))})"
+        for file, numbers in rows.items()
+    )
 
 
 def _within(spans: Iterable[tuple[int, int]]) -> str:
@@ -161,7 +165,7 @@ def to_store(logs: list[Path]) -> str:
 
 
 def _lines(logs: Iterable[Path], stored: list[str]) -> str:
-    struct = ", ".join(f"'{name}': '{COLUMNS[name]}'" for name in {*stored, "@timestamp"} if name in COLUMNS)
+    struct = ", ".join(f"'{name}': '{COLUMNS[name]}'" for name in dict.fromkeys((*stored, "@timestamp")) if name in COLUMNS)
     # Only a torn line at the end of the active log becomes a row of NULLs.
     return (
         f"SELECT * FROM read_json([{', '.join(map(quoted, logs))}], format = 'newline_delimited', ignore_errors = true,"
@@ -180,6 +184,13 @@ def record(row: tuple[Any, ...], names: Iterable[str] = ()) -> Record:
         if name in found:
             found[name] = rfc3339(found[name])
     return found
+
+
+def stored_record(row: Mapping[str, Any], names: Iterable[str] = ()) -> Record:
+    """Return the record of one row of `numbered_rows`, by its columns, with the same names; without NULL values."""
+    same = row.get(_SAME) or 0
+    values = {**row, **{name: row.get(other) for name, (other, bit) in _REPEATED.items() if same & bit}}
+    return record((row[POSITION], row["@timestamp"], *map(values.get, names or _NAMES)), names)
 
 
 def quoted(path: Path | str) -> str:

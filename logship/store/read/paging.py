@@ -13,7 +13,15 @@ from logship.store.files import Segment, log_of
 from logship.store.read import budget
 from logship.store.read.budget import all_rows, narrowed
 from logship.store.read.snapshot import Snapshot
-from logship.store.schema import LINE_LIMIT_BYTES, columns_in, record, select_row
+from logship.store.schema import (
+    LINE_LIMIT_BYTES,
+    POSITION,
+    columns_in,
+    numbered_rows,
+    record,
+    select_row,
+    stored_record,
+)
 
 # Each step reads the chosen files again, and their whole rows must fit in memory.
 ROWS_AT_ONCE = 10_000
@@ -108,7 +116,6 @@ def records_at(
         segment for segment in snapshot.listing.segments if any(segment.first <= log <= segment.last for log in logs)
     ]
     unsealed = [log for log in snapshot.listing.logs if log in logs]
-    columns = columns_in(select_row(names))
     found: dict[int, Record] = {}
     for start in range(0, len(keys), ROWS_AT_ONCE):
         positions = [position for _, position in keys[start : start + ROWS_AT_ONCE]]
@@ -120,15 +127,24 @@ def records_at(
             if (own := [position for position in positions if segment.first <= log_of(position) <= segment.last])
         ]
         rows = [(file, numbers) for file, numbers in rows if numbers]
-        relations = [snapshot.relation([], unsealed, columns=columns)] if unsealed else []
-        groups = [dict(rows[at : at + FILES_AT_ONCE]) for at in range(0, len(rows), FILES_AT_ONCE)]
-        relations += [snapshot.relation([], [], group, columns=columns) for group in groups]
-        listed = ", ".join(map(str, positions))
-        for relation in relations:
-            snapshot.cursor.execute(f"SELECT {select_row(names)} FROM ({relation}) WHERE _n IN ({listed})")
-            for row in all_rows(snapshot.cursor, budget_bytes):
-                found[row[0]] = record(row, names)
+        for at in range(0, len(rows), FILES_AT_ONCE):
+            cursor = snapshot.cursor.execute(numbered_rows(dict(rows[at : at + FILES_AT_ONCE]), names))
+            columns = [name for name, *_ in cursor.description]
+            for row in all_rows(cursor, budget_bytes):
+                stored = dict(zip(columns, row, strict=True))
+                found[stored[POSITION]] = stored_record(stored, names)
+        if unsealed:
+            found |= _unsealed_records(snapshot, unsealed, positions, names, budget_bytes)
     return found
+
+
+def _unsealed_records(
+    snapshot: Snapshot, logs: list[int], positions: list[int], names: tuple[str, ...], budget_bytes: int
+) -> dict[int, Record]:
+    rows = snapshot.relation([], logs, columns=columns_in(select_row(names)))
+    listed = ", ".join(map(str, positions))
+    snapshot.cursor.execute(f"SELECT {select_row(names)} FROM ({rows}) WHERE _n IN ({listed})")
+    return {row[0]: record(row, names) for row in all_rows(snapshot.cursor, budget_bytes)}
 
 
 def parsed_key(text: str) -> Key:

@@ -1,7 +1,7 @@
 """A store as it was listed for one query: its files, what is known about them, and a cursor to read them."""
 # ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -106,11 +106,10 @@ class Snapshot:
         self,
         segments: Iterable[Segment] | None = None,
         logs: Collection[int] | None = None,
-        rows: Mapping[Path, list[int]] | None = None,
         spans: list[Span] | None = None,
         columns: Collection[str] = COLUMNS.keys(),
     ) -> str:
-        """Return a SELECT of these files; None means all. `rows`: in addition, numbers of rows by file.
+        """Return a SELECT of these files; None means all.
 
         `spans`: of the segments, only rows with these positions. `columns` as in `schema.relation`."""
         chosen = self.sound(self.listing.segments if segments is None else segments)
@@ -118,7 +117,7 @@ class Snapshot:
         for number in numbers:
             self._context.checks.see_log(number)
         written = [path for path in (self.log(number) for number in numbers) if path.stat().st_size]
-        return relation(map(self.path, chosen), written, rows, spans, columns)
+        return relation(map(self.path, chosen), written, spans, columns)
 
     def matching(self, query: Query, columns: Collection[str] = COLUMNS.keys()) -> str:
         """Return a SELECT of the files and rows that may match the query."""
