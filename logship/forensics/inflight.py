@@ -19,7 +19,7 @@ from logship.state.living import Living
 
 # Crashes in one result; each names some tens of requests at most.
 DEATHS_LIMIT = 1_000
-# A worker that was silent for longer is not expected to run requests.
+# A worker that was silent for longer is not expected to run requests, unless its last heartbeat counted some.
 SILENT_NS = 15 * 60 * 10**9
 # Names in a sentence; the result has all of them.
 NAMED = 3
@@ -96,10 +96,15 @@ def report(source: Source, query: Query, here: Sequence[Living], now_ns: int, wo
 
 
 def not_visible(source: Source, query: Query, seen: Collection[str], now_ns: int, worker: str = "") -> list[Unseen]:
-    """Return the workers that are alive, or silent for a short time, by `source`, and not among the incarnations `seen`."""
-    runs = source.incarnations(Query(None, now_ns - SILENT_NS, None))
+    """Return the workers that are alive or silent by `source` and may run requests, and are not among the incarnations `seen`.
+
+    A worker whose last event is older than the window of `query` is not among them."""
+    recent_ns = now_ns - SILENT_NS
+    since_ns = None if query.since_ns is None else min(query.since_ns, recent_ns)
+    runs = source.incarnations(Query(None, since_ns, None))
     found = [_unseen(run, now_ns) for run in runs if run.node and run.id not in seen]
     found = [one for one in found if one.state in ("alive", "silent") and (not worker or is_worker(one, worker))]
+    found = [one for one in found if one.last_seen_ns >= recent_ns or one.in_flight]
     if not set(_names(query.where)) <= _WORKER_FIELDS:
         return found  # their requests are unknown
     return [one for one in found if matches(query.where, _worker_record(one), now_ns)]

@@ -93,7 +93,7 @@ def test_nothing_is_said_only_when_all_living_workers_could_be_seen(alive: None,
     assert ([one.id for one in told.requests], told.not_visible, told.sentence) == (["req-9"], [], "")
     told = report(source, Query(), [other], now_ns, "1")
     assert told.sentence == "no request of worker 1 is running, and none was interrupted by a crash"
-    later = report(source, Query(), [], now_ns + 3600 * SECOND)
+    later = report(source, Query(None, now_ns + 60 * SECOND), [], now_ns + 3600 * SECOND)
     assert later.sentence == "no request is running, and none was interrupted by a crash"
 
 
@@ -109,3 +109,12 @@ def test_the_query_narrows_what_runs_and_who_is_not_visible(alive: None, source:
     assert asked("service: other") == ([], [])
     assert asked("path: /slow and duration > 8s") == (["req-9"], ["h/shop/w1"])
     assert asked("path: /quick") == ([], ["h/shop/w1"])
+
+
+def test_a_worker_that_is_silent_for_long_and_had_requests_may_still_run_them(store: Store, source: Reader) -> None:
+    store.append([beat(1, at_ns=START_NS, logship__requests__in_flight=7, service__node__name="h/shop/w1")])
+    told = report(source, Query(), [], START_NS + 3600 * SECOND)
+    assert told.sentence.startswith("no running or interrupted request is known; ")
+    assert "h/shop/w1: 7 in flight at its last heartbeat, seen 3599 s ago" in told.sentence
+    later = Query(None, START_NS + 1800 * SECOND)
+    assert report(source, later, [], START_NS + 3600 * SECOND).sentence.startswith("no request is running")
