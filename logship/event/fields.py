@@ -37,7 +37,7 @@ class Field:
 # Their order is that of the counters in a journal (`state/identity.py`): new ones go to the end.
 DROP_REASONS: Final = {
     "journal_full": "the journal had reached its size limit.",
-    "segment_late": "the next journal segment was not ready in time.",
+    "segment_late": "the next journal segment was not ready in time, or the disk had no room for it.",
     "refused": "the agent refused the record, sent alone.",
     "state_limit": "all journals together had reached their size limit.",
     "internal_error": "logship failed to record the event (internal error).",
