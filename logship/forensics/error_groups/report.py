@@ -5,7 +5,7 @@ the same class and the same innermost function of the application: one error tha
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from logship.forensics.error_groups.trace import culprit, folded
@@ -15,8 +15,10 @@ from logship.search.query import Group, Page, Query, Record, Source
 from logship.search.times import from_rfc3339
 from logship.search.units import plural
 
-# Each fingerprint takes two queries; those with the most events are read.
+# Those with the most events are read.
 MOST_READ = 200
+# Fingerprints in one query, which may be part of a URL, and exceptions that it reads to find the newest of each.
+IDS_AT_ONCE, AT_ONCE = 50, 500
 FIELDS = ("error.id", "error.type", "service.name", "service.version", "service.node.name", "http.route")
 TIME = ("@timestamp",)
 SHOWN = (*TIME, "error.message", "error.stack_trace")
@@ -89,8 +91,7 @@ def report(source: Source, window: Query) -> ErrorReport:
         by_id[count.keys[0]].append(count)
     order = sorted(by_id, key=lambda id_: (-_events(by_id[id_]), id_))
     grouped: defaultdict[tuple[str, str, str], list[Occurrences]] = defaultdict(list)
-    for id_ in order[:MOST_READ]:
-        occurrences = _occurrences(source, window, id_, by_id[id_])
+    for occurrences in _occurrences(source, window, {id_: by_id[id_] for id_ in order[:MOST_READ]}):
         grouped[occurrences.key()].append(occurrences)
     newest = deploys(source)
     groups = [_group(members, newest) for members in grouped.values()]
@@ -115,10 +116,27 @@ def deploys(source: Source) -> dict[str, Deploy]:
     }
 
 
-def _occurrences(source: Source, window: Query, id_: str, counts: Sequence[Group]) -> Occurrences:
-    same = equal("error.id", id_)
-    oldest = _edge(source, Query(same, None, window.until_ns), False, TIME)
-    return Occurrences(id_, counts, _edge(source, window.narrowed(same), True, SHOWN), _time_ns(oldest))
+def _occurrences(source: Source, window: Query, by_id: Mapping[str, Sequence[Group]]) -> list[Occurrences]:
+    newest = _edges(source, window, by_id, True, SHOWN)
+    first = _edges(source, Query(None, None, window.until_ns), by_id, False, TIME)
+    return [Occurrences(id_, counts, newest.get(id_, {}), _time_ns(first.get(id_, {}))) for id_, counts in by_id.items()]
+
+
+def _edges(
+    source: Source, query: Query, ids: Iterable[str], newest_first: bool, columns: tuple[str, ...]
+) -> dict[str, Record]:
+    """The newest, or the first, record of each fingerprint. One page has those of most; the next is about the others."""
+    left, found = [*ids], dict[str, Record]()
+    while left:
+        some = left[:IDS_AT_ONCE]
+        where = kql.either(*(equal("error.id", id_) for id_ in some))
+        page = Page(AT_ONCE, newest_first, columns=("error.id", *columns))
+        records = source.search(query.narrowed(where), page).records
+        for record in records:
+            found.setdefault(record["error.id"], record)
+        # Without records, retention has removed them meanwhile.
+        left = [id_ for id_ in left if id_ not in found and (records or id_ not in some)]
+    return found
 
 
 def _edge(source: Source, query: Query, newest_first: bool, columns: tuple[str, ...]) -> Record:

@@ -1,11 +1,13 @@
 """Exceptions of a store in groups, and which of them are new since a deploy."""
 
+import contextlib
+
 import pytest
 
 from logship.forensics.error_groups import report as module
 from logship.forensics.error_groups.report import report
 from logship.search import kql
-from logship.search.query import Query
+from logship.search.query import Page, Query, Rows
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS
@@ -76,3 +78,29 @@ def test_rare_fingerprints_beyond_the_limit_are_counted(
     result = report(source, NOW)
     assert (len(result.groups), result.events, result.unread_events) == (1, 3, 1)
     assert "1 exception with rare fingerprints not grouped" in result.sentence
+
+
+def test_many_fingerprints_are_read_with_few_queries(store: Store) -> None:
+    """Each has its own first and newest exception, whichever page it is on."""
+    ids = [f"{number:032x}" for number in range(120)]
+    early = [error(1 + number, f"f{number}", id_) for number, id_ in enumerate(ids)]
+    frequent = [error(130 + number / 100, "f0", ids[0]) for number in range(60)]
+    late = [error(110 + number / 10, f"f{number}", id_) for number, id_ in enumerate(ids)]
+    store.append(early + frequent + late)
+    asked: list[Page] = []
+
+    class Counting(Reader):
+        def search(self, query: Query, page: Page) -> Rows:
+            asked.append(page)
+            return super().search(query, page)
+
+    with contextlib.closing(Counting(store.directory, threads=1)) as source:
+        result = report(source, NOW)
+    assert len(result.groups) == 120
+    by_culprit = {group.culprit: group for group in result.groups}
+    for number in range(1, 120):
+        group = by_culprit[f"shop/f{number}.py f{number}"]
+        assert group.first_seen_ns == START_NS + (1 + number) * SECOND
+        assert group.last_seen_ns == START_NS + int((110 + number / 10) * SECOND)
+    assert by_culprit["shop/f0.py f0"].last_seen_ns == START_NS + int(130.59 * SECOND)
+    assert len(asked) <= 12
