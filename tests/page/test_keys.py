@@ -97,9 +97,18 @@ def test_the_chart_speaks_and_is_brushed(visit: Visit) -> None:
     assert 0 < total(page) < before
 
 
-def test_a_lane_opens_its_requests(visit: Visit) -> None:
+def held(visit: Visit) -> Any:
+    """The overview of a time range that does not move, with everything on it: keys are pressed between two of its changes."""
     page = visit.go("/")
     wait(page, ".lane .bars path")
+    press(page, "Space")
+    address(page, "since=")
+    settled(page)
+    return page
+
+
+def test_a_lane_opens_its_requests(visit: Visit) -> None:
+    page = held(visit)
     said = tab_to(page, "slider \\| Requests of w0")
     for _ in range(30):
         press(page, "ArrowLeft")
@@ -161,8 +170,7 @@ def test_a_value_narrows_and_a_column_is_chosen(visit: Visit) -> None:
 
 
 def test_the_account_the_worker_and_a_table_are_reached_with_tab(visit: Visit) -> None:
-    page = visit.go("/")
-    wait(page, ".lane .bars path")
+    page = held(visit)
     tab_to(page, "Show as table")
     press(page, "Enter")
     wait(page, ".lanes table")

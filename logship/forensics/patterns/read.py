@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from logship.errors import QuestionError, SourceError
+from logship.event.annotation import DATASET
 from logship.forensics.patterns.words import READ_CHARACTERS
 from logship.search import kql
 from logship.search.query import Page, Query, Source
@@ -17,8 +18,8 @@ MOST_READ = 200_000
 PAGE_ROWS = 10_000
 # Of distinct messages, so that 200,000 long ones do not fill the memory.
 MOST_CHARACTERS = 32 * 2**20
-# The message of a request is its request line, and that of a heartbeat its counters: they have views.
-LOG_LINES = f'message: * and not event.dataset: "logship.request" and not {BEATS}'
+# The message of a request is its request line, and that of a heartbeat its counters: they have views. Nobody logged notes.
+LOG_LINES = f'message: * and not event.dataset: ("logship.request" or "{DATASET}") and not {BEATS}'
 
 
 @dataclass(slots=True)

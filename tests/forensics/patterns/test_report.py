@@ -3,6 +3,7 @@
 import pytest
 
 from logship.errors import QuestionError
+from logship.event.annotation import annotation
 from logship.forensics.patterns import read
 from logship.forensics.patterns.report import MessagePattern, PatternReport, report
 from logship.search import kql
@@ -113,3 +114,9 @@ def test_messages_that_are_too_long_to_group_are_read_by_their_beginnings(
     monkeypatch.setattr(read, "MOST_CHARACTERS", 10_000)
     monkeypatch.setattr(read, "PAGE_ROWS", 5)
     assert (report(source, NOW, None).unread_events, report(source, NOW, None).events) == (15, 20)
+
+
+def test_notes_of_people_are_not_log_messages(store: Store, source: Reader, lines: Lines) -> None:
+    store.append(lines(150, "order 1 placed"))
+    store.append([(START_NS + 151 * SECOND, annotation("rolled back to 3.4.9", "shop", START_NS, "note-1"))])
+    assert [pattern.pattern for pattern in report(source, NOW, None).patterns] == ["order <*> placed"]
