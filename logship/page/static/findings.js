@@ -123,9 +123,11 @@ export function Findings({ standout, error, window, zone, incident, requests = 0
       }
       ${!compared && rest.length === 0 && html`<p class="calm"><${Text} value=${standout.sentence} /></p>`}
       ${standout.not_judged.map((sentence) => html`<p class="soft"><${Text} value=${sentence} /></p>`)}`;
-  return html`<section class="stands" aria-label="What stands out" aria-busy=${incident?.loading ?? false}>
+  // Its height is the same before and after the comparison: what is below must not jump.
+  return html`<section class=${`stands ${incident ? "held" : ""}`} aria-label="What stands out"
+      aria-busy=${incident?.loading ?? false}>
       <h2>What stands out</h2>
-      <a class="more" href=${href("/i", exactly(window))}>Incident in detail</a>${body}</section>`;
+      <a class="more" href=${href("/i", exactly(window))}>Incident in detail</a><div>${body}</div></section>`;
 }
 
 /** What the incident was compared with, or why it is not there. @param {{incident: import("./api.js").Answer<any>,

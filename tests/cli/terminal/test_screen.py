@@ -94,6 +94,7 @@ def obeyed(shown: str) -> list[str]:
 
 # command -> its calls. STORE is the source, FILE a file of hostile NDJSON.
 CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "annotate": (("annotate", EVIL, "--service", EVIL, "--to", "INTO"), ("annotate", EVIL, "--to", EVIL)),
     "up": (("up", "--forward", EVIL), ("up", "--store-dir", f"/proc/{NAME}")),
     "run": (("run", EVIL),),
     "page": (("page", "--source", f"/nowhere/{NAME}"),),
