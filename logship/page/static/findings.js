@@ -103,7 +103,8 @@ export function Findings({ standout, error, window, zone, incident, requests = 0
     : html`
       ${
         incident &&
-        html`<${Compared} incident=${incident} requests=${requests} others=${rest.length > 0} zone=${zone} />`
+        html`<${Compared} incident=${incident} requests=${requests} others=${rest.length > 0} window=${window}
+          zone=${zone} />`
       }
       ${
         outliers.length + rest.length > 0 &&
@@ -131,8 +132,8 @@ export function Findings({ standout, error, window, zone, incident, requests = 0
 }
 
 /** What the incident was compared with, or why it is not there. @param {{incident: import("./api.js").Answer<any>,
- * requests: number, others: boolean, zone: Zone}} given `others`: whether there are findings of the window alone */
-function Compared({ incident, requests, others, zone }) {
+ * requests: number, others: boolean, window: Window, zone: Zone}} given `others`: whether there are findings of the window alone */
+function Compared({ incident, requests, others, window, zone }) {
   if (incident.error && !incident.data)
     return html`<p class="soft">Not compared with the time before: <${Text} value=${incident.error.message} /></p>`;
   if (requests > COMPARED_MOST)
@@ -140,7 +141,10 @@ function Compared({ incident, requests, others, zone }) {
         Not compared with the time before: ${words.count(requests)} requests; the link starts it.</p>`;
   if (!incident.data) return html`<p class="soft" role="status">Comparing with the time before…</p>`;
   const { baseline, findings, sentence } = incident.data;
-  return html`<p class=${findings.length || others ? "" : "calm"}>
+  // A live range is compared in whole minutes: a crash a moment ago is not in it, and must not be denied.
+  const until = msOf(incident.data.window.until);
+  const part = until < window.until - 1000 && `Until ${stamp(until, zone, until)}: `;
+  return html`<p class=${findings.length || others ? "" : "calm"}>${part}
       <${Text} value=${others ? sentence.replace(NOTHING, capital) : sentence} />
       ${" "}<span class="soft">${comparison(incident.data, baseline, zone)}</span></p>`;
 }
