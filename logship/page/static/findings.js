@@ -132,7 +132,8 @@ export function Findings({ standout, error, window, zone, incident, requests = 0
 }
 
 /** What the incident was compared with, or why it is not there. @param {{incident: import("./api.js").Answer<any>,
- * requests: number, others: boolean, window: Window, zone: Zone}} given `others`: whether there are findings of the window alone */
+ * requests: number, others: boolean, window: Window, zone: Zone}} given
+ * `others`: whether there are findings of the window alone */
 function Compared({ incident, requests, others, window, zone }) {
   if (incident.error && !incident.data)
     return html`<p class="soft">Not compared with the time before: <${Text} value=${incident.error.message} /></p>`;
