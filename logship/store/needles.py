@@ -58,10 +58,10 @@ def build(connection: duckdb.DuckDBPyConnection, segment: Path, rows: int) -> by
         low, high, count = connection.execute(
             f"SELECT min(_n), max(_n), count(*) FROM read_parquet({quoted(segment)}, file_row_number = true) WHERE {where}"
         ).fetchall()[0]
-        hashes = _hashes(segment, where)
-        ids = int(connection.execute(f"SELECT count(*) FROM ({hashes})").fetchall()[0][0])
-        size = min((ids * _BITS_OF_ID + 7) // 8, count * _BYTES_OF_ROW)
-        parts.append(_HEADER.pack(low, high, size) + _filter(connection, hashes, size))
+        ids = _ids(segment, where)
+        distinct = int(connection.execute(f"SELECT count(DISTINCT id) FROM ({ids})").fetchall()[0][0])
+        size = min((distinct * _BITS_OF_ID + 7) // 8, count * _BYTES_OF_ROW)
+        parts.append(_HEADER.pack(low, high, size) + _filter(connection, ids, size))
     return b"".join(parts)
 
 
@@ -71,7 +71,7 @@ def match(connection: duckdb.DuckDBPyConnection, segment: Path, rows: int, filte
     try:
         for piece in pieces(filters):
             where = f"_n BETWEEN {piece.low} AND {piece.high}"
-            right = _filter(connection, _hashes(segment, where), piece.size)
+            right = _filter(connection, _ids(segment, where), piece.size)
             if piece.low <= last or right != filters[piece.at : piece.at + piece.size]:
                 return False
             counted = f"SELECT count(*) FROM read_parquet({quoted(segment)}) WHERE {where}"
@@ -81,16 +81,17 @@ def match(connection: duckdb.DuckDBPyConnection, segment: Path, rows: int, filte
     return covered == rows
 
 
-def _hashes(segment: Path, where: str) -> str:
+def _ids(segment: Path, where: str) -> str:
     rows = f"SELECT * FROM read_parquet({quoted(segment)}, file_row_number = true) WHERE {where}"
     foreign = f"""CASE WHEN NOT regexp_full_match("event.id", '{_OF_A_WORKER}') THEN "event.id" END"""
-    ids = f'SELECT unnest(["http.request.id", "trace.id", "error.id", {foreign}]) AS id FROM ({_NO_IDS} UNION ALL BY NAME {rows})'
-    return f"SELECT DISTINCT md5_number_lower(id) AS h FROM ({ids}) WHERE id IS NOT NULL"
+    of_row = f'"http.request.id", "trace.id", "error.id", {foreign}'
+    return f"SELECT unnest([{of_row}]) AS id FROM ({_NO_IDS} UNION ALL BY NAME {rows})"
 
 
-def _filter(connection: duckdb.DuckDBPyConnection, hashes: str, size: int) -> bytes:
+def _filter(connection: duckdb.DuckDBPyConnection, ids: str, size: int) -> bytes:
     if not size:
         return b""
+    hashes = f"SELECT DISTINCT md5_number_lower(id) AS h FROM ({ids}) WHERE id IS NOT NULL"
     bit = f"((h & {_HALF})::BIGINT + i * ((h >> 32) | 1)::BIGINT) % {size * 8}"
     text = f"SELECT bitstring_agg({bit}, 0, {size * 8 - 1})::BLOB FROM ({hashes}), range({_HASHES}) AS r(i)"
     return bytes(connection.execute(text).fetchall()[0][0] or bytes(size))

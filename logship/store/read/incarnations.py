@@ -14,6 +14,7 @@ from logship.store.files import Segment
 from logship.store.plausible import plausible
 from logship.store.read.paging import records_at
 from logship.store.read.snapshot import Snapshot
+from logship.store.schema import columns_in
 
 KNOWN_BEATS = 4_000  # of about 2 KB
 _RUN = '"service.ephemeral_id"'
@@ -60,7 +61,7 @@ def _incarnation(name: str, worker: Sequence[Any] | None, held: ids.Held, beat: 
 
 def _runs_in(snapshot: Snapshot, query: Query) -> list[str]:
     condition = snapshot.condition(query)
-    rows = snapshot.matching(query)
+    rows = snapshot.matching(query, columns_in(_RUN + condition.text))
     text = f"SELECT DISTINCT {_RUN} FROM ({rows}) WHERE {condition.text}"
     return [name for (name,) in snapshot.all(text, *condition.params)]
 

@@ -104,14 +104,13 @@ class Reader:
             lowest = listing.next_log - 1 if position is None else log_of(position + 1)
             late = [segment for segment in listing.segments if segment.last >= lowest]
             numbers = [number for number in listing.logs if number >= lowest]
-            rows = snapshot.relation(late, numbers)
             last = snapshot.all(f"SELECT max(_n) FROM ({snapshot.relation(late, numbers, columns=())})")[0][0]
             if position is None or last is None or last <= position:
                 before_last_log = ((listing.next_log - 1) << POSITION_BITS) - 1
                 after_now = str(position if position is not None else before_last_log if last is None else last)
                 self._quiet = (after_now, state)
                 return Rows([], after_now)
-            condition = snapshot.condition(query)
+            condition, rows = snapshot.condition(query), snapshot.relation(late, numbers)
             text = (
                 f"SELECT {select_row()} FROM ({rows}) WHERE _n > ? AND _n <= ? AND {condition.text} ORDER BY _n LIMIT ?"
             )
