@@ -2,20 +2,16 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from logship.errors import QuestionError, SourceError
+from logship.forensics.by_text import all_by_text
 from logship.forensics.finding import short
 from logship.forensics.incident.clock import Clock
 from logship.forensics.incident.counted import Counted
 from logship.forensics.incident.finding import IncidentKind, Outlier
-from logship.forensics.patterns.words import READ_CHARACTERS
 from logship.search import kql
 from logship.search.kql import equal
-from logship.search.pages import record_pages
-from logship.search.query import Group, Query, Source
-from logship.search.times import from_rfc3339
+from logship.search.query import Source
 from logship.search.units import plural
 from logship.search.views import NODE, ROUTE
 
@@ -27,8 +23,6 @@ LEAST_ERRORS, LEAST_MESSAGES = 5, 6
 LEAST_EVERYWHERE = 15
 # After less time without a text it is not known to be new: it may be rare.
 LEAST_BEFORE_NS = 5 * 60 * 10**9
-# Records that are read where a source cannot group by text.
-MOST_READ = 200_000
 MAJORITY = 0.8
 BY_CHANCE = 1e-3
 # Of two texts with as many words, this part is equal if one is a variant of the other.
@@ -85,7 +79,7 @@ def new_patterns(counted: Counted) -> list[Outlier]:
 def _texts(source: Source, clock: Clock, where: str, names: tuple[str, ...], *, exact: bool) -> dict[str, _Text]:
     found: defaultdict[str, _Text] = defaultdict(_Text)
     for query in clock.queries():
-        for group in _groups(source, query.narrowed(kql.parse(where)), names, clock.every_ns):
+        for group in all_by_text(source, query.narrowed(kql.parse(where)), names, clock.every_ns):
             keys, events = group.keys, group.events
             text = found[keys[0] if exact else f"{keys[3]} {keys[4]} {_VARIABLE.sub('*', keys[0])}"]
             text.times.update(dict(zip(group.starts_ns, group.counts, strict=True)))
@@ -95,24 +89,6 @@ def _texts(source: Source, clock: Clock, where: str, names: tuple[str, ...], *, 
                 text.routes[keys[3]] += events
             text.sample = text.sample or keys[0]
     return dict(found)
-
-
-def _groups(source: Source, query: Query, names: tuple[str, ...], every_ns: int) -> Iterable[Group]:
-    """The groups of a source; where it cannot group by running text, as Elasticsearch, or has no memory for it, those of its
-    records, by the beginnings of their texts.
-
-    QuestionError or SourceError if there are more than MOST_READ: without the oldest ones no text can be called new."""
-    try:
-        return source.groups(query, names, every_ns)
-    except (QuestionError, SourceError):
-        if source.count(query) > MOST_READ:
-            raise
-    counts: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
-    for records in record_pages(source, query, columns=names):
-        for record in records:
-            start_ns = from_rfc3339(record["@timestamp"]) // every_ns * every_ns
-            counts[tuple(str(record.get(name, ""))[:READ_CHARACTERS] for name in names)][start_ns] += 1
-    return [Group(keys, list(counter), list(counter.values())) for keys, counter in sorted(counts.items())]
 
 
 def _new(counted: Counted, text: _Text, least: int) -> bool:

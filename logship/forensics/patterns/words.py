@@ -3,12 +3,12 @@
 import re
 from typing import Final, TypeAlias
 
+from logship.forensics.by_text import READ_CHARACTERS
+
 Words: TypeAlias = tuple[str, ...]
 
 VARIES: Final = "<*>"
 SEPARATORS: Final = frozenset("=:,;()[]{}\"'|")
-# A message is longer only if it holds a document; its beginning names the pattern.
-READ_CHARACTERS: Final = 2_000
 # Words repeat. A service that logs random words must not fill the memory.
 MOST_WORDS: Final = 100_000
 

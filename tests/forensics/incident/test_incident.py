@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from logship.forensics.incident import as_json, incident, incident_json, texts, write_up
+from logship.forensics import by_text
+from logship.forensics.incident import as_json, incident, incident_json, write_up
 from logship.search.query import Query
 from logship.search.times import rfc3339
 from logship.store.read import budget
@@ -75,7 +76,7 @@ def test_messages_that_cannot_be_compared_cost_only_themselves(
     report = incident(source, WINDOW, NOW_NS)
     assert report.not_compared == ""
     assert any(each.kind == "new_pattern" for each in report.findings)
-    monkeypatch.setattr(texts, "MOST_READ", 10)
+    monkeypatch.setattr(by_text, "MOST_READ", 10)
     report = incident(source, WINDOW, NOW_NS)
     assert [each.kind for each in report.findings] == [finding["kind"]]
     assert report.not_compared.startswith("The texts of warnings and errors were not compared: ")

@@ -2,16 +2,16 @@
 
 import pytest
 
-from logship.errors import QuestionError
 from logship.event.annotation import annotation
-from logship.forensics.patterns import read
+from logship.forensics import by_text
 from logship.forensics.patterns.report import MessagePattern, PatternReport, report
 from logship.search import kql
-from logship.search.query import Bucket, Query
+from logship.search.query import Query
 from logship.store.read import budget
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.forensics.lives import SECOND, START_NS, beat, requests
+from tests.forensics.without_texts import WithoutTexts
 from tests.store.events import LIFE, Entry, event
 
 MIDDLE_NS, END_NS = START_NS + 100 * SECOND, START_NS + 200 * SECOND
@@ -79,23 +79,14 @@ def test_requests_and_heartbeats_are_not_log_lines(store: Store, source: Reader)
     assert report(source, NOW, None).events == 0
 
 
-class WithoutTexts(Reader):
-    """Cannot group by text, as Elasticsearch."""
-
-    def tally(self, query: Query, by: str | None, every_ns: int | None, and_by: str | None = None) -> list[Bucket]:
-        if by == "message":
-            raise QuestionError("cannot group by message: its values are texts")
-        return super().tally(query, by, every_ns, and_by)
-
-
 def test_a_source_that_cannot_group_by_text_is_read_up_to_a_limit(
     store: Store, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append(lines(150, *[f"mail {number} sent" for number in range(30)]))
     source = WithoutTexts(store.directory, threads=1)
     assert named(report(source, NOW, None))["mail <*> sent"].events == 30
-    monkeypatch.setattr(read, "MOST_READ", 10)
-    monkeypatch.setattr(read, "PAGE_ROWS", 10)
+    monkeypatch.setattr(by_text, "MOST_READ", 10)
+    monkeypatch.setattr(by_text, "PAGE_ROWS", 10)
     result = report(source, NOW, None)
     source.close()
     assert (result.patterns[0].events, result.unread_events, result.events) == (10, 20, 30)
@@ -111,8 +102,8 @@ def test_messages_that_are_too_long_to_group_are_read_by_their_beginnings(
     result = report(source, NOW, None)
     assert [(each.pattern, each.events) for each in result.patterns] == [(each.pattern, each.events) for each in whole.patterns]
     assert (result.events, result.unread_events) == (20, 0)
-    monkeypatch.setattr(read, "MOST_CHARACTERS", 10_000)
-    monkeypatch.setattr(read, "PAGE_ROWS", 5)
+    monkeypatch.setattr(by_text, "MOST_CHARACTERS", 10_000)
+    monkeypatch.setattr(by_text, "PAGE_ROWS", 5)
     assert (report(source, NOW, None).unread_events, report(source, NOW, None).events) == (15, 20)
 
 
