@@ -29,6 +29,8 @@ SEQUENCE_LIMIT = 10**18
 EVENT_ID = "[0-9a-f]{24}-([0-9]{12}|[1-9][0-9]{12,})"
 # The field that the store adds to an event whose id is stored with other content.
 CONFLICT = "logship.conflict"
+# What `rebuild` reads.
+COLUMNS = ("event.id", CONFLICT, "@timestamp")
 
 
 @dataclass(frozen=True, slots=True)

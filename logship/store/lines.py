@@ -5,9 +5,11 @@
 JSON readers ignore `_c`. A line without it (from an earlier release) is intact if it is valid JSON."""
 
 import io
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -16,6 +18,7 @@ from logship.store.files import write_durably
 _HEAD = b'{"_c":"'
 _HEAD_BYTES = len(_HEAD) + 8 + len(b'",')
 _OLD_HEAD = b'{"_n":'
+_NUMBERED = re.compile(rb'^\{(?:"_c":"[^"]{8}",)?"_n":(\d+),', re.MULTILINE)
 
 
 def with_sum(line: bytes) -> bytes:
@@ -43,6 +46,20 @@ def split(data: bytes) -> tuple[list[bytes], list[bytes]]:
     for line in io.BytesIO(data):
         (good if intact(line) else bad).append(line)
     return good, bad
+
+
+def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a log with their positions."""
+    for found in _NUMBERED.finditer(data):
+        yield int(found[1]), data[found.start() : data.find(b"\n", found.end()) + 1]
+
+
+def parsed_line(line: bytes) -> dict[str, Any] | None:
+    """Return the fields of a line as they are stored, None if it is not JSON: damaged, or torn."""
+    try:
+        return dict(orjson.loads(line))
+    except ValueError:
+        return None
 
 
 def slices(lines: Iterable[bytes], limit_bytes: int) -> Iterator[list[bytes]]:

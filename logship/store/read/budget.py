@@ -43,12 +43,26 @@ def first_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> tuple[li
     return rows, True
 
 
-def all_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> list[Row]:
-    """Return all rows of the executed statement. TooMuch if they exceed the budget."""
-    rows, all_of_them = first_rows(cursor, budget_bytes)
-    if not all_of_them:
-        raise TooMuch(len(rows))
-    return rows
+class Budget:
+    """The bytes that are left for the records of one result, from several files."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._left_bytes, self._records = size_bytes, 0
+
+    def rows(self, cursor: duckdb.DuckDBPyConnection) -> list[Row]:
+        """Return all rows of the executed statement. TooMuch if they exceed the budget."""
+        rows: list[Row] = []
+        while some := cursor.fetchmany(STEP_ROWS):
+            rows += some
+            self.spend(sum(map(_bytes, some)), len(some))
+        return rows
+
+    def spend(self, size_bytes: int, records: int = 1) -> None:
+        """Note the size of some records. TooMuch if they exceed the budget."""
+        self._left_bytes -= size_bytes
+        self._records += records
+        if self._left_bytes < 0:
+            raise TooMuch(self._records)
 
 
 def counted_rows(cursor: duckdb.DuckDBPyConnection, budget_bytes: int) -> list[Row]:

@@ -17,6 +17,7 @@ from logship.store.read.snapshot import Snapshot
 from logship.store.schema import columns_in
 
 KNOWN_BEATS = 4_000  # of about 2 KB
+_TIME = ("@timestamp",)
 _RUN = '"service.ephemeral_id"'
 # Only events of the run itself count, and of those with the same id only the first.
 _OWN = f""""event.id" = format('{{}}-{{:012d}}', {_RUN}, "event.sequence") AND "{ids.CONFLICT}" IS NULL"""
@@ -26,8 +27,8 @@ def incarnations(snapshot: Snapshot, query: Query) -> list[Incarnation]:
     """Return the runs with an event in `query`, oldest first, each with everything that the store has of it."""
     # A damaged segment is not stored, whatever its sidecar lists.
     segments = snapshot.sound(snapshot.listing.segments)
-    sealed = [snapshot.ids(one) or ids.rebuild(snapshot.cursor, snapshot.relation([one], [])) for one in segments]
-    stored = ids.merge([*sealed, ids.rebuild(snapshot.cursor, snapshot.relation([]))])
+    sealed = [snapshot.ids(one) or _ids_of(snapshot, [one], []) for one in segments]
+    stored = ids.merge([*sealed, _ids_of(snapshot, [], None)])
     names = {name for name in _runs_in(snapshot, query) if name in stored}
     damage = _Damage.of(snapshot)
     beats = _newest_beats(snapshot, _Places(segments, sealed, names), names)
@@ -46,6 +47,10 @@ def incarnations(snapshot: Snapshot, query: Query) -> list[Incarnation]:
             )
         )  # fmt: skip
     return sorted(found, key=lambda run: (run.first_ns, run.id))
+
+
+def _ids_of(snapshot: Snapshot, segments: list[Segment], logs: list[int] | None) -> ids.Ids:
+    return ids.rebuild(snapshot.cursor, snapshot.relation(segments, logs, columns=ids.COLUMNS))
 
 
 def _incarnation(name: str, worker: Sequence[Any] | None, held: ids.Held, beat: Record | None) -> Incarnation:
@@ -75,8 +80,8 @@ def _of_events(snapshot: Snapshot, places: "_Places", names: set[str]) -> dict[s
     """The values of LIFE_NAMES in the newest events of each run."""
     if not names:
         return {}
-    rows = snapshot.relation(places.next({}))
     newest = ", ".join(f'arg_max("{field}", "event.sequence")' for field in LIFE_NAMES)
+    rows = snapshot.relation(places.next({}), columns=columns_in(f"{_RUN}, {newest}"))
     text = f"SELECT {_RUN}, {newest} FROM ({rows}) WHERE list_contains(?, {_RUN}) GROUP BY 1"
     return {name: values for name, *values in snapshot.all(text, sorted(names))}
 
@@ -93,10 +98,10 @@ def _cut_ns(snapshot: Snapshot) -> int:
     for segment in segments[emptied + 1 :]:
         if not removed and low_ns <= segment.oldest_ns and segment.newest_ns <= high_ns:
             return 0
-        if (median := _median_ns(snapshot, snapshot.relation([segment], []), low_ns, high_ns)) is not None:
+        if (median := _median_ns(snapshot, snapshot.relation([segment], [], columns=_TIME), low_ns, high_ns)) is not None:
             return median if removed else 0
         removed = True
-    return (_median_ns(snapshot, snapshot.relation([]), low_ns, high_ns) or 0) if removed else 0
+    return (_median_ns(snapshot, snapshot.relation([], columns=_TIME), low_ns, high_ns) or 0) if removed else 0
 
 
 def _median_ns(snapshot: Snapshot, rows: str, low_ns: int, high_ns: int) -> int | None:
@@ -160,7 +165,8 @@ class _Places:
 def _newest_beats(snapshot: Snapshot, places: _Places, names: set[str]) -> dict[str, Record]:
     """The newest heartbeat or end report of each run, by sequence."""
     newest: dict[str, tuple[int, int]] = {}
-    rows: str | None = snapshot.relation([])
+    columns = columns_in(f'{_OWN}, {_RUN}, "event.action"')
+    rows: str | None = snapshot.relation([], columns=columns)
     while rows is not None:
         # First its position, then only that row: five times quicker than all columns of all beats.
         text = (
@@ -170,7 +176,7 @@ def _newest_beats(snapshot: Snapshot, places: _Places, names: set[str]) -> dict[
         for run, sequence, position in snapshot.all(text, list(BEAT_ACTIONS), sorted(names)):
             newest[run] = max(newest.get(run, (-1, 0)), (sequence, position))
         segments = places.next({run: sequence for run, (sequence, _) in newest.items()})
-        rows = snapshot.relation(segments, []) if segments else None
+        rows = snapshot.relation(segments, [], columns=columns) if segments else None
     # Events never change, and most runs have ended: their last beats are read once.
     known = snapshot.beats
     beats = {run: beat for run, (at, _) in newest.items() if (beat := known.get((run, at)))}

@@ -2,14 +2,17 @@
 # ruff: noqa: S608 - only names of our columns and files are ever written into SQL
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from logship.errors import QuestionError
 from logship.search import kql, sql
+from logship.search.kql import Node
 from logship.search.names import check_known, is_column
 from logship.search.query import (
     Bucket,
@@ -35,6 +38,8 @@ from logship.store.files import POSITION_BITS, log_of
 from logship.store.read import budget
 from logship.store.read.budget import TooMuch, counted_rows, first_rows, narrowed
 from logship.store.read.export import export
+from logship.store.read.focus import Focus
+from logship.store.read.focusing import focus_on
 from logship.store.read.incarnations import incarnations
 from logship.store.read.paging import Order, page_keys, within_budget
 from logship.store.read.runner import QueryRunner
@@ -47,6 +52,8 @@ THREADS = 2
 INTEGRITY_CHECK_BYTES = 512 * 2**20
 # A request has tens of events, a trace hundreds. More than this is a constant used as an id.
 SAME_ID_LIMIT = 10_000
+
+_T = TypeVar("_T")
 
 
 class Reader:
@@ -73,10 +80,27 @@ class Reader:
         chain = ChainCheck(self.directory, integrity_key_file, INTEGRITY_CHECK_BYTES if limit_seconds else 0)
         self.integrity, self.anchor = chain.integrity, chain.anchor
         self._quiet: tuple[str, object] | None = None
+        self._focus: Focus | None = None
 
     def close(self) -> None:
         """Release memory and threads. Running queries end with an error."""
         self._runner.close()
+
+    @contextmanager
+    def focused(self, window: Query, columns: Collection[str]) -> Iterator["Reader"]:
+        """Yield a reader for many questions within the times of `window` about these columns: it reads their events once.
+
+        They see the events that were stored when it began. It is this reader itself if there are too many of them."""
+        focus = focus_on(self._runner, window, columns)
+        if focus is None:
+            yield self
+            return
+        near = copy(self)
+        near._focus = focus  # noqa: SLF001 - of the same class
+        try:
+            yield near
+        finally:
+            self._run(None, lambda snapshot: snapshot.cursor.execute(f"DROP TABLE {focus.table}"))
 
     def search(self, query: Query, page: Page) -> Rows:
         order, names = Order.of(page), columns_of(page.columns) if page.columns else ()
@@ -89,7 +113,7 @@ class Reader:
             found = [records[position] for _, position in keys if position in records]
             return Rows(found, f"{keys[-1][0]!r}:{keys[-1][1]}" if more else None)
 
-        return self._runner.run(query.where, answer)
+        return self._run(query.where, answer)
 
     def every(self, query: Query) -> Iterator[list[Record]]:
         return export(self._runner, query)
@@ -124,7 +148,7 @@ class Reader:
             return narrowed(limit, some)
 
         # The names were checked when the tail began; a tail may be read several times a second.
-        return self._runner.run(query.where if after is None else None, answer)
+        return self._run(query.where if after is None else None, answer)
 
     def get(self, id: str) -> Excerpt:  # noqa: A002 - the word people know
         page = Page(SAME_ID_LIMIT, newest_first=False)
@@ -203,7 +227,7 @@ class Reader:
         return [Stat(*row) for row in found]
 
     def incarnations(self, query: Query) -> list[Incarnation]:
-        return self._runner.run(query.where, lambda snapshot: incarnations(snapshot, query))
+        return self._run(query.where, lambda snapshot: incarnations(snapshot, query))
 
     def fields(self, query: Query | None = None) -> list[FieldCount]:
         def answer(snapshot: Snapshot) -> list[FieldCount]:
@@ -222,7 +246,7 @@ class Reader:
                     found.append(FieldCount(f"{name}.{key}", kind, count))
             return sorted(found)
 
-        return self._runner.run(query.where if query else None, answer)
+        return self._run(query.where if query else None, answer)
 
     def oldest_ns(self) -> int | None:
         def answer(snapshot: Snapshot) -> int | None:
@@ -231,7 +255,7 @@ class Reader:
             oldest = snapshot.all(f'SELECT epoch_ns(min("@timestamp")) FROM ({rows})')[0][0]
             return min(times + ([oldest] if oldest is not None else []), default=None)
 
-        return self._runner.run(None, answer)
+        return self._run(None, answer)
 
     def hours(self, since_ns: int, until_ns: int) -> list[Hour]:
         return [hour for hour in hours.read(self.directory)[0] if since_ns <= hour.start_ns < until_ns]
@@ -253,11 +277,18 @@ class Reader:
                     " or a field with fewer or shorter values"
                 ) from None
 
-        return self._runner.run(query.where, answer)
+        return self._run(query.where, answer)
+
+    def _run(self, where: Node | None, query: Callable[[Snapshot], _T]) -> _T:
+        def answer(snapshot: Snapshot) -> _T:
+            snapshot.focus = self._focus
+            return query(snapshot)
+
+        return self._runner.run(where, answer)
 
     def _check_known(self, name: str) -> None:
         if not is_column(name):
-            self._runner.run(None, partial(check_known, name))
+            self._run(None, partial(check_known, name))
 
     def _value(self, by: str | None) -> Value:
         if by is None:

@@ -19,6 +19,7 @@ from logship.store.files import POSITION_BITS, Listing, Segment, log_name
 from logship.store.needles import Span
 from logship.store.read.checks import CHECK_BYTES, Checks
 from logship.store.read.filters import FilterLookup
+from logship.store.read.focus import Focus
 from logship.store.read.pruning import Candidates, Wanted, wanted_ids
 from logship.store.schema import COLUMNS, columns_in, relation
 
@@ -46,12 +47,13 @@ class Context:
 class Snapshot:
     """The files of a store for one query, and a cursor. Belongs to the thread of the query.
 
-    `read`: the segments that were read; they are checked after an error."""
+    `read`: the segments that were read; they are checked after an error. `focus`: events that are in memory."""
 
     def __init__(self, context: Context, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> None:
         self._context, self.cursor, self.listing = context, cursor, context.checks.known(listing)
         self._budget = [CHECK_BYTES]
         self.read: set[Segment] = set()
+        self.focus: Focus | None = None
         self.directory = context.directory
         self.beats = context.beats
         self._labels: dict[str, bool] = {}
@@ -121,6 +123,8 @@ class Snapshot:
 
     def matching(self, query: Query, columns: Collection[str] = COLUMNS.keys()) -> str:
         """Return a SELECT of the files and rows that may match the query."""
+        if self.focus is not None and self.focus.covers(query, columns):
+            return self.focus.select(columns)
         there = self.candidates(query)
         return self.relation(there.segments, there.logs, spans=there.spans, columns=columns)
 

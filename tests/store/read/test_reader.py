@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import pytest
 
 from logship.errors import KqlError, QuestionError, StoreError, StoreMissing
 from logship.search.kql import parse
-from logship.search.query import Bucket, Group, Page, Query, Record, Share, Source
+from logship.search.query import Bucket, Group, Page, Query, Record, Share, Source, focused
 from logship.store.files import read_listing
-from logship.store.read import paging
 from logship.store.read.reader import Reader
 from logship.store.read.snapshot import Snapshot
+from logship.store.schema import COLUMNS
 from logship.store.write.store import Store
 from tests.store.events import BEGIN_NS, LIFE, OTHER, Entry, event, events
 
@@ -44,11 +45,11 @@ def shop() -> list[Entry]:
     ]
 
 
-@pytest.fixture(params=["log", "parquet", "both"])
-def source(request: pytest.FixtureRequest, store: Store, reader: Reader) -> Source:
-    """The shop's requests: in the log, sealed, or half and half, stored out of order."""
+@pytest.fixture(params=["log", "parquet", "both", "focused"])
+def source(request: pytest.FixtureRequest, store: Store, reader: Reader) -> Iterator[Source]:
+    """The shop's requests: in the log, sealed, half and half, or half and half in memory; stored out of order."""
     late_first = shop()[6:] + shop()[:6]
-    if request.param == "both":
+    if request.param in ("both", "focused"):
         store.append(late_first[:5])
         store.seal()
         store.append(late_first[5:])
@@ -56,7 +57,12 @@ def source(request: pytest.FixtureRequest, store: Store, reader: Reader) -> Sour
         store.append(late_first)
     if request.param == "parquet":
         store.seal()
-    return reader
+    if request.param != "focused":
+        yield reader
+        return
+    with focused(reader, Query(), COLUMNS) as near:
+        assert near is not reader
+        yield near
 
 
 def numbers(records: list[Record]) -> list[int]:
@@ -182,8 +188,7 @@ def test_a_page_may_have_some_columns_only(source: Source) -> None:
     }  # fmt: skip
 
 
-def test_a_page_may_lie_in_many_files(store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "FILES_AT_ONCE", 2)
+def test_a_page_may_lie_in_many_files(store: Store, reader: Reader) -> None:
     for entry in shop():
         store.append([entry])
         if entry != shop()[-1]:
@@ -192,6 +197,32 @@ def test_a_page_may_lie_in_many_files(store: Store, reader: Reader, monkeypatch:
     greatest = reader.search(Query(), Page(20, greatest="event.duration")).records
     assert numbers(greatest) == list(range(11, -1, -1))
     assert all(one["http.route"] for one in greatest)
+
+
+def test_a_record_is_the_same_before_and_after_it_is_sealed(store: Store, reader: Reader) -> None:
+    odd = event(
+        1,
+        event__start="2026-11-20T10:00:00.5Z",
+        event__created="2026-11-20T10:00:00Z",
+        event__duration=2**62,
+        error__message="\u0000é\ud800",
+        tags=["a", ""],
+        labels={"a b": "", "": "x"},
+        numeric_labels={"count": 3, "ratio": 0.1},
+        user_agent__original="",
+        url__path='/"\\\n',
+        unknown={"deep": [1, {"x": None}]},
+        logship__loop__utilization=1,
+    )
+    store.append([odd, event(2), (BEGIN_NS + 1, {"log": "a line of Docker", "n": 2**70})])
+    before = reader.search(Query(), Page(10)).records
+    some = Page(10, columns=("tags", "numeric_labels", "event.start"))
+    few = reader.search(Query(), some).records
+    store.seal()
+    assert reader.search(Query(), Page(10)).records == before
+    assert reader.search(Query(), some).records == few
+    assert [list(record) for record in reader.search(Query(), Page(10)).records] == [list(record) for record in before]
+    assert len(before) == 3
 
 
 def test_a_page_may_begin_with_the_greatest(source: Source) -> None:
