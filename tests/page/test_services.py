@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.page.browsing import Visit
 from tests.page.conftest import Shown
 from tests.page.story import story
+
+DAY_NS = 86_400 * 10**9
 
 
 @pytest.fixture
@@ -34,6 +37,10 @@ def test_sentences_name_the_service_and_the_selector_keeps_one(chromium: Any, tw
     assert "w3 of shop crashed" in told
     assert "billing: Traffic is unbalanced" in told
     page.wait_for_selector("select.service")
+    # A question about all that is stored would take longer with each month.
+    (asked,) = {url for url in visit.asked if "/api/top?field=service.name" in url}
+    times = {name: int(values[0]) for name, values in parse_qs(urlsplit(asked).query).items() if name.endswith("_ns")}
+    assert two.now_ns - 4 * DAY_NS <= times["since_ns"] < two.now_ns <= times["until_ns"] <= two.now_ns + DAY_NS
     page.select_option("select.service", "billing")
     page.locator(".stands li", has_text="shop").first.wait_for(state="detached")
     page.wait_for_selector(".stands li.bad")

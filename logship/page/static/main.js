@@ -7,7 +7,7 @@ import { ask, idle, useAnswer, within } from "./api.js";
 import { DamageBanner } from "./damage.js";
 import { copy, Notice } from "./parts.js";
 import { exactly, go, here, href, patch, permanent, toggleLive, usePlace, useWindow, windowOf, zoneOf } from "./url.js";
-import { fromInput, range, spanOf, spanWords, toInput, zoneWords } from "./time.js";
+import { asNs, fromInput, range, spanOf, spanWords, toInput, zoneWords } from "./time.js";
 import * as words from "./words.js";
 import { isCommand, Keys } from "./keys.js";
 
@@ -49,6 +49,7 @@ export function route(path) {
 
 // Views that move with the clock.
 const MOVING = ["overview", "worker", "panels", "incident", "errors", "patterns"];
+const DAY = 86_400_000;
 const SPANS = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
 const TABS = [
   ["/", "Overview"],
@@ -155,12 +156,17 @@ function Zone() {
       onClick=${() => patch({ zone: zone === "utc" ? "local" : null })}>${zoneWords(Date.now(), zone)}</button>`;
 }
 
-/** The selector of a service, if there are several. */
+/** The selector of a service, if there are several on the days of the time range and the day before: the query must not
+ * take longer because the store has months of events. */
 function Service() {
   const { params } = usePlace();
-  const { data } = useAnswer("services", async (signal) => {
+  const window = useWindow(30);
+  const since = (Math.floor(window.since / DAY) - 1) * DAY;
+  const until = Math.ceil(window.until / DAY) * DAY;
+  const { data } = useAnswer(`services ${since} ${until}`, async (signal) => {
     await idle();
-    return (await ask("top", { field: "service.name", limit: 100 }, signal)).values;
+    const days = { since_ns: asNs(since), until_ns: asNs(until) };
+    return (await ask("top", { field: "service.name", limit: 100, ...days }, signal)).values;
   });
   const names = (data ?? []).map((/** @type {any} */ one) => one.value).sort();
   if (params.service && !names.includes(params.service)) names.push(params.service);
