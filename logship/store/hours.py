@@ -7,22 +7,18 @@ one. It keeps two years, and at most `LIMIT_BYTES`. One writer: the store's. Rea
 to `hours.bad`, where they stay."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from logship.search.hourly import KEPT_NS, hour_of
 from logship.search.query import Hour
 from logship.store.files import write_durably
 from logship.store.lines import keep_lines, split, with_sum
 
 NAME = "hours.ndjson"
-HOUR_NS = 3600 * 10**9
-KEPT_NS = 2 * 365 * 24 * HOUR_NS
 LIMIT_BYTES = 16 * 2**20
-
-_NUMBERS = tuple(field.name for field in fields(Hour) if field.name != "service")
 
 
 def read(directory: Path) -> tuple[list[Hour], list[bytes]]:
@@ -34,7 +30,7 @@ def read(directory: Path) -> tuple[list[Hour], list[bytes]]:
     good, bad = split(data)
     hours: list[Hour] = []
     for line in good:
-        hour = _hour(orjson.loads(line))
+        hour = hour_of(orjson.loads(line))
         if hour is None:
             bad.append(line)
         else:
@@ -56,14 +52,3 @@ def write(directory: Path, hours: Iterable[Hour], now_ns: int) -> None:
 def set_aside(directory: Path, lines: list[bytes]) -> Path:
     """Keep damaged lines in `hours.bad`, and return its path."""
     return keep_lines(directory / NAME, lines)
-
-
-def _hour(record: dict[str, Any]) -> Hour | None:
-    """The hour of a line; None for a line of another format. Further names, from a later release, are ignored."""
-    record.pop("_c", None)
-    try:
-        hour = Hour(**{name: record[name] for name in (*_NUMBERS, "service") if name in record})
-    except TypeError:
-        return None
-    numbers = all(isinstance(getattr(hour, name), int | float) for name in _NUMBERS)
-    return hour if numbers and isinstance(hour.service, str) else None

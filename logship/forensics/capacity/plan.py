@@ -1,5 +1,6 @@
 """The capacity of each service of a source: all estimates, read from events of requests and heartbeats."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -48,25 +49,36 @@ class ServiceCapacity:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """`own`: its events; `kept`: the totals of its hours, oldest first; `alive`: how many of its workers are alive."""
+
+    name: str
+    own: Query
+    kept: list[Hour]
+    alive: int
+
+
 def capacity(source: Source, query: Query, now_ns: int, zone: tzinfo, wanted: Wanted) -> list[ServiceCapacity]:
     """Return the capacity of each service with requests in `query`, whose times must be set."""
     assert query.since_ns is not None
     until_ns = now_ns if query.until_ns is None else min(query.until_ns, now_ns)
     query = Query(query.where, query.since_ns, until_ns)
     served = source.tally(query.narrowed(kql.parse(SERVED)), "service.name", None)
-    names = sorted({bucket.key for bucket in served} | {hour.service for hour in kept_hours(source, query)})
+    kept: defaultdict[str, list[Hour]] = defaultdict(list)
+    for hour in kept_hours(source, query):
+        kept[hour.service].append(hour)
+    names = sorted({bucket.key for bucket in served} | kept.keys())
     recent = workers(source, max(query.since_ns or 0, until_ns - RECENT_NS), until_ns, query.where)
-    return [_of_service(source, query, name, recent, zone, wanted) for name in names if name]
+    own = {name: query.narrowed(kql.equal("service.name", name)) for name in names if name}
+    services = (_Service(name, its, kept[name], _alive(recent, name)) for name, its in own.items())
+    return [_of_service(source, service, zone, wanted) for service in services]
 
 
-def _of_service(
-    source: Source, query: Query, name: str, recent: Sequence[WorkerRow], zone: tzinfo, wanted: Wanted
-) -> ServiceCapacity:
-    own = query.narrowed(kql.equal("service.name", name))
-    kept = kept_hours(source, own)
+def _of_service(source: Source, service: _Service, zone: tzinfo, wanted: Wanted) -> ServiceCapacity:
+    own, kept, alive = service.own, service.kept, service.alive
     history = _history(source, own, kept)
     until_ns = own.until_ns or 0
-    alive = sum(row.service == name and row.state == "alive" for row in recent)
     peak = _peak(source, own, history, kept)
     known = costs(source, Query(own.where, max(history.since_ns, until_ns - COST_NS), until_ns))
     usable = cores(source, Query(own.where, max(history.since_ns, until_ns - RECENT_NS), until_ns))
@@ -82,7 +94,11 @@ def _of_service(
         limits.utilization(rate, alive, cost), limits.limit_estimate(known, _waiting(source, own)), most, needed,
         growth.growth_estimate(days, grown), growth.enough_until(most, rate, grown, until_ns),
     ]  # fmt: skip
-    return ServiceCapacity(name, alive, estimates, hours, weekdays, _sentence(alive, peak, most, needed))
+    return ServiceCapacity(service.name, alive, estimates, hours, weekdays, _sentence(alive, peak, most, needed))
+
+
+def _alive(recent: Sequence[WorkerRow], name: str) -> int:
+    return sum(row.service == name and row.state == "alive" for row in recent)
 
 
 def _history(source: Source, query: Query, kept: Sequence[Hour]) -> History:

@@ -3,21 +3,15 @@
 import contextlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 from logship.errors import StoreError
-from logship.search import kql
-from logship.search.query import Hour, Query, Stat
+from logship.search.hourly import HOUR_NS, KEPT_NS, MINUTE_NS, hour_start, totals
+from logship.search.query import Hour, Query
 from logship.search.units import plural
-from logship.search.views import BEATS, DURATION, LIFE, SERVED
 from logship.store import hours
-from logship.store.hours import HOUR_NS, KEPT_NS
 from logship.store.read.reader import Reader
 
-SERVICE, CPU, LOOP, IN_FLIGHT = "service.name", "logship.process.cpu_ns", "logship.loop.utilization", "logship.requests.in_flight"
-MINUTE_NS = 60 * 10**9
 # Events of an hour arrive for so long after its end. Those that come later, for instance of a journal that was adopted the next
 # day, are not in the totals.
 LATE_NS = 30 * MINUTE_NS
@@ -44,7 +38,7 @@ class HourlyTotals:
             _logger.warning("%s: hourly totals are not up to date: %s", self._directory, error)
 
     def _update(self, now_ns: int) -> None:
-        end_ns = (now_ns - LATE_NS) // HOUR_NS * HOUR_NS
+        end_ns = hour_start(now_ns - LATE_NS)
         if self._hours is None:
             self._open()
         if end_ns <= self._until_ns:
@@ -52,7 +46,7 @@ class HourlyTotals:
         with contextlib.closing(Reader(self._directory, memory_limit_bytes=MEMORY_LIMIT_BYTES, threads=1)) as reader:
             oldest_ns = reader.oldest_ns()
             first_ns = max(self._until_ns, now_ns - KEPT_NS, end_ns if oldest_ns is None else oldest_ns)
-            self._until_ns, fresh = _some_hours(reader, first_ns // HOUR_NS * HOUR_NS, end_ns)
+            self._until_ns, fresh = _some_hours(reader, hour_start(first_ns), end_ns)
         if fresh:
             self._hours = [*(self._hours or ()), *fresh]
             hours.write(self._directory, self._hours, now_ns)
@@ -76,34 +70,3 @@ def _some_hours(reader: Reader, first_ns: int, end_ns: int) -> tuple[int, list[H
             return start_ns, rows
         rows += totals(reader, Query(None, start_ns, start_ns + HOUR_NS))
     return end_ns, rows
-
-
-def totals(reader: Reader, query: Query) -> list[Hour]:
-    """Return the totals of the hours of `query`, which begins and ends with an hour, oldest first."""
-    served, beats = query.narrowed(kql.parse(SERVED)), query.narrowed(kql.parse(BEATS))
-    peaks: defaultdict[tuple[int, str], int] = defaultdict(int)
-    for bucket in reader.tally(served, SERVICE, MINUTE_NS):
-        place = bucket.start_ns // HOUR_NS * HOUR_NS, bucket.key
-        peaks[place] = max(peaks[place], bucket.events)
-    durations = reader.stats(served, DURATION, SERVICE, HOUR_NS)
-    services = {group.keys[1]: group.keys[0] for group in reader.groups(beats, (SERVICE, LIFE))}
-    cpu: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
-    for stat in reader.stats(beats, CPU, LIFE, HOUR_NS):
-        cpu[stat.start_ns, services.get(stat.key, "")].append(stat.max - stat.min)
-    loop, running = (_by_hour(reader.stats(beats, name, SERVICE, HOUR_NS)) for name in (LOOP, IN_FLIGHT))
-    result = []
-    for stat in durations:
-        place = stat.start_ns, stat.key
-        share, most = loop.get(place), running.get(place)
-        result.append(
-            Hour(
-                stat.start_ns, stat.key, stat.count, peaks[place], stat.sum, stat.min, stat.max, stat.p50, stat.p95, stat.p99,
-                workers=len(cpu[place]), cpu_ns=sum(cpu[place]), utilization=share.sum / share.count if share else 0.0,
-                in_flight=int(most.max) if most else 0,
-            )
-        )  # fmt: skip
-    return result
-
-
-def _by_hour(stats: Sequence[Stat]) -> dict[tuple[int, str], Stat]:
-    return {(stat.start_ns, stat.key): stat for stat in stats}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from logship.search.hourly import HOUR_NS, KEPT_NS
 from logship.search.query import Hour
 from logship.store import hours
-from logship.store.hours import HOUR_NS, KEPT_NS
 from logship.store.read.reader import Reader
 from logship.store.write.hourly import LATE_NS, HourlyTotals
 from logship.store.write.store import Store
