@@ -48,6 +48,7 @@ COMMANDS = {
     "Elasticsearch": {
         "setup": "Set up Elasticsearch and Kibana; shows its plan first.",
         "replay": "Copy events of a store or an export into Elasticsearch.",
+        "rollup": "Keep totals of each hour for longer than the events.",
         "dead-letter": "Show what Fluent Bit gave up, and send it again.",
     },
     "Diagnose": {

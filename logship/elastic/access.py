@@ -1,4 +1,4 @@
-"""Who may do what: four roles, each with the least that its work needs, and the users that set-up makes where the operator
+"""Who may do what: five roles, each with the least that its work needs, and the users that set-up makes where the operator
 gave their passwords. `tests/elastic/test_security.py` tries every one of these rights."""
 
 from collections.abc import Callable, Iterator
@@ -7,13 +7,17 @@ from typing import Any, Final, Literal
 
 from elasticsearch import Elasticsearch, NotFoundError
 
+from logship.elastic import hours
 from logship.elastic.client import translated
 from logship.elastic.mapping import PATTERN, TEMPLATE
 from logship.errors import ElasticError
 from logship.settings import Settings
 
 SHIPPER, LOGSTASH, READER, SETUP = "logship_shipper", "logship_logstash", "logship_reader", "logship_setup"
-_CREATES: Final = [{"names": [PATTERN], "privileges": ["create_doc", "auto_configure"]}]
+ROLLUP = "logship_rollup"
+_CREATE, _READ = ["create_doc", "auto_configure"], ["read", "view_index_metadata"]
+_CREATES: Final = [{"names": [PATTERN], "privileges": _CREATE}]
+_ALL: Final = [PATTERN, hours.PATTERN]
 
 # The bodies of PUT _security/role/<name>.
 ROLES: Final[dict[str, dict[str, Any]]] = {
@@ -22,13 +26,19 @@ ROLES: Final[dict[str, dict[str, Any]]] = {
     # Logstash's output sends nothing until it has read the version and the licence of the server (GET / and /_license).
     LOGSTASH: {"cluster": ["monitor"], "indices": _CREATES},
     # `logship search --source elastic` and people in Kibana.
-    READER: {"indices": [{"names": [PATTERN], "privileges": ["read", "view_index_metadata"]}]},
+    READER: {"indices": [{"names": _ALL, "privileges": _READ}]},
+    # `logship rollup`: read everything, and create totals.
+    ROLLUP: {
+        "indices": [{"names": _ALL, "privileges": _READ}, {"names": [hours.PATTERN], "privileges": _CREATE}],
+    },
     # `logship setup elastic`: templates, the mapping and the retention of streams that are there.
     SETUP: {
         "cluster": ["manage_index_templates", "monitor"],
-        "indices": [{"names": [PATTERN], "privileges": ["manage", "view_index_metadata"]}],
+        "indices": [{"names": _ALL, "privileges": ["manage", "view_index_metadata"]}],
     },
 }
+# Roles that few need: their users are not mentioned unless their passwords are set.
+_OPTIONAL: Final = (LOGSTASH, ROLLUP)
 # What a setup that also makes roles, users and keys needs beyond SETUP.
 SETUP_OF_SECURITY: Final = "manage_security"
 NO_SECURITY: Final = (400, 405)  # what servers answer whose security is off
@@ -83,6 +93,7 @@ def steps(client: Elasticsearch, settings: Settings, held: Rights, notes: list[s
         SHIPPER: settings.elastic_shipper_password,
         LOGSTASH: settings.elastic_logstash_password,
         READER: settings.elastic_reader_password,
+        ROLLUP: settings.elastic_rollup_password,
     }
     if not held.security:
         notes.append("security is off: anyone who can reach this server can read, change and delete every event")
@@ -92,8 +103,8 @@ def steps(client: Elasticsearch, settings: Settings, held: Rights, notes: list[s
             )
         return
     for name, password in wanted.items():
-        if not password and name == LOGSTASH:
-            continue  # few have Logstash in front
+        if not password and name in _OPTIONAL:
+            continue
         if not password:
             setting = f"LOGSHIP_ELASTIC_{name.partition('_')[2].upper()}_PASSWORD"
             notes.append(f"the user {name} is not changed: to create it, or to change its password, set {setting}")

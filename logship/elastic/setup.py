@@ -1,7 +1,7 @@
-"""`logship setup elastic`: prepares Elasticsearch and Kibana for events. Idempotent.
+"""`logship setup elastic`: prepares Elasticsearch and Kibana for events and hourly totals. Idempotent.
 
     def agree(plan: Plan) -> bool: ...          # show plan.steps and plan.notes and confirm; False for --dry-run
-    setup(settings, agree, done=show)           # ends with a check that a new stream gets logship's mapping
+    setup(settings, agree, done=show)           # ends with a check that new streams get logship's mapping
 
 If the address of Kibana is set, setup waits for it first and imports the dashboards last. The index template is created after
 the component templates, which have no effect without it.
@@ -21,8 +21,9 @@ from logship.elastic import access, mapping
 from logship.elastic.access import Step
 from logship.elastic.alert_steps import alert_steps
 from logship.elastic.client import Kibana, connect, translated
-from logship.elastic.compare import flat
-from logship.elastic.steps import kibana_step, stream_steps, streams, template_step
+from logship.elastic.simulate import problem_of_new
+from logship.elastic.steps import kibana_step, stream_steps, template_step
+from logship.elastic.templates import DataSet, data_sets, documents
 from logship.errors import ElasticError, SettingsError
 from logship.settings import Settings
 
@@ -82,13 +83,15 @@ def make_plan(
     version = version_of(client, settings)
     notes = [] if version else [f"the version is not known (no permission to read it): logship supports {SPOKEN}"]
     rights = access.rights(client, settings)
-    _refuse_overruled(client, settings, name)
+    kinds = data_sets(settings.elastic_namespace, settings.elastic_retention_days)
+    for kind in kinds:
+        _refuse_overruled(client, settings, kind)
     steps = [
         template_step(client, settings, path, body)
-        for path, body in mapping.documents(settings.elastic_retention_days).items()
+        for path, body in documents(settings.elastic_retention_days).items()
     ]
-    for one in streams(client, settings):
-        steps += stream_steps(client, settings, one, notes)
+    for kind in kinds:
+        steps += stream_steps(client, settings, kind, notes)
     steps += access.steps(client, settings, rights, notes)
     if settings.kibana_url:
         steps.append(kibana_step(settings, dashboards))
@@ -108,20 +111,11 @@ def apply(client: Elasticsearch, settings: Settings, plan: Plan, done: Callable[
 
 
 def check(client: Elasticsearch, settings: Settings) -> None:
-    """Return if a new data stream would get logship's mapping. Otherwise ElasticError names the template that wins."""
-    name = stream_name(settings)
-    with translated(settings, f"simulating {name}"):
-        told = client.indices.simulate_index_template(name=name)
-    mappings = told["template"].get("mappings", {})
-    if mappings.get("_meta", {}).get("logship", {}).get("version") != mapping.VERSION:
-        others = ", ".join(sorted(one["name"] for one in told.get("overlapping", []))) or "another index template"
-        raise ElasticError(f"a new {name} would not get logship's mapping: check the templates {others}")
-    theirs = flat(mappings["properties"])
-    ours = {path: kind for path, kind in flat(mapping.mappings()["properties"]).items() if path.endswith(".type")}
-    wrong = sorted(path for path, kind in ours.items() if theirs.get(path) != kind)
-    if wrong:
-        fields = ", ".join(path.removesuffix(".type").replace(".properties", "") for path in wrong[:3])
-        raise ElasticError(f"{mapping.CUSTOM} changes fields whose type logship relies on: {fields}")
+    """Return if new data streams would get logship's mapping. Otherwise ElasticError names the template that wins."""
+    stream_name(settings)
+    for kind in data_sets(settings.elastic_namespace):
+        if problem := problem_of_new(client, settings, kind):
+            raise ElasticError(problem)
 
 
 def stream_name(settings: Settings) -> str:
@@ -156,24 +150,24 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())
 
 
-def _refuse_overruled(client: Elasticsearch, settings: Settings, name: str) -> None:
+def _refuse_overruled(client: Elasticsearch, settings: Settings, kind: DataSet) -> None:
     """Raise ElasticError for another template that matches the stream: with a higher priority it would silently win."""
     with translated(settings, "reading index templates"):
         templates = client.indices.get_index_template()["index_templates"]
     for one in templates:
         body = one["index_template"]
-        if one["name"] == mapping.TEMPLATE or body.get("priority", 0) < mapping.PRIORITY:
+        if one["name"] == kind.template or body.get("priority", 0) < mapping.PRIORITY:
             continue
-        if any(fnmatchcase(name, pattern) for pattern in body["index_patterns"]):
+        if any(fnmatchcase(kind.stream, pattern) for pattern in body["index_patterns"]):
             raise ElasticError(
                 f"the index template {one['name']!r} ({', '.join(body['index_patterns'])}, priority {body['priority']}) takes "
-                f"{name} from ours (priority {mapping.PRIORITY}): narrow its pattern or lower its priority, then retry"
+                f"{kind.stream} from ours (priority {mapping.PRIORITY}): narrow its pattern or lower its priority, then retry"
             )
 
 
 def files() -> dict[str, str]:
     """Return the text of every file of `pipelines/elasticsearch/` by name, the same on every machine."""
-    named = {f"{path.rpartition('/')[2]}.json": body for path, body in mapping.documents().items()}
+    named = {f"{path.rpartition('/')[2]}.json": body for path, body in documents().items()}
     bodies: dict[str, mapping.Body] = {**named, "roles.json": access.ROLES}
     return {name: json.dumps(body, indent=2, ensure_ascii=False) + "\n" for name, body in bodies.items()}
 

@@ -1,4 +1,4 @@
-"""Answers from Elasticsearch: a `Source` over one data stream, with rights to read it and nothing else.
+"""Answers from Elasticsearch: a `Source` over the data streams of a namespace, with rights to read them and nothing else.
 
 What is not as in the embedded store, because Elasticsearch cannot say it:
 
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 
-from logship.elastic import lives, mapping
+from logship.elastic import hours, lives, mapping
 from logship.elastic.client import made, translated
 from logship.errors import QuestionError
 from logship.event.fields import BY_NAME
@@ -33,6 +33,7 @@ from logship.search.query import (
     Excerpt,
     FieldCount,
     Group,
+    Hour,
     Incarnation,
     Page,
     Query,
@@ -73,6 +74,7 @@ class ElasticSource:
         self._settings, self._zone, self._clock_ns = settings, zone, clock_ns
         self._client: Elasticsearch = made(settings)
         self._stream = mapping.stream(settings.elastic_namespace)
+        self._hours_stream = hours.stream(settings.elastic_namespace)
 
     def close(self) -> None:
         """Close its connections."""
@@ -214,6 +216,13 @@ class ElasticSource:
     def oldest_ns(self) -> int | None:
         found = self.search(Query(), Page(1, newest_first=False, columns=("event.id",))).records
         return from_rfc3339(found[0]["@timestamp"]) if found else None
+
+    def hours(self, since_ns: int, until_ns: int) -> list[Hour]:
+        return hours.kept(self._ask, self._hours_stream, since_ns, until_ns)
+
+    def newest_hour_ns(self) -> int | None:
+        """Return when the newest hour with totals began, None without totals."""
+        return hours.newest_ns(self._ask, self._hours_stream)
 
     def _where(self, query: Query, *, checked: bool = False) -> Body:
         if not checked:

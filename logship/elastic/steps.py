@@ -11,6 +11,7 @@ from logship.elastic import mapping
 from logship.elastic.access import Step
 from logship.elastic.client import Kibana, objects_of, translated
 from logship.elastic.compare import contains
+from logship.elastic.templates import DataSet
 from logship.errors import ElasticError, SettingsError
 from logship.settings import Settings
 
@@ -58,31 +59,37 @@ def _found(client: Elasticsearch, path: str, name: str) -> Mapping[str, Any] | N
         return None
 
 
-def streams(client: Elasticsearch, settings: Settings) -> list[str]:
-    """Return the names of logship's data streams, of any namespace."""
+def streams(client: Elasticsearch, settings: Settings, pattern: str) -> list[str]:
+    """Return the names of the data streams that match, of any namespace."""
     with translated(settings, "looking for data streams"):
-        told = client.indices.resolve_index(name=mapping.PATTERN)
+        told = client.indices.resolve_index(name=pattern)
     return sorted(one["name"] for one in told["data_streams"])
 
 
-def stream_steps(client: Elasticsearch, settings: Settings, name: str, notes: list[str]) -> Iterator[Step]:
-    """Yield the steps for an existing stream: add new fields to its mapping, roll over for a changed type, set retention."""
+def stream_steps(client: Elasticsearch, settings: Settings, kind: DataSet, notes: list[str]) -> Iterator[Step]:
+    """Yield the steps for existing streams: add new fields to the mapping, roll over for a changed type, set retention."""
+    for name in streams(client, settings, kind.pattern):
+        yield from _stream_steps(client, settings, kind, name, notes)
+
+
+def _stream_steps(
+    client: Elasticsearch, settings: Settings, kind: DataSet, name: str, notes: list[str]
+) -> Iterator[Step]:
     with translated(settings, f"reading the mapping of {name}"):
         indices = client.indices.get_mapping(index=name)
     newest = indices[max(indices)]["mappings"]
-    wanted = mapping.mappings()
     path = f"{name}/_mapping"
-    if contains(newest, wanted):
+    if contains(newest, kind.mappings):
         yield Step("keep", path, "is up to date", lambda: None)
     else:
-        yield Step("change", path, "adds new fields to the existing stream", lambda: _bring_up(client, name, wanted))
+        yield Step("change", path, "adds new fields to the existing stream", lambda: _bring_up(client, name, kind.mappings))
     try:
         told = client.perform_request("GET", f"/_data_stream/{name}/_lifecycle", headers=JSON).body
     except ApiError:
         notes.append(f"this server does not report the retention of {name}: it is not changed")
         return
     kept = told["data_streams"][0].get("lifecycle", {}).get("data_retention")
-    lifecycle = mapping.lifecycle(settings.elastic_retention_days)
+    lifecycle = kind.lifecycle
     path = f"_data_stream/{name}/_lifecycle"
     if kept == lifecycle.get("data_retention"):
         yield Step("keep", path, f"keeps {kept or 'everything'}", lambda: None)

@@ -207,6 +207,10 @@ class Settings:
         secret=True,
         group="elastic",
     )
+    elastic_rollup_password: str = option(
+        "", "Password for the user logship_rollup, which `logship rollup` may use; empty: set-up does not create it.",
+        secret=True, group="elastic",
+    )  # fmt: skip
 
     kibana_url: str = option(
         "",

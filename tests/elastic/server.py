@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from logship.elastic import mapping
+from logship.elastic import templates
 from tests import needs
 from tests.elastic.node import Node, NotHere, Server
 
@@ -60,7 +60,7 @@ def running() -> Server:
 
 def put_templates(server: Server | None) -> None:
     """Our templates, as they are made now."""
-    for path, body in mapping.documents().items() if server else ():
+    for path, body in templates.documents().items() if server else ():
         assert server is not None
         server.must("PUT", f"/{path}", body)
 

@@ -3,15 +3,20 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from shutil import copy
 
 import pytest
 
-from logship.elastic import access, mapping, setup
+from logship.elastic import access, hours, mapping, setup
 from logship.elastic.client import connect
+from logship.elastic.rollup import plan_rollup, write_totals
+from logship.elastic.source import ElasticSource
 from logship.errors import ElasticError
 from logship.event.entry import TAG, pack
+from logship.search.hourly import HOUR_NS
+from logship.search.times import rfc3339
 from logship.settings import Settings, load
 from tests.elastic import server
 from tests.elastic.node import Node, Server
@@ -29,6 +34,7 @@ ROLE_OF = {
     "shipper": access.SHIPPER,
     "logstash": access.LOGSTASH,
     "reader": access.READER,
+    "rollup": access.ROLLUP,
     "setup": access.SETUP,
     "root": "superuser",
     "nobody": "none",
@@ -86,6 +92,57 @@ def test_the_role_of_setup_is_enough_for_setup_also_the_second_time(secured: Nod
     assert any("logship_shipper is not changed" in note for note in first.notes)
 
 
+def test_without_its_template_the_role_of_rollup_stores_nothing(secured: Node, namespace: str) -> None:
+    """Before there is any stream that uses it. This role may not simulate a new stream."""
+    run_setup(told(secured, "setup"))
+    secured.must("DELETE", "/_index_template/logship.hours")
+    put_request(secured, namespace)
+    with pytest.raises(ElasticError, match=r"needs the index template logship\.hours.*: run `logship setup elastic`"):
+        rolled_up(told(secured, "rollup", elastic_namespace=namespace))
+    assert secured.ask("GET", f"/{hours.stream(namespace)}/_mapping")[0] == 404
+    assert [step.path for step in run_setup(told(secured, "setup")).changes] == ["_index_template/logship.hours"]
+
+
+def put_request(node: Node, namespace: str) -> None:
+    """One request of two days ago."""
+    request = {"event.dataset": "logship.request", "event.duration": 5, "service.name": "shop"}
+    event = {"@timestamp": rfc3339(time.time_ns() - 48 * HOUR_NS), "event.id": "a-1", **request}
+    assert [item["status"] for item in node.create(mapping.stream(namespace), [event])] == [201]
+
+
+def rolled_up(settings: Settings) -> int:
+    """How many totals a run stores."""
+    with closing(ElasticSource(settings)) as source, connect(settings) as client:
+        plan = plan_rollup(source, time.time_ns())
+        return sum(len(day.stored) for day in write_totals(client, settings, source, plan))
+
+
+def test_the_role_of_rollup_stores_totals_that_the_reader_reads_and_nothing_else(secured: Node, namespace: str) -> None:
+    run_setup(told(secured, "setup"))
+    put_request(secured, namespace)
+    assert rolled_up(told(secured, "rollup", elastic_namespace=namespace)) == 1
+    stream, who = hours.stream(namespace), ("rollup", PASSWORD)
+    secured.must("POST", f"/{stream}/_refresh")
+    with closing(ElasticSource(told(secured, "reader", elastic_namespace=namespace))) as source:
+        (hour,) = source.hours(0, time.time_ns())
+    assert (hour.service, hour.requests) == ("shop", 1)
+    for user in ("reader", "shipper", "logstash"):
+        _, answer = secured.ask("POST", f"/{stream}/_bulk", create("a-2"), (user, PASSWORD))
+        assert answer.get("status") == 403 or answer["items"][0]["create"]["status"] == 403, user
+    _, answer = secured.ask("POST", f"/{mapping.stream(namespace)}/_bulk", create("a-2"), who)
+    assert answer["items"][0]["create"]["status"] == 403
+    index = secured.must("GET", f"/{stream}/_mapping").popitem()[0]
+    for method, path in [("DELETE", f"/{index}"), ("POST", f"/{stream}/_rollover"), ("GET", "/_index_template")]:
+        assert secured.ask(method, path, {} if method == "POST" else None, who)[0] == 403, path
+
+
+def test_the_reader_may_not_store_totals(secured: Node, namespace: str) -> None:
+    run_setup(told(secured, "setup"))
+    put_request(secured, namespace)
+    with pytest.raises(ElasticError, match=r"The role logship_rollup may create totals in metrics-"):
+        rolled_up(told(secured, "reader", elastic_namespace=namespace))
+
+
 def test_the_shipper_creates_and_nothing_else(secured: Node, namespace: str) -> None:
     run_setup(told(secured, "setup"))
     stream, who = mapping.stream(namespace), ("shipper", PASSWORD)
@@ -112,7 +169,7 @@ def test_the_shipper_creates_and_nothing_else(secured: Node, namespace: str) -> 
     assert secured.count(stream) == 1
 
 
-def test_the_reader_reads_our_stream_and_nothing_else(secured: Node, namespace: str) -> None:
+def test_the_reader_reads_our_streams_and_nothing_else(secured: Node, namespace: str) -> None:
     run_setup(told(secured, "setup"))
     stream, who = mapping.stream(namespace), ("reader", PASSWORD)
     secured.create(stream, [{"@timestamp": AT, "event.id": "a-1"}])
@@ -132,7 +189,9 @@ def test_the_reader_reads_our_stream_and_nothing_else(secured: Node, namespace: 
     for method, path in [("DELETE", f"/{index}/_doc/a-1"), ("DELETE", f"/{index}"), ("GET", "/secrets/_doc/1")]:
         assert secured.ask(method, path, None, who)[0] == 403, (method, path)
     seen = secured.ask("POST", "/_search", {"size": 100}, who)[1]["hits"]["hits"]
-    assert {"logs-logship.events" in hit["_index"] for hit in seen} == {True}
+    ours = ("logs-logship.events", "metrics-logship.hours")
+    assert [hit["_index"] for hit in seen if not any(name in hit["_index"] for name in ours)] == []
+    assert seen != []
 
 
 @agent.needed
@@ -185,7 +244,11 @@ def test_setup_may_not_read_events(secured: Node, namespace: str) -> None:
     [
         ("setup", "wrong", "does not accept user 'setup'"),
         ("", "", "requires authentication: set LOGSHIP_ELASTIC_API_KEY, or LOGSHIP_ELASTIC_USER"),
-        ("reader", PASSWORD, "lacks what set-up needs: manage on logs-logship.events-\\*, manage_index_templates"),
+        (
+            "reader",
+            PASSWORD,
+            r"set-up needs: manage on logs-logship.events-\*, manage on metrics-logship.hours-\*, manage_index_templates",
+        ),
         ("nobody", PASSWORD, "lacks what set-up needs"),
     ],
 )
@@ -220,13 +283,14 @@ def test_users_and_keys_are_made_on_a_full_server(elastic: Node) -> None:
             "elastic_shipper_password": PASSWORD,
             "elastic_reader_password": PASSWORD,
             "elastic_logstash_password": PASSWORD,
+            "elastic_rollup_password": PASSWORD,
         },
         HOME,
     )
     run_setup(settings)
     assert elastic.ask("POST", "/_security/_authenticate", None, (access.SHIPPER, PASSWORD))[0] == 200
     assert elastic.ask("GET", "/", None, (access.LOGSTASH, PASSWORD))[0] == 200
-    roles = {f"_security/role/{name}": "keep" for name in (access.SHIPPER, access.LOGSTASH, access.READER)}
+    roles = {f"_security/role/{name}": "keep" for name in (access.SHIPPER, access.LOGSTASH, access.READER, access.ROLLUP)}
     with connect(settings) as client:
         again = {step.path: step.change for step in setup.make_plan(client, settings).steps}
     assert again.items() >= roles.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from logship.elastic import access, mapping
+from logship.elastic import access, hours, mapping
 from logship.settings import BY_NAME, environment_name
 from tests.elastic.node import Server
 from tests.pipelines import agent
@@ -38,8 +38,12 @@ def test_every_setting_against_loss_has_its_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [mapping.SETTINGS, mapping.MAPPINGS, mapping.CUSTOM, mapping.TEMPLATE, mapping.PATTERN, *access.ROLES]
-)
+    "name",
+    [
+        mapping.SETTINGS, mapping.MAPPINGS, mapping.CUSTOM, mapping.TEMPLATE, mapping.PATTERN, hours.TEMPLATE, hours.PATTERN,
+        *access.ROLES,
+    ],
+)  # fmt: skip
 def test_every_name_is_said(name: str) -> None:
     assert f"`{name}`" in ELK
 
@@ -47,6 +51,7 @@ def test_every_name_is_said(name: str) -> None:
 def test_numbers_are_those_of_the_templates() -> None:
     assert f"priority {mapping.PRIORITY}" in ELK
     assert f"retention {mapping.RETENTION_DAYS} days" in ELK
+    assert f"retention {hours.RETENTION_DAYS} days" in ELK
     own = sum(len(group.get("properties", {"": 0})) for group in mapping.mappings()["properties"].values())
     assert 850 < mapping.FIELD_LIMIT - own < 950  # "nearly 900 different names"
 

@@ -152,6 +152,7 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "import": (("import", "FILE", "--to", "INTO"), ("import", f"/nowhere/{NAME}")),
     "setup": (("setup", "elastic", "--dry-run"), ("setup", EVIL)),
     "replay": (("replay", "FILE", "--to", "elastic"), ("replay", EVIL, "--to", "elastic")),
+    "rollup": (("rollup",), ("rollup", "--last", EVIL), ("rollup", "--delay", EVIL)),
     "dead-letter": (("dead-letter", "INTO"), ("dead-letter", f"/nowhere/{NAME}")),
     "doctor": (("doctor",), ("doctor", "--json")),
     "settings": (("settings",), ("settings", "--json")),
