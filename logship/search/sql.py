@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from logship.search.addresses import address_text
+from logship.search.alternatives import Alternative, ByValue, OneOf, alternatives
 from logship.search.kql import Node, Text
 from logship.search.meaning import meaning
 from logship.search.predicate import Compare, Every, Exists, Like, Phrase, Some, Test, Unless, Within, WordLike
@@ -106,7 +107,8 @@ class _Writer:
             case Every(parts):
                 return "(" + " AND ".join(map(self.test, parts)) + ")" if parts else "true"
             case Some(parts):
-                return "(" + " OR ".join(map(self.test, parts)) + ")" if parts else "false"
+                found = alternatives(parts)
+                return "(" + " OR ".join(map(self.alternative, found)) + ")" if found else "false"
             case Unless(part):
                 return f"(NOT coalesce({self.test(part)}, false))"
             case Exists(target):
@@ -127,6 +129,21 @@ class _Writer:
                 return self.on(target, f"({near} AND regexp_matches(lower({{0}}), ?))", *words, _phrase(words))
             case WordLike(target, parts):
                 return self.word_like(target, parts)
+
+    def alternative(self, alternative: Alternative) -> str:
+        match alternative:
+            case OneOf(target, (value,)):
+                return self.test(Compare(target, "=", value))
+            case OneOf(target, values):
+                texts = [address_text(int(value)) for value in values] if target.kind == "ip" else values
+                return self.on(target, f"{{}} IN ({', '.join('?' * len(values))})", *texts)
+            case ByValue(target, ((value, test),)):
+                return self.test(Every((Compare(target, "=", value), test)))
+            case ByValue(target, tests):
+                cases = [f"WHEN {self.param(value)} THEN {self.test(test)}" for value, test in tests]
+                return f"CASE {column(target.name)} {' '.join(cases)} ELSE false END"
+            case _:
+                return self.test(alternative)
 
     def address(self, target: Target, operator: str, number: int) -> str:
         if operator == "=":

@@ -188,12 +188,14 @@ class Reader:
         found = self._rows(
             query,
             Sql("SELECT " + ", ".join(columns), tuple(param for one in values for param in one.key.params)),
-            # As lists, because Python takes one row per bucket three times as long as DuckDB takes for the query.
-            f"SELECT {', '.join([*texts, 'list(s ORDER BY s)', 'list(n ORDER BY s)'])} FROM (SELECT"
+            # As lists, because Python takes one row per bucket three times as long as DuckDB takes for the query. Both lists of a
+            # row are in the same order; DuckDB takes 4 us for each that it sorts, and most of 60,000 slow requests are alone.
+            f"SELECT {', '.join([*texts, 'list(s)', 'list(n)'])} FROM (SELECT"
             f" {', '.join(['s', *keys])}, count(*) AS n FROM ({{}}) GROUP BY ALL)"
-            f" GROUP BY {', '.join(keys) or 'ALL'} HAVING count(*) > 0",
+            f" GROUP BY {', '.join(keys) or 'ALL'} HAVING count(*) > 0" + f" ORDER BY {', '.join(keys)}" * bool(keys),
         )
-        return sorted(Group(tuple(texts), starts_ns, counts) for *texts, starts_ns, counts in found)
+        # DuckDB has sorted most of it, which Python takes four times as long for: numbers are not in the order of their texts.
+        return sorted(Group(row[:-2], *_by_time(*row[-2:])) for row in found)
 
     def top(self, query: Query, field: str, limit: int) -> list[Share]:
         field = field_of(field)
@@ -295,6 +297,13 @@ class Reader:
             return Value(Sql("NULL::VARCHAR"))
         self._check_known(by)
         return sql.value_of(by)
+
+
+def _by_time(starts_ns: list[int], counts: list[int]) -> tuple[list[int], list[int]]:
+    if len(starts_ns) == 1:
+        return starts_ns, counts
+    pairs = sorted(zip(starts_ns, counts, strict=True))
+    return [start_ns for start_ns, _ in pairs], [events for _, events in pairs]
 
 
 def _start(every_ns: int | None) -> str:

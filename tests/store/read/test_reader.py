@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,26 @@ def test_groups_count_by_any_number_of_fields(source: Source) -> None:
         for group in groups
         for start_ns, events in zip(group.starts_ns, group.counts, strict=True)
     ) == sorted(slots)
+
+
+def test_the_buckets_of_a_group_are_in_the_order_of_time(store: Store) -> None:
+    """Two threads read segments that overlap in time, and their counts are put together."""
+    counted: Counter[tuple[str, int]] = Counter()
+    for part in range(6):
+        entries = []
+        for number in range(200):
+            at_ns = BEGIN_NS + (number * 7919 + part * 104729) % 600 * SECOND
+            entries.append(event(part * 200 + number + 1, LIFE, at_ns=at_ns, http__route=f"/{number % 5}"))
+            counted[f"/{number % 5}", at_ns // (10 * SECOND) * 10 * SECOND] += 1
+        store.append(entries)
+        store.seal()
+    reader = Reader(store.directory, threads=2)
+    groups = reader.groups(Query(), ("http.route",), 10 * SECOND)
+    reader.close()
+    assert all(group.starts_ns == sorted(group.starts_ns) for group in groups)
+    found = {(group.keys[0], at): events for group in groups for at, events in zip(group.starts_ns, group.counts, strict=True)}
+    assert found == counted
+    assert max(found.values()) > 1
 
 
 def test_stats_may_be_told_over_time(source: Source) -> None:
