@@ -1,5 +1,6 @@
 """What differs between two windows: more failures, slower requests, more or less traffic, another log volume."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
@@ -8,6 +9,7 @@ from logship.forensics.compare.explain import Reason
 from logship.forensics.compare.measure import reasons
 from logship.forensics.compare.table import (
     NARROW_FIELDS,
+    Divided,
     SideOf,
     Table,
     of_values,
@@ -98,9 +100,14 @@ def _ratios(
         if where is None:
             return differences, ["Slowness was not compared: no route has 20 requests in the baseline."]
         hits = read(source, queries, where, names, None)
-        found = reasons(served, hits, _side_in(queries[1]), partial(of_values, source, queries))[1]
+        side_of = _side_in(queries[1])
+        found = reasons(served.divided(side_of), hits.divided(side_of), partial(_of_values, source, queries))[1]
         differences += [_ratio(measured, reason) for reason in found]
     return differences, []
+
+
+def _of_values(source: Source, queries: list[Query], name: str, values: Sequence[str]) -> Divided:
+    return of_values(source, queries, name, values).divided(_side_in(queries[1]))
 
 
 def _side_in(window: Query) -> SideOf:

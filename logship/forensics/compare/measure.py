@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from logship.forensics.compare.combinations import Counts, total
 from logship.forensics.compare.explain import Reason, explain, independent
 from logship.forensics.compare.significance import g_test, p_value
-from logship.forensics.compare.table import NARROW_FIELDS, SideOf, Table
+from logship.forensics.compare.table import NARROW_FIELDS, Divided
 from logship.search.views import STATUS
 
 REASONS = 5
@@ -20,21 +20,21 @@ SIGNIFICANT = 1e-4
 
 Cells = dict[tuple[str, ...], Counts]
 # Reads all requests with one of these values of a field.
-OfValues = Callable[[str, Sequence[str]], Table]
+OfValues = Callable[[str, Sequence[str]], Divided]
 
 
-def reasons(requests: Table, hits: Table, side_of: SideOf, of_values: OfValues) -> tuple[Counts, list[Reason]]:
+def reasons(requests: Divided, hits: Divided, of_values: OfValues) -> tuple[Counts, list[Reason]]:
     """Return the counts of both times, and what explains that the ratio of hits rose, the best reason first.
 
     `hits` has the names of `requests` without the status, and those of fields with many values."""
-    narrow = _cells(NARROW_FIELDS, requests, hits, side_of)
+    narrow = _cells(NARROW_FIELDS, requests, hits)
     whole = total(narrow.values())
     best: list[tuple[tuple[str, ...], Cells, list[Reason]]] = [
         (NARROW_FIELDS, narrow, explain(NARROW_FIELDS, narrow, significant=SIGNIFICANT))
     ]
-    for name, values in _frequent(hits, side_of, whole):
+    for name, values in _frequent(hits, whole):
         names: tuple[str, ...] = (*NARROW_FIELDS, name)
-        own = _cells(names, of_values(name, values), hits, side_of)
+        own = _cells(names, of_values(name, values), hits)
         split = _split(narrow, {key: counts for key, counts in own.items() if key[-1] in values})
         best.append((names, split, explain(names, split, significant=SIGNIFICANT)))
     names, chosen, ranked = max(best, key=lambda choice: choice[2][0].score if choice[2] else 0.0)
@@ -42,15 +42,16 @@ def reasons(requests: Table, hits: Table, side_of: SideOf, of_values: OfValues) 
     return whole, independent(names, chosen, [reason for reason in ranked if varying >= set(reason.fields)])[:REASONS]
 
 
-def _cells(names: Sequence[str], requests: Table, hits: Table, side_of: SideOf) -> Cells:
-    events, of_hits = requests.sides(names, side_of), hits.sides(names, side_of)
-    return {
-        values: Counts(before, of_hits[values][0], after, of_hits[values][1])
-        for values, (before, after) in events.items()
-    }
+def _cells(names: Sequence[str], requests: Divided, hits: Divided) -> Cells:
+    of_hits, none = hits.sides(names), (0, 0)
+    found = {}
+    for values, (before, after) in requests.sides(names).items():
+        hits_before, hits_after = of_hits.get(values, none)
+        found[values] = Counts(before, hits_before, after, hits_after)
+    return found
 
 
-def _frequent(hits: Table, side_of: SideOf, whole: Counts) -> list[tuple[str, list[str]]]:
+def _frequent(hits: Divided, whole: Counts) -> list[tuple[str, list[str]]]:
     """Fields with many values, each with its values that became most frequent among the hits."""
     found: list[tuple[float, str, list[str]]] = []
     for name in hits.names:
@@ -58,7 +59,7 @@ def _frequent(hits: Table, side_of: SideOf, whole: Counts) -> list[tuple[str, li
             continue
         rises = {
             values[0]: after / max(whole.hits_after, 1) - before / max(whole.hits_before, 1)
-            for values, (before, after) in hits.sides((name,), side_of).items()
+            for values, (before, after) in hits.sides((name,)).items()
             if values[0] and after >= max(LEAST_HITS, LEAST_PART * whole.hits_after)
             and p_value(g_test(whole.hits_before, before, whole.hits_after, after)) <= SIGNIFICANT
         }

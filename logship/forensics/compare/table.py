@@ -5,10 +5,10 @@ make as many groups as there are requests. Only the hits, which are few, are gro
 values that are frequent among the hits."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from logship.search import kql
 from logship.search.kql import Node, equal
@@ -40,23 +40,20 @@ class Table:
         chosen = [self.names.index(name) for name in names]
         if len(chosen) > 1:
             return itemgetter(*chosen)
-        return lambda keys: tuple(keys[at] for at in chosen)
+        if not chosen:
+            return lambda keys: ()
+        at = chosen[0]
+        return lambda keys: (keys[at],)
 
-    def narrowed(self, names: Sequence[str]) -> "Table":
-        """Return the table by fewer names: rows that differ only in others are added up."""
-        values_of = self.chooser(names)
-        sums: defaultdict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
-        for keys, starts_ns, counts in self.rows:
-            sum_of = sums[values_of(keys)]
-            for start_ns, events in zip(starts_ns, counts, strict=True):
-                sum_of[start_ns] += events
-        return Table(tuple(names), [Group(keys, list(counter), list(counter.values())) for keys, counter in sums.items()])
+    def divided(self, side_of: SideOf) -> "TableSides":
+        """Return the table with its events before and after."""
+        return TableSides(self, side_of)
 
     def sides(self, names: Sequence[str], side_of: SideOf) -> dict[tuple[str, ...], list[int]]:
         """Return the events before and after by the values of `names`, which are some of those of the table."""
         values_of = self.chooser(names)
         sums: defaultdict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
-        sides = {start: side_of(start) for start in {start for row in self.rows for start in row.starts_ns}}
+        sides = {start: side_of(start) for start in set().union(*(row.starts_ns for row in self.rows))}
         for keys, starts_ns, counts in self.rows:
             sum_of = sums[values_of(keys)]
             for start_ns, events in zip(starts_ns, counts, strict=True):
@@ -64,6 +61,32 @@ class Table:
                 if side is not None:
                     sum_of[side] += events
         return sums
+
+
+class Divided(Protocol):
+    """Events before and after by field values."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def sides(self, names: Sequence[str]) -> Mapping[tuple[str, ...], Sequence[int]]:
+        """Return the events before and after by the values of `names`, which are some of its names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableSides:
+    """A table divided by the time of its buckets."""
+
+    table: Table
+    side_of: SideOf
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.table.names
+
+    def sides(self, names: Sequence[str]) -> Mapping[tuple[str, ...], Sequence[int]]:
+        return self.table.sides(names, self.side_of)
 
 
 def read(source: Source, queries: Sequence[Query], where: Node | None, names: Sequence[str], every_ns: int | None) -> Table:

@@ -46,6 +46,7 @@ def incident(source: Source, query: Query, now_ns: int, baseline: Query | None =
     numbers = counted(source, times)
     verdicts = verify(source, query, now_ns)
     messages, not_compared = _new_messages(numbers)
+    requests.read_wide(numbers)
     findings = [
         *processes.deaths(source, times), *processes.gaps(times, verdicts), *processes.drops(source, times),
         *processes.stalls(source, times), *requests.failing(numbers), *requests.slow(numbers), *requests.status(numbers),

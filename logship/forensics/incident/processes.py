@@ -209,17 +209,17 @@ def versions(counted: Counted) -> list[NewVersion]:
     """Return the versions that began to serve in the window, while another one was there before."""
     names = counted.requests.names
     service, version, node = (names.index(name) for name in ("service.name", "service.version", NODE))
-    rows: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    rows: defaultdict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
     for row in counted.requests.rows:
         if row.keys[version]:
-            rows[row.keys[service], row.keys[version]] += [(start_ns, row.keys[node]) for start_ns in row.starts_ns]
-    begins = {key: min(start for start, _ in times) for key, times in rows.items()}
+            rows[row.keys[service], row.keys[version]].append((row.starts_ns[0], row.starts_ns[-1], row.keys[node]))
+    begins = {key: min(first for first, _, _ in times) for key, times in rows.items()}
     found = []
     for (name, text), times in rows.items():
         older = [(begin, other) for (of, other), begin in begins.items() if of == name and begin < begins[name, text]]
         if begins[name, text] >= counted.clock.since_ns and older:
-            workers = tuple(sorted({worker for _, worker in times}))
-            last_ns = max(start for start, _ in times)
+            workers = tuple(sorted({worker for _, _, worker in times}))
+            last_ns = max(last for _, last, _ in times)
             found.append(NewVersion(text, name, begins[name, text], last_ns, workers, max(older)[1]))
     return found
 

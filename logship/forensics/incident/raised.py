@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from logship.forensics.compare.combinations import Counts
 from logship.forensics.compare.explain import Reason
 from logship.forensics.compare.measure import reasons
 from logship.forensics.compare.table import NARROW_FIELDS, Table
-from logship.forensics.incident.counted import VALUES_OF_A_FIELD, Counted, Series
+from logship.forensics.incident.counted import VALUES_OF_A_FIELD, Counted, InAndOut, Rest, Series
 from logship.forensics.incident.segment import Segment, segment
 from logship.search.query import Group
 from logship.search.views import NODE, ROUTE
@@ -63,17 +64,21 @@ def raised(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
 
 def _without(hits: Table, counted: Counted, causes: Iterable[Raised]) -> Table:
     """The hits without those of the causes."""
-    rows = []
-    for keys, starts_ns, counts in hits.rows:
-        fields = dict(zip(hits.names, keys, strict=True))
-        own = [counted.side_of(cause.part) for cause in causes if cause.fields.items() <= fields.items()]
+    kept, removed = list[Group](), list[Group]()
+    of_causes = [
+        (counted.side_of(cause.part), [(hits.names.index(name), value) for name, value in cause.fields.items()])
+        for cause in causes
+    ]
+    for row in hits.rows:
+        own = [has for has, chosen in of_causes if all(row.keys[at] == value for at, value in chosen)]
         if not own:
-            rows.append(Group(keys, starts_ns, counts))
+            kept.append(row)
             continue
-        kept = [(start, events) for start, events in zip(starts_ns, counts, strict=True) if not any(has(start) for has in own)]
-        if kept:
-            rows.append(Group(keys, [start for start, _ in kept], [events for _, events in kept]))
-    return Table(hits.names, rows)
+        for rows, gone in ((kept, False), (removed, True)):
+            times = [(start, events) for start, events in zip(*row[1:], strict=True) if any(has(start) for has in own) == gone]
+            if times:
+                rows.append(Group(row.keys, [start for start, _ in times], [events for _, events in times]))
+    return Rest(hits.names, kept, hits, Table(hits.names, removed))
 
 
 def _candidates(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
@@ -82,11 +87,8 @@ def _candidates(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
     for names in DIMENSIONS:
         found += _of(counted, names, counted.series(hits, names), counted.series(counted.requests, names), limits)
     for name in counted.wide:
-        own = counted.series(hits, (name,))
-        frequent_ = {key[0]: sum(hits_[counted.first :]) for key, hits_ in own.items() if key[0]}
-        values = sorted((value for value in frequent_ if frequent_[value] >= limits.hits), key=lambda value: -frequent_[value])
-        values = values[:VALUES_OF_A_FIELD]
-        found += _of(counted, (name,), own, counted.wide_series(name, values), limits)
+        values = counted.frequent(hits, name, limits.hits)[:VALUES_OF_A_FIELD]
+        found += _of(counted, (name,), counted.series(hits, (name,)), counted.wide_series(name, values), limits)
     return found
 
 
@@ -97,7 +99,7 @@ def _of(
     found = []
     for values, own in events.items():
         if values in hits and sum(hits[values][counted.first :]) >= limits.hits:
-            part = segment(hits[values], own, counted.first)
+            part = counted.segment(hits[values], own)
             if part and part.hit_buckets >= limits.buckets and limits.allow(part.counts):
                 found.append(Raised(dict(zip(names, values, strict=True)), part.counts, part))
     return found
@@ -106,7 +108,8 @@ def _of(
 def _causes(counted: Counted, hits: Table, best: Raised, limits: Limits) -> list[Raised]:
     """What explains the raised ratio within the segment of `best`; `best` itself if no combination does better."""
     part = best.part
-    found = reasons(counted.requests, hits, counted.side_of(part), counted.of_values)[1]
+    divided = partial(InAndOut, counted, part=part)
+    found = reasons(divided(counted.requests), divided(hits), lambda name, values: divided(counted.of_values(name, values)))[1]
     kept = [reason for reason in found if limits.allow(reason.counts)]
     reason = next((reason for reason in kept if _describes(reason, best)), None)
     if reason is None:
@@ -124,11 +127,9 @@ def _describes(reason: Reason, best: Raised) -> bool:
 
 def _placed(counted: Counted, hits: Table, cause: Raised) -> Raised:
     """The cause with its own segment, which may begin later than that of a larger part of the traffic."""
-    names = tuple(cause.fields)
-    wide = [name for name in names if name not in NARROW_FIELDS]
+    wide = [name for name in cause.fields if name not in NARROW_FIELDS]
     table = counted.of_values(wide[0], [cause.fields[wide[0]]]) if wide else counted.requests
-    values = tuple(cause.fields.values())
-    own, events = counted.series(hits, names).get(values), counted.series(table, names).get(values)
+    own, events = counted.series_of(hits, cause.fields), counted.series_of(table, cause.fields)
     part = segment(own, events, counted.first) if own and events else None
     return replace(cause, part=part, counts=part.counts) if part and part.overlaps(cause.part) else cause
 

@@ -1,6 +1,7 @@
 """What stands out in a window of a store, and that nothing does where everything is as before."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from logship.forensics import by_text
 from logship.forensics.incident import as_json, incident, incident_json, write_up
-from logship.search.query import Query
+from logship.search.query import Group, Query
 from logship.search.times import rfc3339
 from logship.store.read import budget
 from logship.store.read.reader import Reader
@@ -82,6 +83,29 @@ def test_messages_that_cannot_be_compared_cost_only_themselves(
     assert report.not_compared.startswith("The texts of warnings and errors were not compared: ")
     assert report.not_compared in as_json(report)["sentence"]
     assert report.not_compared in write_up.lines(report, rfc3339)
+
+
+def test_each_field_with_many_values_is_read_once(store: Store, source: Reader) -> None:
+    """Failing and slow requests and the most frequent clients have different values: one query has all of them."""
+
+    asked: Counter[tuple[str, ...]] = Counter()
+
+    class Counting(Reader):
+        def groups(self, query: Query, by: Sequence[str], every_ns: int | None = None) -> list[Group]:
+            asked[tuple(by)] += 1
+            return super().groups(query, by, every_ns)
+
+    def change(fields: Fields, pick: Random) -> Fields:
+        failing = fields["http.route"] == "/a" and pick.random() < 0.2
+        slow = fields["http.route"] == "/b" and fields["labels"] in ({"tenant": "t3"}, {"tenant": "t4"})
+        took = {"event.duration": int(str(fields["event.duration"])) * 9} if slow else {}
+        return took | ({"http.response.status_code": 500} if failing else {})
+
+    assert {finding["kind"] for finding in found(store, source, change)} == {"failing", "slow"}
+    counting = Counting(source.directory)
+    incident(counting, WINDOW, NOW_NS)
+    counting.close()
+    assert {field: asked[(field,)] for field in ("client.ip", "labels.tenant")} == {"client.ip": 1, "labels.tenant": 1}
 
 
 def test_a_slow_worker_is_found(store: Store, source: Reader) -> None:
