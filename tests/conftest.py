@@ -3,18 +3,24 @@
 import logging
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import needs
 
+PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
 # Tests run beside each other on few cores: how long an example takes says nothing.
-settings.register_profile("logship", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "logship", max_examples=100 if PROVE else 40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("logship")
 
-PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
+
+def first(count: int, values: Iterable[object]) -> list[object]:
+    """Parameters of a test: the first `count` of `values` for `make test`, all of them for `make prove`."""
+    return [pytest.param(value, marks=() if at < count else pytest.mark.prove) for at, value in enumerate(values)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

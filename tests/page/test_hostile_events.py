@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.conftest import PROVE, first
 from tests.page.browsing import Visit, settled, until, wait
 from tests.page.conftest import Shown
 from tests.page.story import ABSURD_NAMES, HOSTILE, hostile
@@ -43,7 +44,7 @@ def harmless(visit: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", first(4, HOSTILE))
 def test_a_hostile_event_is_text_in_the_list_the_details_and_the_title(visit: Visit, kind: str) -> None:
     page = visit.go("/search?q=" + quote(f'http.request.id: "hostile-{kind}"'))
     row = wait(page, ".row[data-event]")
@@ -93,7 +94,7 @@ def test_hostile_values_are_text_among_what_completes(visit: Visit) -> None:
 
 
 def test_a_hostile_question_in_the_address_is_text(visit: Visit) -> None:
-    for text in HOSTILE.values():
+    for text in list(HOSTILE.values())[: None if PROVE else 4]:
         visit.go("/search?q=" + quote(text[:500]))
         settled(visit.page)
         harmless(visit)
