@@ -86,6 +86,9 @@ def test_senders_may_speak_tls_and_must_where_it_is_on(start: Start, certificate
     # What the collector answers is an alert of TLS, which is not msgpack.
     assert plain.socket.recv(100)[:1] in {b"", b"\x15"}
     assert running.messages() == ["event 1"]
+    # A clean stop waits for what a sender of TLS has not closed.
+    sender.close()
+    plain.close()
 
 
 def test_files_that_are_no_certificate_are_named(tmp_path: Path) -> None:
