@@ -141,7 +141,7 @@ def kill_one(server: Server, workers: int) -> None:
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One way to start a server. `lives`: the (slot, generation) of each life that is expected; `closes`: whether it
-    can say goodbye; `words`: what follows `python -m`, or a script."""
+    can say goodbye; `words`: what follows `python -m`, or a script; `prove`: only `make prove` starts it."""
 
     server: str
     start: str
@@ -151,6 +151,7 @@ class Mode:
     workers: int = 2
     closes: bool = True
     note: str = ""
+    prove: bool = False
 
     @property
     def name(self) -> str:
@@ -175,45 +176,46 @@ MODES = [
          note="the replacement has the slot of the old worker while both run"),
     Mode("uvicorn", "`--workers 2`, SIGTTIN, SIGTTOU", f"{UVICORN} --workers 2", THREE, one_more_one_less),
     Mode("uvicorn", "`--workers 2`, Ctrl-C", f"{UVICORN} --workers 2", TWO, press_ctrl_c),
-    Mode("uvicorn", "`--workers 2`, Ctrl-C twice", f"{UVICORN} --workers 2", TWO, press_ctrl_c_twice),
-    Mode("uvicorn", "one process, Ctrl-C twice", UVICORN, ONE, press_ctrl_c_twice, workers=1),
+    Mode("uvicorn", "`--workers 2`, Ctrl-C twice", f"{UVICORN} --workers 2", TWO, press_ctrl_c_twice, prove=True),
+    Mode("uvicorn", "one process, Ctrl-C twice", UVICORN, ONE, press_ctrl_c_twice, workers=1, prove=True),
     Mode("uvicorn", "`--reload`, a file changes", f"{UVICORN} --reload", ((0, 1), (0, 2)), touch_a_file, workers=1),
     Mode("uvicorn", "`uvicorn.run(app)` in a script", "run_app.py", ONE, workers=1),
     Mode("uvicorn", '`uvicorn.run("m:app", workers=2)` in a script', "run_workers.py"),
-    Mode("uvicorn", "`--loop uvloop --http httptools`", f"{UVICORN} --loop uvloop --http httptools", ONE, workers=1),
-    Mode("uvicorn", "`--loop asyncio --http h11`", f"{UVICORN} --loop asyncio --http h11", ONE, workers=1),
-    Mode("uvicorn", "`--lifespan off`", f"{UVICORN} --lifespan off --workers 2"),
-    Mode("uvicorn", "`--factory`", "uvicorn shop:make --factory --port {port}", ONE, workers=1),
-    Mode("uvicorn", "an application without lifespan", "uvicorn bare:app --port {port} --workers 2"),
+    Mode("uvicorn", "`--loop uvloop --http httptools`", f"{UVICORN} --loop uvloop --http httptools", ONE, workers=1, prove=True),
+    Mode("uvicorn", "`--loop asyncio --http h11`", f"{UVICORN} --loop asyncio --http h11", ONE, workers=1, prove=True),
+    Mode("uvicorn", "`--lifespan off`", f"{UVICORN} --lifespan off --workers 2", prove=True),
+    Mode("uvicorn", "`--factory`", "uvicorn shop:make --factory --port {port}", ONE, workers=1, prove=True),
+    Mode("uvicorn", "an application without lifespan", "uvicorn bare:app --port {port} --workers 2", prove=True),
     Mode("uvicorn", "`--limit-max-requests 10`", f"{UVICORN} --workers 2 --limit-max-requests 10", (), wear_out),
     Mode("uvicorn", "`configure()` and `RequestLog`", "uvicorn explicit:app --port {port} --workers 2"),
     Mode("uvicorn", "`logship.auto` and `RequestLog`", "uvicorn both:app --port {port} --workers 2",
          note="requests are recorded once"),
     Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`", UVICORN_WORKER),
-    Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker --preload`", f"{UVICORN_WORKER} --preload"),
+    Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker --preload`", f"{UVICORN_WORKER} --preload", prove=True),
     Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`, SIGHUP", UVICORN_WORKER, TWO_AND_AGAIN, hang_up),
-    Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`, SIGTTIN, SIGTTOU", UVICORN_WORKER, THREE, one_more_one_less),
+    Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`, SIGTTIN, SIGTTOU", UVICORN_WORKER, THREE, one_more_one_less, prove=True),
     Mode("gunicorn", "`-k asgi`", f"{GUNICORN} -k asgi"),
     Mode("gunicorn", "`-k asgi --preload`", f"{GUNICORN} -k asgi --preload"),
     Mode("gunicorn", "`-k asgi`, SIGHUP", f"{GUNICORN} -k asgi", TWO_AND_AGAIN, hang_up),
-    Mode("gunicorn", "`-k asgi`, Ctrl-C", f"{GUNICORN} -k asgi", TWO, press_ctrl_c),
+    Mode("gunicorn", "`-k asgi`, Ctrl-C", f"{GUNICORN} -k asgi", TWO, press_ctrl_c, prove=True),
     Mode("granian", "`--workers 2`", f"{GRANIAN} --workers 2 shop:app"),
     Mode("granian", "`--workers 2`, SIGHUP", f"{GRANIAN} --workers 2 shop:app", TWO_AND_AGAIN, hang_up),
-    Mode("granian", "`--interface asginl` (no lifespan)", "granian --port {port} --interface asginl --workers 2 shop:app"),
-    Mode("granian", "an application without lifespan", f"{GRANIAN} --workers 2 bare:app"),
-    Mode("granian", "`configure()` and `RequestLog`", f"{GRANIAN} --workers 2 explicit:app"),
-    Mode("hypercorn", "one worker", f"{HYPERCORN} shop:app", ONE, workers=1),
+    Mode("granian", "`--interface asginl` (no lifespan)", "granian --port {port} --interface asginl --workers 2 shop:app",
+         prove=True),
+    Mode("granian", "an application without lifespan", f"{GRANIAN} --workers 2 bare:app", prove=True),
+    Mode("granian", "`configure()` and `RequestLog`", f"{GRANIAN} --workers 2 explicit:app", prove=True),
+    Mode("hypercorn", "one worker", f"{HYPERCORN} shop:app", ONE, workers=1, prove=True),
     Mode("hypercorn", "`-w 2`", f"{HYPERCORN} -w 2 shop:app"),
     Mode("hypercorn", "`-w 2`, SIGHUP", f"{HYPERCORN} -w 2 shop:app", TWO_AND_AGAIN, hang_up),
-    Mode("hypercorn", "an application without lifespan", f"{HYPERCORN} -w 2 bare:app"),
-    Mode("hypercorn", "`configure()` and `RequestLog`", f"{HYPERCORN} -w 2 explicit:app"),
+    Mode("hypercorn", "an application without lifespan", f"{HYPERCORN} -w 2 bare:app", prove=True),
+    Mode("hypercorn", "`configure()` and `RequestLog`", f"{HYPERCORN} -w 2 explicit:app", prove=True),
 ]  # fmt: skip
 
 
 KILLED = [
     Mode("uvicorn", "one process, kill -9 and a new start", UVICORN, ((0, 1), (0, 2)), kill_one, workers=1),
     Mode("uvicorn", "`--workers 2`, kill -9 of one", f"{UVICORN} --workers 2", (), kill_one),
-    Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`, kill -9 of one", UVICORN_WORKER, (), kill_one),
+    Mode("gunicorn", "`-k uvicorn_worker.UvicornWorker`, kill -9 of one", UVICORN_WORKER, (), kill_one, prove=True),
     Mode("gunicorn", "`-k asgi`, kill -9 of one", f"{GUNICORN} -k asgi", (), kill_one),
     Mode("granian", "`--workers 2 --respawn-failed-workers`, kill -9 of one",
          f"{GRANIAN} --workers 2 --respawn-failed-workers shop:app", (), kill_one),
@@ -226,6 +228,20 @@ FRAMEWORKS = [
     Mode("Starlette", "a route in a mount", "uvicorn frameworks:star --port {port}", ONE, order, workers=1),
     Mode("Litestar", "a handler", "uvicorn frameworks:lite --port {port}", ONE, order, workers=1),
 ]
+
+
+WRITE_DOCS = bool(os.environ.get("WRITE_DOCS"))
+# The rows of the table that are compared: all of them before they are written.
+MEASURED = [mode for mode in (*MODES, *KILLED) if PROVE or WRITE_DOCS or not mode.prove]
+
+
+def parameters(modes: list[Mode]) -> list[object]:
+    """The modes as parameters of a test."""
+    return [pytest.param(mode, marks=pytest.mark.prove if mode.prove else ()) for mode in modes]
+
+
+def runs_here(item: pytest.Item) -> bool:
+    return PROVE or item.get_closest_marker("prove") is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,18 +280,18 @@ def play(mode: Mode, folder: Path) -> Run:
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
     """What is asked for by the tests that were chosen, all begun at once, a few running at a time."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and runs_here(item)]
     given = [item.callspec.params.get("mode") for item in items if hasattr(item, "callspec")]
     chosen = [mode for mode in given if isinstance(mode, Mode)]
     if any(item.function is test_the_table_of_the_documentation_is_what_was_measured for item in items):
-        chosen = [*MODES, *KILLED, *chosen]
+        chosen = [*MEASURED, *chosen]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         modes = {mode.name: mode for mode in chosen}.values()
         yield {mode.name: pool.submit(play, mode, tmp_path_factory.mktemp("server")) for mode in modes}
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", parameters(MODES), ids=lambda mode: mode.name)
 def test_one_event_per_request_and_the_right_slots_and_a_goodbye(mode: Mode, runs: dict[str, Future[Run]]) -> None:
     run = runs[mode.name].result(timeout=110)
     assert run.once(), run.server.requests()
@@ -288,7 +304,7 @@ def test_one_event_per_request_and_the_right_slots_and_a_goodbye(mode: Mode, run
     assert not run.server.actions("worker-lost")
 
 
-@pytest.mark.parametrize("mode", KILLED, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", parameters(KILLED), ids=lambda mode: mode.name)
 def test_a_killed_worker_is_reported_with_its_request_and_its_successor_has_its_slot(
     mode: Mode, runs: dict[str, Future[Run]]
 ) -> None:
@@ -323,15 +339,23 @@ def test_a_framework_tells_the_whole_template_of_its_route(mode: Mode, runs: dic
 
 @pytest.mark.timeout(600)
 def test_the_table_of_the_documentation_is_what_was_measured(runs: dict[str, Future[Run]]) -> None:
-    rows = [row(mode, runs[mode.name].result()) for mode in (*MODES, *KILLED)]
-    rows.sort(key=lambda line: [mode.server for mode in MODES].index(line.split(" | ")[0].strip("| ")))
-    measured = "\n".join([HEAD, *rows])
+    measured = {mode.name: row(mode, runs[mode.name].result()) for mode in MEASURED}
+    order = [mode.server for mode in MODES]
+    modes = sorted((*MODES, *KILLED), key=lambda mode: order.index(mode.server))
     before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)
     written, _, after = rest.partition(END)
-    if os.environ.get("WRITE_DOCS"):
-        DOC.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}", encoding="utf-8")
-    else:
-        assert written.strip() == measured, "run this test with WRITE_DOCS=1 if the new table is right"
+    if WRITE_DOCS:
+        table = "\n".join([HEAD, *(measured[mode.name] for mode in modes)])
+        DOC.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        return
+    head, rows = written.strip().splitlines()[:2], written.strip().splitlines()[2:]
+    assert "\n".join(head) == HEAD
+    assert len(rows) == len(modes)
+    # Of a row that this run does not measure, only the place and the name are compared.
+    named = [f"| {mode.server} | {mode.start} |" for mode in modes]
+    assert [told for told, name in zip(rows, named, strict=True) if not told.startswith(name)] == []
+    told = {mode.name: text for mode, text in zip(modes, rows, strict=True) if mode.name in measured}
+    assert told == measured, "run this test with WRITE_DOCS=1 if the new table is right"
 
 
 def row(mode: Mode, run: Run) -> str:
