@@ -70,6 +70,7 @@ def _readable(client: "Elasticsearch", settings: Settings, stream: str) -> Check
 
 
 def _templates(client: "Elasticsearch", settings: Settings, stream: str) -> Check:
+    from logship.elastic import hours
     from logship.elastic.setup import check
 
     try:
@@ -78,7 +79,7 @@ def _templates(client: "Elasticsearch", settings: Settings, stream: str) -> Chec
         if error.status == 403:
             return Check("good", "templates", "not checked: these credentials are read-only, as intended")
         return Check("wrong", "templates", str(error), "logship setup elastic")
-    return Check("good", "templates", f"a new {stream} gets logship's mapping")
+    return Check("good", "templates", f"a new {stream} or {hours.stream(settings.elastic_namespace)} gets logship's mapping")
 
 
 def _arrival(client: "Elasticsearch", settings: Settings, event: Record, wait_seconds: float) -> Check:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from logship.doctor.elasticsearch import follow
 from logship.elastic import hours, mapping
 from logship.elastic.client import connect
 from logship.elastic.replay import Bulk
@@ -28,6 +29,7 @@ from logship.store.read.reader import Reader
 from logship.store.write.store import Store
 from tests.cli.conftest import Told, invoke
 from tests.elastic.node import Server
+from tests.elastic.test_setup import run as run_setup
 from tests.elastic.test_setup import told
 
 # The first test that asks for Elasticsearch starts it, beside others on the same cores.
@@ -299,6 +301,33 @@ def test_without_its_template_nothing_is_stored(shop: Shop, tmp_path: Path) -> N
     done = shop.invoke(tmp_path, "rollup")
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{shop.hours} needs the index template logship.hours" in done.stderr
+
+
+@pytest.mark.alone
+@pytest.mark.usefixtures("foreign")
+def test_doctor_names_a_template_that_takes_the_stream(shop: Shop) -> None:
+    def put(ns: int, record: dict[str, Any]) -> None:
+        shop.server.create(shop.events, [record | {"@timestamp": rfc3339(ns)}])
+
+    checks = {check.what: check for check in follow(shop.settings, put)}
+    assert (checks["templates"].mark, checks["templates"].advice) == ("wrong", "logship setup elastic")
+    assert f"a new {shop.hours} would not get logship's mapping" in checks["templates"].found
+
+
+@pytest.mark.alone
+def test_setup_brings_an_older_stream_of_totals_up(shop: Shop) -> None:
+    template = hours.index_template()
+    older = json.loads(json.dumps(template))
+    del older["template"]["mappings"]["properties"]["logship"]["properties"]["hour"]["properties"]["in_flight"]
+    shop.server.must("PUT", "/_index_template/logship.hours", older)
+    try:
+        shop.put_totals([Hour(BEGIN_NS, "shop", 3600, 80, 3.6e10, 1e6, 9e7, 1e7, 2e7, 5e7)])
+        assert {f"{shop.hours}/_mapping", "_index_template/logship.hours"} <= set(run_setup(shop.settings))
+        assert run_setup(shop.settings) == []
+    finally:
+        shop.server.must("PUT", "/_index_template/logship.hours", template)
+    mappings = shop.server.must("GET", f"/{shop.hours}/_mapping").popitem()[1]["mappings"]
+    assert mappings["properties"]["logship"]["properties"]["hour"]["properties"]["in_flight"] == {"type": "long"}
 
 
 @pytest.mark.alone
