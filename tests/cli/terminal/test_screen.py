@@ -188,11 +188,14 @@ def test_every_command_is_tried() -> None:
 
 
 @pytest.mark.parametrize("command", CALLS)
-def test_nothing_that_a_terminal_obeys_reaches_it(command: str, evil: Kept, tmp_path: Path) -> None:
+def test_nothing_that_a_terminal_obeys_reaches_it(
+    command: str, evil: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first call of a command is a process on a terminal; the others are in this process, which is quicker."""
     file, into = tmp_path / "evil.ndjson", tmp_path / "into"
     file.write_text(json.dumps({"@timestamp": STORED, "message": STORED, STORED: 1}) + f"\n{EVIL}\n", newline="")
     into.mkdir()
+    monkeypatch.chdir(tmp_path)  # relative names are created there
     (into / "evil.dead").write_text(EVIL, newline="")
     places = {"STORE": evil.at, "FILE": str(file), "INTO": str(into), "EVENT": str(event(3)["event.id"])}
     for number, call in enumerate(CALLS[command]):
