@@ -67,10 +67,10 @@ PANELS: Final = (
         "s",
         tuple(map(_quantile, (0.5, 0.95, 0.99))),
     ),
-    WorkerPanel("p99 per worker", "One of 100 requests of the worker took longer.", "s", ((P99, WORKER),)),
+    WorkerPanel("p99 per worker", "99 % of the requests of the worker were faster.", "s", ((P99, WORKER),)),
     WorkerPanel(
         "p99 per route",
-        "One of 100 requests of the route took longer; the ten slowest routes.",
+        "99 % of the requests of the route were faster; the ten slowest routes.",
         "s",
         ((f"topk(10, {P99.replace('service, worker', 'service, http_route')})", "{{service}} {{http_route}}"),),
     ),

@@ -58,7 +58,7 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
-        "latency", "Latency", "Request durations per worker and route, and whether event-loop lag was the cause.",
+        "latency", "Latency", "Request durations per worker and route, beside event-loop lag and requests in flight.",
         (
             (TALL, ("latency-p50", "latency-p95", "latency-p99")),
             (TALL, ("slowest-routes", "busy-time")),
@@ -67,7 +67,7 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
-        "trust", "Trust", "Whether all events are stored: emitted vs. stored, drops by reason, backlog, and ends of runs.",
+        "trust", "Trust", "Delivery of events: emitted vs. stored, drops by reason, backlog, and ends of runs.",
         (
             (TALL, ("stored", "backlog-max")),
             (SHORT, DROPPED[:3]),

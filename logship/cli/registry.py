@@ -27,19 +27,19 @@ COMMANDS = {
     },
     "Workers": {
         "findings": "Show what stands out: crashes, slow workers, failing routes.",
-        "incident": "Show what happened: what changed, when, where, and what is missing.",
-        "watch": "Report such findings when they begin and end, also to a webhook.",
+        "incident": "Show what changed in a window: when, where, and whether events are missing.",
+        "watch": "Report findings as they begin and end, also to a webhook.",
         "compare": "Show what differs from the time before, and which values explain it.",
         "patterns": "Group log messages into patterns, and show which are new.",
-        "errors": "Group exceptions by class and place, and show which are new.",
+        "errors": "Group exceptions by class and function, and show which are new.",
         "workers": "List the workers: load, latency, errors, dropped events.",
         "capacity": "Show how much traffic the workers can carry, and for how long.",
-        "view": "Draw a view of the catalogue.",
+        "view": "Draw a view, such as latency or slowest-routes; without a name, list them all.",
         "level": "Change the log level of running workers for a while.",
         "inflight": "List running and interrupted requests.",
         "verify": "Check that every emitted event was stored, and that the store was not changed.",
         "annotate": "Record what happened at a moment, for charts and reports.",
-        "anchor": "Print one line that proves later what the store contains now.",
+        "anchor": "Print one line with which verify --anchor detects later changes of the store.",
     },
     "Import and export": {
         "export": "Write all matching events as NDJSON, CSV or Parquet.",
@@ -49,7 +49,7 @@ COMMANDS = {
         "setup": "Set up Elasticsearch and Kibana; shows its plan first.",
         "replay": "Copy events of a store or an export into Elasticsearch.",
         "rollup": "Keep totals of each hour for longer than the events.",
-        "dead-letter": "Show what Fluent Bit gave up, and send it again.",
+        "dead-letter": "Show what Fluent Bit could not deliver, and send it again.",
     },
     "Diagnose": {
         "doctor": "Check the installation, and say what to do about problems.",
@@ -94,4 +94,4 @@ def logship() -> None:
     """Collect and query the logs of every ASGI worker.
 
     Results go to stdout, everything else to stderr. Exit status: 0 if something was found, 1 if nothing was found, 2 for an
-    invalid query or setting, 3 if the source is unreachable, 4 if the result is not known."""
+    invalid query or setting, 3 if the source is unreachable, 4 if the result is not known, 5 if the store was changed."""

@@ -18,7 +18,7 @@ from logship.search.formats import Csv, flat
 Form: TypeAlias = Literal["json", "csv", "lines"]
 F = TypeVar("F", bound=Callable[..., Any])
 
-json_option = click.option("--json", "form", flag_value="json", help="Print one JSON object a line")
+json_option = click.option("--json", "form", flag_value="json", help="Print one JSON object per line")
 
 
 def form_options(command: F) -> F:

@@ -52,7 +52,7 @@ def _acknowledgement(agent: AgentConnection) -> Check:
     try:
         agent.put([(time.time_ns(), doctor_event())])
     except SourceError as error:
-        return Check("wrong", "acknowledgement", str(error), "is this `logship up` or Fluent Bit's forward input?")
+        return Check("wrong", "acknowledgement", str(error), "LOGSHIP_AGENT must be `logship up` or Fluent Bit's forward input")
     elapsed = duration((time.monotonic() - start) * 1e9)
     return Check("good", "acknowledgement", f"one event was acknowledged after {elapsed}")
 

@@ -78,7 +78,7 @@ def _templates(client: "Elasticsearch", settings: Settings, stream: str) -> Chec
     except ElasticError as error:
         if error.status == 403:
             return Check("good", "templates", "not checked: these credentials are read-only, as intended")
-        return Check("wrong", "templates", str(error), "logship setup elastic")
+        return Check("wrong", "templates", str(error), "run: logship setup elastic")
     return Check("good", "templates", f"a new {stream} or {hours.stream(settings.elastic_namespace)} gets logship's mapping")
 
 

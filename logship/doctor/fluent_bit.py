@@ -29,7 +29,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     for name, counters in metrics.get("output", {}).items():
         failed, dropped = counters.get("retries_failed", 0), counters.get("dropped_records", 0)
         if failed or dropped:
-            problem = f"output {name} gave up {failed:,.0f} chunks and dropped {dropped:,.0f} records"
+            problem = f"output {name} could not deliver {failed:,.0f} chunks and dropped {dropped:,.0f} records"
             yield Check("wrong", WHAT, problem, "set retry_limit no_limits and storage.type filesystem")
 
 

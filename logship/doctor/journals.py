@@ -66,7 +66,7 @@ def _growing(state: Path, in_use: Sequence[FoundJournal]) -> Iterator[Check]:
             slot = f" w{snapshot.slot}" if snapshot.slot is not None else ""
             worker = f"{snapshot.facts.service}{slot} (pid {journal.owner})"
             found = f"{worker} has {waiting:,} undelivered events, {growth:,} more than a second ago"
-            yield Check("wrong", WHAT, found, f"its agent {snapshot.facts.agent} does not accept them fast enough")
+            yield Check("wrong", WHAT, found, f"check the agent {snapshot.facts.agent}: it does not accept them fast enough")
 
 
 def _waiting(state: Path) -> Mapping[str, int]:

@@ -99,7 +99,7 @@ def steps(client: Elasticsearch, settings: Settings, held: Rights, notes: list[s
         notes.append("security is off: anyone who can reach this server can read, change and delete every event")
         if any(wanted.values()):
             raise ElasticError(
-                "security is off on this server, so there are no users: leave their passwords out, or turn it on"
+                "security is disabled on this server, so it has no users: unset their passwords, or enable security"
             )
         return
     for name, password in wanted.items():

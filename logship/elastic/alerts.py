@@ -55,18 +55,20 @@ ALERTS: Final = (
         "LogshipWorkerCrashed", "a worker crashed", "event.action: worker-lost", 0, 15, NODE, "warning", time="event.created",
     ),
     Alert(
-        "LogshipWorkerRestartLoop", "a worker restarts again and again", "event.action: worker-started", 3, 15, NODE, "critical",
+        "LogshipWorkerRestartLoop", "more than 3 starts of a worker in 15 minutes", "event.action: worker-started", 3, 15, NODE,
+        "critical",
     ),
     Alert(
-        "LogshipErrorBudgetBurnsFast", "requests fail", FAILURES, 10, 5, SERVICE, "critical",
+        "LogshipErrorBudgetBurnsFast", "more than 10 requests failed in 5 minutes", FAILURES, 10, 5, SERVICE, "critical",
     ),
     Alert(
-        "LogshipLatencyHigh", "requests are slow", SERVED, 10**9, 10, SERVICE, "warning",
+        "LogshipLatencyHigh", "requests take more than 1 s on average", SERVED, 10**9, 10, SERVICE, "warning",
         statistic="avg", number=DURATION,
     ),
     Alert(
-        "LogshipAcceptQueueGrowing", "connections wait to be accepted", f"{BEATS} and logship.accept_queue.connections: *", 0, 5,
-        NODE, "critical", statistic="min", number="logship.accept_queue.connections", runs=2,
+        "LogshipAcceptQueueGrowing", "connections waited to be accepted at every heartbeat",
+        f"{BEATS} and logship.accept_queue.connections: *", 0, 5, NODE, "critical",
+        statistic="min", number="logship.accept_queue.connections", runs=2,
     ),
     Alert(
         "LogshipEventLoopStalls", "the event loop of a worker is blocked repeatedly",
@@ -76,7 +78,7 @@ ALERTS: Final = (
         "LogshipEventsDropped", "a worker dropped events", BY_NAME["drops"].where, 0, 15, NODE, "critical",
     ),
     Alert(
-        "LogshipElasticsearchBehind", "no heartbeats arrive", "event.action: worker-heartbeat", 1, 10, "", "warning",
+        "LogshipElasticsearchBehind", "no heartbeat for 10 minutes", "event.action: worker-heartbeat", 1, 10, "", "warning",
         comparator="<",
     ),
 )  # fmt: skip

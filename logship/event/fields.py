@@ -75,7 +75,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("numeric_labels", "object", "Numeric fields of the application; nested names are joined by dots.", ecs=False),
     # Requests.
     Field("http.version", "keyword", "Protocol version, for instance `1.1`."),
-    Field("http.request.method", "keyword", "HTTP method, in capitals."),
+    Field("http.request.method", "keyword", "HTTP method, in upper case."),
     Field("http.request.id", "keyword", "Request id, returned to the client in a header."),
     Field("http.request.body.bytes", "long", "Bytes of the request body that the application received."),
     Field("http.response.status_code", "long", "Status of the response."),

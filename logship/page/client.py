@@ -50,7 +50,7 @@ def _same_version(query: Callable[P, T]) -> Callable[P, T]:
             source = cast("HttpSource", args[0])
             raise SourceError(
                 f"{source.url} runs another version of logship than this command ({__version__}), and its response to this"
-                " query has another form; use the same version on both sides"
+                " query has a different format; use the same version on both sides"
             ) from error
 
     return checked

@@ -48,7 +48,7 @@ def _checked(pattern: str) -> str:
     if _PATTERN.fullmatch(name) is None and not _is_address(name):
         raise SettingsError(
             f"allowed_hosts: {pattern!r} is not a host name; write a name without scheme and port, such as"
-            " logs.example, or *.example for every name below it"
+            " logs.example, or *.example for its subdomains"
         )
     return name.lower()
 

@@ -73,7 +73,7 @@ class Settings:
     )
     journal_limit_bytes: int = option(64 * MIB, "Bytes of events that a worker buffers while the agent is unreachable.")
     state_limit_bytes: int = option(
-        1024 * MIB, "Bytes that all journals together may take; beyond it the oldest orphan is given up."
+        1024 * MIB, "Bytes that all journals together may take; beyond it the oldest orphan is deleted and counted as dropped."
     )
     level: str = option("info", "Minimum log level.", choices=LEVELS)
     sample_ratio: float = option(

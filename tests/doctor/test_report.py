@@ -206,7 +206,7 @@ def test_fluent_bit_is_asked_where_it_can_be(logship: Logship) -> None:
     said = [one["found"] for one in found["Fluent Bit"]]
     assert said[0].startswith("version 5.1.1")
     assert said[1] == "it has no forward input"
-    assert "gave up 3 chunks and dropped 120 records" in said[2]
+    assert "could not deliver 3 chunks and dropped 120 records" in said[2]
 
 
 def test_a_state_directory_that_is_a_file_is_wrong(logship: Logship, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from logship.search.integrity import Chained
 @source_option
 @json_option
 def anchor(source: str | None, form: Form | None) -> int:
-    """Print one line that proves later what the store contains now.
+    """Print one line with which `verify --anchor` detects later changes of the store.
 
     Keep it where those who can write the store cannot change it: in a mail, a git repository, an object store. `logship verify
     --anchor FILE` compares the store with it."""

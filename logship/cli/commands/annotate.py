@@ -24,7 +24,7 @@ LIMIT_CHARACTERS = 2_000
 @click.command()
 @click.argument("text")
 @click.option("--at", default="", metavar="TIME", help="When it happened: 14:05, 10m (ago). Default: now")
-@click.option("--service", default="", metavar="NAME", help="The service that it is about. Default: all")
+@click.option("--service", default="", metavar="NAME", help="Service that it concerns. Default: all")
 @click.option(
     "--to", metavar="DIR|HOST:PORT",
     help="Write into this store, or send to this collector or Fluent Bit (Forward). Default: the local collector, else its store",

@@ -31,8 +31,8 @@ COLUMNS = (
 def capacity(latency: str, target: str, source: str | None, form: Form | None, **window: Any) -> int:
     """Show how much traffic the workers can carry, what limits them, and for how long that is enough.
 
-    Each number is shown with how it was derived and how sure it is. Default: the last 30 days. CPU time, the event loop and the
-    thread pool are read from heartbeats; where these lack them, only durations are used."""
+    Each number has its derivation and a confidence. Default: the last 30 days. CPU time, event loop time and thread pool time
+    are read from heartbeats; without these, only durations are used."""
     from logship.forensics.capacity.plan import capacity as capacity_of
     from logship.forensics.capacity.wanted import wanted_of
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.option("--remove", is_flag=True, help="With --send: remove rejected files whose records are all stored")
 @dead_letters_option
 def dead_letter(storage: Path, send: bool, remove: bool, dead_letters: Path) -> int:
-    """Show the records that Fluent Bit gave up or has not delivered, and send them again.
+    """Show the records that Fluent Bit could not deliver or has not delivered yet, and send them again.
 
     STORAGE: the storage.path of Fluent Bit. Fluent Bit does not record why Elasticsearch refused a record: --send tries
-    again and shows the reason. Fluent Bit itself delivers what it has not delivered at its next start. Exit status 1 if
-    records are not stored."""
+    again and shows the reason. Records that are not delivered yet are delivered by Fluent Bit at its next start. Exit status 1
+    if records are not stored."""
     from logship.elastic import chunks
 
     if remove and not send:
@@ -43,7 +43,7 @@ def dead_letter(storage: Path, send: bool, remove: bool, dead_letters: Path) -> 
 
 def _described(chunk: "Chunk") -> str:
     """One line: the file, its records, and why it is there."""
-    reason = f"given up by the output {chunk.output}" if chunk.rejected else "not yet delivered"
+    reason = f"not delivered by the output {chunk.output}, which has stopped trying" if chunk.rejected else "not yet delivered"
     damage = f", {chunk.bad_records} entries are not records" if chunk.bad_records else ""
     damage += f", the last {chunk.damaged_bytes} bytes are incomplete" if chunk.damaged_bytes else ""
     times = sorted(record["@timestamp"] for record in chunk.records)

@@ -30,8 +30,8 @@ COLUMNS = (
 def doctor(send: bool, source: str | None, form: Form | None) -> int:
     """Check everything that workers and collectors need, and say what to do about each problem.
 
-    The checks use the environment and the rights of this user: run the command as the service runs. Exit status 1 if
-    something is wrong."""
+    The checks use the environment and the rights of this user: run the command as the user of the service, with its
+    environment. Exit status 1 if something is wrong."""
     from logship.doctor.report import report
 
     checks = report(load({"source": source}), send, talk)

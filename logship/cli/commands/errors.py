@@ -43,7 +43,7 @@ def columns() -> tuple[Column, ...]:
 def errors(kql: str, trace: bool, source: str | None, form: Form | None, **window: Any) -> int:
     """Group exceptions by class and by the function of the application that raised them.
 
-    Each group has its number, first and last occurrence, routes, workers and versions. Groups that are new since the newest
+    Each group has its count, first and last occurrence, routes, workers and versions. Groups that are new since the newest
     version of their service come first. Without --last or --since: the last 15 minutes. Exit status: 0 with exceptions, 1
     without."""
     from logship.forensics.error_groups.report import report

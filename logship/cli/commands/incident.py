@@ -37,8 +37,8 @@ def incident(
 ) -> int:  # fmt: skip
     """Show what happened around WHEN: what changed, when it began, which worker, and whether events are missing.
 
-    Finds crashes, failing and slow requests, statuses, errors and messages that are new, unbalanced or missing traffic, blocked
-    event loops, deploys, and missing or dropped events. What was the same before is not listed. Without WHEN, --last or
+    Finds crashes, failing and slow requests, new statuses, errors and messages, unbalanced or missing traffic, blocked event
+    loops, deploys, and missing or dropped events. What was the same before is not listed. Without WHEN, --last or
     --since: the last hour. Exit status: 0 if something stands out, 1 if nothing does, 4 if there are no events."""
     from logship.forensics.compare.baseline import baseline as baseline_of
     from logship.forensics.incident import as_json, write_up

@@ -32,7 +32,10 @@ LEAST_EVERY_NS = SECOND_NS
     "--format", "format_", type=click.Choice(["generic", "slack"]),
     help="Body of the POST. Default: slack for hooks.slack.com, else generic",
 )  # fmt: skip
-@click.option("--memory", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: in the state directory")
+@click.option(
+    "--memory", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="File that remembers what was reported. Default: in the state directory",
+)  # fmt: skip
 @service_option
 @source_option
 @json_option
@@ -43,8 +46,9 @@ def watch(
     """Report the findings of logship incident as they begin and end, each once, until Ctrl-C.
 
     Compares the newest half hour with the hour before it in each round. What was reported is remembered in a small file, so that
-    a restart repeats nothing. A finding has ended when it was over for 5 minutes. Notices that a webhook does not accept are
-    kept and retried. Exit status with --once: 0 if something was reported, 1 if not, 3 if the source or the webhook failed."""
+    a restart does not repeat it. The end of a finding is reported when it has been over for 5 minutes. Notices that a webhook
+    does not accept are kept and retried. Exit status with --once: 0 if something was reported, 1 if not, 3 if the
+    source or the webhook failed."""
     from logship.cli.watching.memory_file import MemoryFile
     from logship.cli.watching.watcher import Watcher
     from logship.cli.watching.webhook import webhook as webhook_of

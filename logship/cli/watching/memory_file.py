@@ -27,7 +27,7 @@ class MemoryFile:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | FLAGS, 0o600)
         except OSError as error:
-            raise QuestionError(f"cannot keep a memory in {path}: {error.strerror}; name another file with --memory") from None
+            raise QuestionError(f"cannot write memory file {path}: {error.strerror}; name another file with --memory") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -44,7 +44,7 @@ class MemoryFile:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
             raise QuestionError(
-                f"{self.path} cannot be read as the memory of a watch ({reason}); remove it, or name another file with --memory"
+                f"{self.path} is not a memory file of logship watch ({reason}); remove it, or name another file with --memory"
             ) from None
 
     def save(self, memory: Memory) -> None:

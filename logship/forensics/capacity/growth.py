@@ -49,7 +49,7 @@ def growth_estimate(days: Sequence[int], grown: Growth | None) -> Estimate:
         missing = f"not enough history: {len(days)} complete days, at least {LEAST_DAYS} are needed"
         return unknown("growth per week", "%", missing)
     percent, low, high = (100 * (factor - 1) for factor in (grown.factor, grown.low, grown.high))
-    derived = f"median of each day by the same weekday before, over {grown.days} days"
+    derived = f"median ratio of a day to the same weekday a week before, over {grown.days} days"
     text = f"{percent:+.1f} % ({low:+.1f} to {high:+.1f} %)"
     return Estimate("growth per week", percent, "%", text, derived, "modelled", low, high)
 

@@ -113,4 +113,4 @@ def _sentence(findings: list[Outlier], requests_before: int, requests_after: int
         return "No requests in this window: nothing was compared."
     if not requests_before:
         return "Nothing stands out: the traffic did not change within the window, and no worker crashed."
-    return "Nothing stands out: no part of the traffic differs from the baseline, and no worker crashed."
+    return "Nothing stands out: no part of the traffic differs significantly from the baseline, and no worker crashed."

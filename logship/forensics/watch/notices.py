@@ -31,5 +31,5 @@ def _times(notice: Notice, moment: Moment) -> str:
         return f"Began {moment(notice.began_ns)}."
     lasted = duration(max(0, notice.ended_ns - notice.began_ns))
     if notice.usual:
-        return f"Began {moment(notice.began_ns)}; it has lasted for {lasted} and counts as usual now."
+        return f"Began {moment(notice.began_ns)}; it has lasted for {lasted} and is now part of the baseline."
     return f"Began {moment(notice.began_ns)}, ended {moment(notice.ended_ns)}, after {lasted}."

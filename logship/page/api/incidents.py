@@ -69,14 +69,14 @@ class Incidents:
         if self._turn is None:
             self._turn = anyio.Lock()
         if self._turn.statistics().tasks_waiting >= WAITING:
-            raise SourceError(f"too many incidents: {WAITING} are waiting; retry shortly")
+            raise SourceError(f"too many incident reports: {WAITING} requests are waiting; retry shortly")
         async with self._turn:
             # Another client may have asked for the same one, and this one may have left.
             report = self._fresh(key)
             if report is not None:
                 return report
             if await request.is_disconnected():
-                raise SourceError("the client left before its incident was made")
+                raise SourceError("the client disconnected before its incident report was made")
             report = await self._capacity.query(lambda: incident(self._source, key[0], params.now_ns, key[1]))
             self._keep(key, report)
             return report

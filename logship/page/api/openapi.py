@@ -150,7 +150,7 @@ OBJECTS: Final = several(component("Object"))
 EXCERPT: Final = named(records=several(component("Record")), cut={"type": "boolean"})
 PATHS: Final[dict[str, Operation]] = {
     "/api/search": Operation("Events ordered by time, in pages.", component("Rows")),
-    "/api/arrivals": Operation("Events stored after a key, as they arrived; without a key: the newest key.", component("Rows")),
+    "/api/arrivals": Operation("Events stored after a key, in order of arrival; without one: the newest key.", component("Rows")),
     "/api/count": Operation("Number of events.", result(count=COUNT)),
     "/api/tally": Operation("Number of events per time bucket.", result(buckets=several(component("Bucket")))),
     "/api/groups": Operation(
@@ -158,7 +158,10 @@ PATHS: Final[dict[str, Operation]] = {
         result(groups=several(component("Group"))),
     ),
     "/api/top": Operation("Most frequent values of a field.", result(values=several(component("Share")))),
-    "/api/stats": Operation("Count, sum and exact percentiles of a number.", result(stats=several(component("Stat")))),
+    "/api/stats": Operation(
+        "Count, sum and percentiles of a number; `error`: the relative error of percentiles.",
+        result(stats=several(component("Stat"))),
+    ),
     "/api/context": Operation("Events before and after an event, ordered by time.", EXCERPT),
     "/api/events/{id}": Operation("Events with this event id, request id or trace id; 404 if there are none.", EXCERPT),
     "/api/incarnations": Operation("Runs of workers with the sequence ranges stored for each.", result(incarnations=OBJECTS)),
@@ -198,11 +201,11 @@ PATHS: Final[dict[str, Operation]] = {
         ),
     ),
     "/api/errors": Operation(
-        "Exceptions grouped by class and place, new ones first; by default of the last 15 minutes.",
+        "Exceptions grouped by class and function, new ones first; by default of the last 15 minutes.",
         result(groups=OBJECTS, events=COUNT, unread_events=COUNT, sentence=TEXT),
     ),
     "/api/incident": Operation(
-        "What happened in the time range, the cause first, without a query; by default of the last 15 minutes.",
+        "What happened in the time range, the likely cause first, without a query; by default of the last 15 minutes.",
         result(
             window=component("Object"), baseline=component("Object"), evidence=component("Object"), annotations=OBJECTS,
             levels=OBJECTS, findings=OBJECTS,

@@ -81,7 +81,7 @@ export function View() {
                       ? html`<a href=${workerAddress(one.node)}><${Text} value=${one.node} most=${60} />
                         </a>`
                       : html`<span class="soft">
-                          ${one.pid ? `pid ${one.pid}, no worker` : words.short(one.incarnation, 12)}
+                          ${one.pid ? `pid ${one.pid} (not a worker)` : words.short(one.incarnation, 12)}
                         </span>`
                   }</th>
                 <td class="n">
@@ -95,6 +95,5 @@ export function View() {
           })}</tbody></table></div>
       <p class="soft">
         A worker numbers its events from 1 without gaps, and its heartbeats count the dropped ones. An event that is
-        neither
-        stored nor counted as dropped is missing. On the command line: <code>logship verify</code>.</p></section>`;
+        neither stored nor counted as dropped is missing. On the command line: <code>logship verify</code>.</p></section>`;
 }

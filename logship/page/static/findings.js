@@ -38,7 +38,7 @@ const KINDS = {
   "thread-pool-exhausted": ["■", "Reports"],
   "route-failing": ["!", "Failed requests"],
   "traffic-unbalanced": ["⚖", "Its requests"],
-  "events-dropped": ["!", "Heartbeats that count them"],
+  "events-dropped": ["!", "Heartbeats with the counts"],
   "store-damaged": ["!", ""],
 };
 /** Signs of kinds of an incident, where they differ from "!". @type {Record<string, string>} */

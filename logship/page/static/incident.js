@@ -41,7 +41,7 @@ export function View({ id }) {
   const { data, error, loading } = useAsk(Number.isNaN(at) ? "incident" : null, within(span));
   const { data: overview } = useOverview(window);
   if (id && Number.isNaN(at))
-    return html`<h1>Incident</h1><p>Not a time: <code>${words.short(id, 60)}</code>. An address is /i/2026-11-20T14:03Z.
+    return html`<h1>Incident</h1><p>Not a time: <code>${words.short(id, 60)}</code>. Example: /i/2026-11-20T14:03Z.
       </p>`;
   const findings = /** @type {Finding[]} */ (data?.findings ?? []);
   return html`<h1 class="away">Incident</h1>${error && html`<${Problem} error=${error} />`}

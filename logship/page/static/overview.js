@@ -137,6 +137,6 @@ export function Routes({ stats, window, loading }) {
     ]);
   if (!rows.length)
     return html`<p class="soft">
-        ${loading ? "…" : "No route was recorded: the framework does not report which one matched."}</p>`;
+        ${loading ? "…" : "No request has a route. Some frameworks do not report which route matched."}</p>`;
   return html`<${Numbers} caption="Slowest routes" heads=${["Route", "requests", "p50", "p95", "p99"]} rows=${rows} />`;
 }

@@ -231,7 +231,7 @@ function Waterfall({ main, lines, zone }) {
 
 /** @param {{lines: Event[], origin: string | null, zone: import("./time.js").Zone, whole?: number}} given */
 function Lines({ lines, origin, zone, whole = 1 }) {
-  if (!lines.length) return html`<p class="soft">It logged nothing.</p>`;
+  if (!lines.length) return html`<p class="soft">No log events of this request are stored.</p>`;
   return html`<ol class="lines" aria-label="What was logged">${lines.map((one) => {
     const ns = origin ? Number(nanoseconds(one["@timestamp"]) - nanoseconds(origin)) : null;
     const extra = { ...one.labels, ...one.numeric_labels };

@@ -27,7 +27,7 @@ def sentence(found: Integrity) -> str:
 def _not_checked(found: Integrity) -> list[str]:
     texts = (
         (found.after_anchor, "segment", "recorded after the anchor"),
-        (found.removed_after_anchor, "event", "removed by retention since the anchor, as the chain says"),
+        (found.removed_after_anchor, "event", "removed by retention since the anchor, according to the chain"),
         (found.before_chain, "segment", "older than the chain, unchanged since it began"),
         (found.not_recorded, "file", "at the end not in the chain yet"),
     )

@@ -140,7 +140,7 @@ class Store:
         if not self._maintenance.alive:
             return f"{self.directory}: sealing has ended, restart the collector: {failed!r}"
         if not self._lock.in_place():
-            return f"{self.directory} was removed, moved or unmounted: put it back, or restart the collector"
+            return f"{self.directory} was removed, moved or unmounted: restore it, or restart the collector"
         if waiting >= UNSEALED_LOGS:
             return f"{self.directory}: {waiting} logs wait to be sealed: {failed}"
         if short := self._short_of_room():

@@ -52,7 +52,7 @@ class OrphanFinder:
         """Skip a journal from now on, and log why. It stays where it is, for `logship doctor`."""
         self._skipped.add(name)
         if self.state.journal(name).exists():  # else another worker has adopted and removed it in the meantime
-            _logger.warning("cannot read the journal %s of a crashed worker; it stays where it is: %s", name, error)
+            _logger.warning("cannot read the journal %s of a crashed worker; it is kept: %s", name, error)
 
 
 class StateLimit:

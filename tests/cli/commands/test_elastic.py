@@ -178,7 +178,7 @@ def test_what_fluent_bit_gave_up_is_shown_with_the_reason_and_sent_again(
     shown = typed("dead-letter", "flb")
     assert shown.status == 1
     assert f"{rejected.relative_to(around)}: 100 records of logship.events, 2026-" in shown.out
-    assert "given up by the output elasticsearch" in shown.out
+    assert "not delivered by the output elasticsearch" in shown.out
     assert "not yet delivered" in shown.out
     assert "--remove needs --send" in str(typed("dead-letter", "flb", "--remove").error)
     sent = typed("dead-letter", "flb", "--send", "--remove")
@@ -204,7 +204,7 @@ def test_what_the_real_one_gave_up_is_sent_again(around: Path, elastic: Server, 
         until(lambda: any(path.stat().st_size for path in rejected.glob("*.flb")), fluent_bit.said)
         time.sleep(0.5)
     sent = typed("dead-letter", "storage", "--send", "--remove")
-    assert "given up by the output elasticsearch" in sent.out
+    assert "not delivered by the output elasticsearch" in sent.out
     assert elastic.count(mapping.stream(namespace)) == 100
     assert list(rejected.glob("*.flb")) == []
 

@@ -141,7 +141,7 @@ def test_the_memory_is_a_private_file_and_a_damaged_one_is_named(shop: Kept, log
     memory.write_text("{}")
     done = logship("watch", "--once", "--source", shop.at, "--memory", str(memory))
     assert done.returncode == 2
-    assert f"{memory} cannot be read as the memory of a watch" in done.stderr
+    assert f"{memory} is not a memory file of logship watch" in done.stderr
 
 
 def test_an_end_is_reported_after_a_while(kept: Kept, logship: Logship) -> None:

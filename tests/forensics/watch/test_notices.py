@@ -34,7 +34,7 @@ def test_an_end_says_how_long_it_lasted() -> None:
 
 
 def test_what_became_usual_has_not_ended() -> None:
-    assert "it has lasted for 10 min and counts as usual now" in line(replace(END, usual=True), clock)
+    assert "it has lasted for 10 min and is now part of the baseline" in line(replace(END, usual=True), clock)
 
 
 def test_json_has_the_finding_of_an_incident() -> None:

@@ -151,7 +151,7 @@ def test_what_retention_removed_after_the_anchor_is_counted_because_the_record_m
     delete_the_oldest_and_claim_retention(sealed.directory)
     found = sealed.check(sealed.anchor)
     assert (found.finding, found.removed_after_anchor) == ("intact", 20)
-    assert "20 events removed by retention since the anchor, as the chain says" in found.sentence
+    assert "20 events removed by retention since the anchor, according to the chain" in found.sentence
 
 
 def test_retention_is_not_an_accusation(sealed: Sealed) -> None:
