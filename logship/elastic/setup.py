@@ -161,8 +161,8 @@ def _refuse_overruled(client: Elasticsearch, settings: Settings, kind: DataSet) 
         if any(fnmatchcase(kind.stream, pattern) for pattern in body["index_patterns"]):
             raise ElasticError(
                 f"the index template {one['name']!r} ({', '.join(body['index_patterns'])}, priority {body['priority']}) also "
-                f"matches {kind.stream}, where logship's template has priority {mapping.PRIORITY}: narrow its pattern or lower its "
-                "priority, then retry"
+                f"matches {kind.stream}, where logship's template has priority {mapping.PRIORITY}: narrow its pattern or lower "
+                "its priority, then retry"
             )
 
 
