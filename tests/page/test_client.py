@@ -16,6 +16,7 @@ from logship.page.context import PageContext
 from logship.page.guard import Access
 from logship.search.kql import parse
 from logship.search.query import Page, Query
+from tests.conftest import PROVE
 from tests.page.conftest import Served
 
 QUESTIONS = [
@@ -27,7 +28,7 @@ QUESTIONS = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25 if PROVE else 12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.sampled_from(QUESTIONS), since=st.none() | st.integers(0, 10), limit=st.integers(1, 7))
 def test_every_question_has_the_answer_of_the_store(
     served: Served, far: HttpSource, text: str, since: int | None, limit: int

@@ -16,6 +16,7 @@ from logship.search.matches import matches
 from logship.search.times import from_rfc3339
 from logship.store.schema import record, relation, select_row
 from logship.store.write.normalizer import Normalizer
+from tests.conftest import PROVE
 from tests.search.questions import nodes, records
 from tests.search.test_matches import HOLDS, HOLDS_NOT, NOW, RECORD
 
@@ -42,7 +43,7 @@ def test_sql_agrees_with_every_example_of_the_predicate(
         assert answer(database, sql.where(node, NOW), tmp_path, [RECORD]) == [matches(node, RECORD, NOW)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150 if PROVE else 60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nodes, st.lists(records(), min_size=1, max_size=5))
 def test_sql_and_predicate_agree_on_any_question_and_record(
     tmp_path: Path, database: duckdb.DuckDBPyConnection, node: Node, held: list[dict[str, Any]]
