@@ -4,7 +4,8 @@
     for day in write_totals(client, settings, source, plan): ...
 
 It can be interrupted and repeated, also by two machines at the same time: hours are computed oldest first, a day at a time, and
-each run compares the last two days of totals with the events again. So a day that was written in part is completed."""
+each run compares all hours of which there are events with their totals. So it also adds hours that an interrupted run has left,
+and those of a service whose events came days late."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,6 @@ DAY_NS: Final = 24 * HOUR_NS
 # Fluent Bit delivers what it could not deliver for hours, and journals are adopted later. The totals are needed only when the
 # events are gone, so there is time.
 DELAY_NS: Final = DAY_NS
-AGAIN_NS: Final = 2 * DAY_NS
 FORBIDDEN: Final = 403
 NO_STREAM: Final = 404
 NEXT_STEP: Final = "run `logship setup elastic`"
@@ -76,16 +76,12 @@ def plan_rollup(
 ) -> RollupPlan:
     """Return what has to be compared. `delay_ns`: wait so long after the end of an hour for late events.
 
-    `last_ns`: compare the hours of this time; None: the last two days of totals, and what follows."""
+    `last_ns`: compare the hours of this time; None: all of which there are events."""
     until_ns, oldest_ns, newest_ns = hour_start(now_ns - delay_ns), source.oldest_ns(), source.newest_hour_ns()
     if oldest_ns is None:
         return RollupPlan(until_ns, until_ns, None, newest_ns)
-    since_ns = first_ns = hour_start(max(oldest_ns, now_ns - KEPT_NS))
-    if last_ns is not None:
-        since_ns = hour_start(now_ns - last_ns)
-    elif newest_ns is not None:
-        since_ns = newest_ns - AGAIN_NS
-    return RollupPlan(min(max(since_ns, first_ns), until_ns), until_ns, oldest_ns, newest_ns)
+    since_ns = hour_start(max(oldest_ns, now_ns - (KEPT_NS if last_ns is None else last_ns)))
+    return RollupPlan(min(since_ns, until_ns), until_ns, oldest_ns, newest_ns)
 
 
 def write_totals(
@@ -137,7 +133,8 @@ def _create(client: Elasticsearch, settings: Settings, stored: list[Hour]) -> Do
         first, count = done.refused[0], len(done.refused)
         if first.status == NO_STREAM:
             raise ElasticError(_no_template(stream), first.status)
-        raise ElasticError(f"{stream} refused {count} of {plural(len(stored), 'total')}: {first.reason}", first.status)
+        refused = f"{stream} refused {count} of {plural(len(stored), 'total')}: {first.reason}"
+        raise ElasticError(f"{refused}; if a mapping was changed, {NEXT_STEP}", first.status)
     # Without our template a server may just have created the stream with another one.
     require_template(client, settings)
     return done

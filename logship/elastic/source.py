@@ -305,8 +305,13 @@ class ElasticSource:
     def _ask(self, body: Body, index: str = "") -> Body:
         """One search; an empty answer where there is no such stream."""
         with translated(self._settings, f"searching {index or self._stream}"):
+            # By default Elasticsearch answers without the shards that it cannot read: a part that looks like everything.
             told = self._client.search(
-                index=index or self._stream, body=body, ignore_unavailable=True, allow_no_indices=True
+                index=index or self._stream,
+                body=body,
+                ignore_unavailable=True,
+                allow_no_indices=True,
+                allow_partial_search_results=False,
             )
         return dict(told.body)
 

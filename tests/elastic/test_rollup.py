@@ -210,6 +210,12 @@ def test_a_run_that_was_interrupted_is_completed(shop: Shop) -> None:
     assert len(shop.documents()) == len(expected)
 
 
+def test_hours_whose_events_came_days_late_are_stored(shop: Shop) -> None:
+    other = replace(totals(shop.source, Query(None, BEGIN_NS, END_NS))[0], start_ns=END_NS + 5 * DAY_NS, service="billing")
+    shop.put_totals([other])
+    assert sum(len(day.stored) for day in shop.rollup(now_ns=NOW_NS + 6 * DAY_NS)) == 2 * HOURS
+
+
 def test_only_hours_that_ended_long_enough_ago_are_stored(shop: Shop) -> None:
     shop.rollup(now_ns=BEGIN_NS + DAY_NS + 5 * HOUR_NS + 1)
     assert {(hour.start_ns - BEGIN_NS) // HOUR_NS for hour in shop.kept()} == set(range(5))
@@ -251,7 +257,7 @@ def test_hours_whose_events_are_gone_are_named(shop: Shop, tmp_path: Path) -> No
         "note": None,
     }  # fmt: skip
     assert done.returncode == 0
-    assert re.search(rf"rollup: {2 * HOURS} totals stored in [\d.]+ s; up to date until ", done.stderr)
+    assert re.search(rf"rollup: {2 * HOURS} totals stored in [\d.]+ s; compared with the events from 2", done.stderr)
 
 
 def test_the_command_says_when_there_is_nothing_to_store(shop: Shop, tmp_path: Path) -> None:
@@ -259,7 +265,7 @@ def test_the_command_says_when_there_is_nothing_to_store(shop: Shop, tmp_path: P
     shop.server.must("POST", f"/{shop.hours}/_refresh")
     done = shop.invoke(tmp_path, "rollup", "--json")
     assert (done.returncode, done.stdout) == (0, "")
-    assert re.search(r"rollup: 0 totals stored in [\d.]+ s; up to date until", done.stderr)
+    assert re.search(r"rollup: 0 totals stored in [\d.]+ s; compared with the events from 2", done.stderr)
 
 
 def test_without_events_the_command_names_the_stream(empty: Shop, tmp_path: Path) -> None:
@@ -310,7 +316,7 @@ def test_doctor_names_a_template_that_takes_the_stream(shop: Shop) -> None:
         shop.server.create(shop.events, [record | {"@timestamp": rfc3339(ns)}])
 
     checks = {check.what: check for check in follow(shop.settings, put)}
-    assert (checks["templates"].mark, checks["templates"].advice) == ("wrong", "logship setup elastic")
+    assert (checks["templates"].mark, checks["templates"].advice) == ("wrong", "run: logship setup elastic")
     assert f"a new {shop.hours} would not get logship's mapping" in checks["templates"].found
 
 

@@ -37,7 +37,7 @@ GONE = "cannot be computed: there are no events of this time"
 
 
 @click.command("rollup")
-@click.option("--last", metavar="DURATION", help="Compare this time with its totals. Default: from two days before the newest")
+@click.option("--last", metavar="DURATION", help="Compare the hours of this time. Default: all of which there are events")
 @click.option("--delay", default="1d", metavar="DURATION", help="Wait for late events after the end of an hour. Default: 1d")
 @utc_option
 @form_options
@@ -67,8 +67,8 @@ def rollup(last: str | None, delay: str, form: Form | None) -> int:
             days.append(day)
             progress.update(f"rollup: {plural(sum(len(one.stored) for one in days), 'total')}, {moment(day.start_ns)[:10]}")
     show(_rows(plan, days), COLUMNS, form)
-    until = f"{moment(plan.until_ns)[:16]} {zone_name(plan.until_ns)}"
-    progress.end(f"rollup: {_summary(days)}", f"; up to date until {until}")
+    compared = f"{moment(plan.since_ns)[:16]} to {moment(plan.until_ns)[:16]} {zone_name(plan.until_ns)}"
+    progress.end(f"rollup: {_summary(days)}", f"; compared with the events from {compared}")
     return 0
 
 
