@@ -51,7 +51,8 @@ def split(data: bytes) -> tuple[list[bytes], list[bytes]]:
 def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a log with their positions."""
     for found in _NUMBERED.finditer(data):
-        yield int(found[1]), data[found.start() : data.find(b"\n", found.end()) + 1]
+        end = data.find(b"\n", found.end())
+        yield int(found[1]), data[found.start() : end + 1 if end >= 0 else None]
 
 
 def parsed_line(line: bytes) -> dict[str, Any] | None:

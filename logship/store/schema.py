@@ -199,16 +199,22 @@ def line_record(fields: Mapping[str, Any], names: Iterable[str] = ()) -> Record:
     """Return the record of one line of a log, by its fields, as `record` does for the same line after it was sealed."""
     found: Record = {"@timestamp": fields["@timestamp"]}
     for name in names or _NAMES:
-        if (value := fields.get(name)) is not None:
-            found[name] = _SEALED[name](value) if name in _SEALED else value
+        value = fields.get(name)
+        if value is not None and name in _SEALED:
+            value = _SEALED[name](value)
+        if value is not None:
+            found[name] = value
     return found
 
 
-def _whole_date(text: str) -> str:
-    return text if len(text) == _WHOLE_DATE else rfc3339(from_rfc3339(text))
+def _whole_date(text: str) -> str | None:
+    """A date with nine digits; None for a damaged one, as in a column."""
+    try:
+        return rfc3339(from_rfc3339(text))
+    except ValueError:
+        return None
 
 
-_WHOLE_DATE = len("2026-11-20T10:00:00.000000000Z")
 # What sealing makes of the values of a line: dates with nine digits, numbers as DOUBLE.
 _SEALED: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_DATES, _whole_date),

@@ -39,7 +39,7 @@ from logship.store.read import budget
 from logship.store.read.budget import TooMuch, counted_rows, first_rows, narrowed
 from logship.store.read.export import export
 from logship.store.read.focus import Focus
-from logship.store.read.focusing import focus_on
+from logship.store.read.focusing import fill, new_table
 from logship.store.read.incarnations import incarnations
 from logship.store.read.paging import Order, page_keys, within_budget
 from logship.store.read.runner import QueryRunner
@@ -91,16 +91,13 @@ class Reader:
         """Yield a reader for many questions within the times of `window` about these columns: it reads their events once.
 
         They see the events that were stored when it began. It is this reader itself if there are too many of them."""
-        focus = focus_on(self._runner, window, columns)
-        if focus is None:
-            yield self
-            return
+        focus = Focus(new_table(), Query(None, window.since_ns, window.until_ns), frozenset((*columns, "@timestamp")))
         near = copy(self)
         near._focus = focus  # noqa: SLF001 - of the same class
         try:
-            yield near
+            yield near if self._runner.run(None, partial(fill, focus=focus)) else self
         finally:
-            self._run(None, lambda snapshot: snapshot.cursor.execute(f"DROP TABLE {focus.table}"))
+            self._runner.drop(focus.table)
 
     def search(self, query: Query, page: Page) -> Rows:
         order, names = Order.of(page), columns_of(page.columns) if page.columns else ()

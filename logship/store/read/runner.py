@@ -1,5 +1,6 @@
 """Running queries on a store that is being written: listing, retries, memory and time limits."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -56,6 +57,11 @@ class QueryRunner:
         """Release memory and threads. Running queries end with an error."""
         with self._opening:
             self._database.close()
+
+    def drop(self, table: str) -> None:
+        """Release the memory of a table. Without a listing, and without an error that would hide one of a query."""
+        with self._opening, contextlib.suppress(duckdb.Error):  # the database is closed
+            self._database.execute(f"DROP TABLE IF EXISTS {table}")
 
     def run(self, where: Node | None, query: Callable[[Snapshot], _T]) -> _T:
         """Return `query(snapshot)`. `where`: the condition whose names are checked first.

@@ -1,5 +1,7 @@
 """A window in memory: the same answers, from one moment, and no memory afterwards."""
 
+from pathlib import Path
+
 import pytest
 
 from logship.search.kql import parse
@@ -36,6 +38,18 @@ def test_its_memory_is_released_also_after_an_error(store: Store, reader: Reader
     with pytest.raises(ZeroDivisionError), focused(reader, WINDOW, COLUMNS):
         raise ZeroDivisionError
     assert tables(reader) == []
+
+
+def test_what_happens_to_the_store_meanwhile_hides_no_result(store: Store, reader: Reader, directory: Path) -> None:
+    store.append(events(1, 5))
+    with focused(reader, WINDOW, COLUMNS) as near:
+        counted = near.count(WINDOW)
+        directory.rename(directory.with_name("moved"))
+    directory.with_name("moved").rename(directory)
+    assert (counted, tables(reader)) == (5, [])
+    with pytest.raises(ZeroDivisionError), focused(reader, WINDOW, COLUMNS):
+        reader.close()
+        raise ZeroDivisionError
 
 
 @pytest.mark.parametrize(

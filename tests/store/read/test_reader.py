@@ -246,6 +246,16 @@ def test_a_record_is_the_same_before_and_after_it_is_sealed(store: Store, reader
     assert len(before) == 3
 
 
+def test_a_damaged_date_and_a_line_without_its_end_cost_no_search(store: Store, reader: Reader, directory: Path) -> None:
+    store.append([event(1, event__start="2026-11-20T10:00:01.5Z"), event(2)])
+    (log,) = directory.glob("*.ndjson")
+    data = log.read_bytes()
+    log.write_bytes(data.replace(b"10:00:01.5Z", b"10:00:0x.5Z").removesuffix(b"\n"))
+    second, first = reader.search(Query(), Page(10)).records
+    assert (first["event.sequence"], second["event.sequence"], reader.count(Query())) == (1, 2, 2)
+    assert "event.start" not in first
+
+
 def test_a_page_may_begin_with_the_greatest(source: Source) -> None:
     rows = source.search(asked("http.route: /health"), Page(3, greatest="event.duration"))
     assert numbers(rows.records) == [9, 6, 3]
