@@ -17,7 +17,7 @@ TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 FOREVER: Final = "private, max-age=31536000, immutable"
-# All modules in one file; `make wheel` puts it into the wheel. Without it the browser loads the modules one by one.
+# All modules in one file; `LOGSHIP_BUNDLE=1 python -m build` makes it. Without it the browser loads the modules one by one.
 BUNDLE: Final = "bundle.js"
 
 
