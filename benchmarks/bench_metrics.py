@@ -100,7 +100,7 @@ def counting() -> None:
         REASON_CELLS,
         SERIES_DURATION_NS,
         SERIES_RESPONSE_BYTES,
-        Cell,
+        MetricCell,
         MetricFacts,
         MetricFile,
     )
@@ -108,7 +108,7 @@ def counting() -> None:
 
     file = MetricFile(None, MetricFacts())
     metrics, series, reason = file.cells, SeriesIndex(file).of("GET", "/orders/{id}", 200), REASON_CELLS["complete"]
-    begun, ended, trace = int(Cell.BEGUN), int(Cell.ENDED), b"0" * 32
+    begun, ended, trace = int(MetricCell.BEGUN), int(MetricCell.ENDED), b"0" * 32
     for number in range(REQUESTS):
         duration = number * 10_000
         metrics[begun] += 1
@@ -164,14 +164,14 @@ def scrapes() -> None:
     from logship.prometheus.exposition import expose, worker_registry
     from logship.state import metric_totals
     from logship.state.home import Home, make_directory
-    from logship.state.metric_file import Cell, MetricFacts, labels_of
+    from logship.state.metric_file import MetricCell, MetricFacts, labels_of
 
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "state")
         make_directory(home.path)
         for worker in range(WORKERS):
             file = metric_totals.create(home, f"{worker:024x}", MetricFacts("shop", "8000", "host"))
-            file.cells[Cell.SLOT], file.cells[Cell.UPDATED_NS] = worker + 1, time.time_ns()
+            file.cells[MetricCell.SLOT], file.cells[MetricCell.UPDATED_NS] = worker + 1, time.time_ns()
             for route in range(ROUTES):
                 index = file.series(labels_of("GET", f"/api/v1/things/{route}/{{id}}", 200))
                 assert index is not None

@@ -16,7 +16,7 @@ from logship.state.identity import Cell, Facts
 from logship.state.orphans import Orphan
 from logship.state.processes import boot_id
 from logship.store.write.store import Appended
-from logship.wire.entries import Entries, Limits, decode_entries
+from logship.wire.entries import Entries, EntryLimits, decode_entries
 
 EVERY_SECONDS = 2.0
 _LOOPBACK = {"localhost": "127.0.0.1", "[::1]": "127.0.0.1", "0.0.0.0": "127.0.0.1"}  # noqa: S104 - a name, not a bind
@@ -92,13 +92,13 @@ class Adopter:
     async def _ship(self, orphan: Orphan) -> None:
         events = 0
         for entries, mark in orphan.pending():
-            await self._append(decode_entries(b"".join(entries), Limits()))
+            await self._append(decode_entries(b"".join(entries), EntryLimits()))
             orphan.advance(mark, len(entries))
             events += len(entries)
         end = orphan.end()
         report = end_report.report_of(end, self._finder)
         if report is not None:
-            await self._append(decode_entries(report, Limits()))
+            await self._append(decode_entries(report, EntryLimits()))
         problem = orphan.set_aside()
         if problem:
             _logger.warning("journal %s is damaged: %s", orphan.directory.name, problem)

@@ -10,7 +10,7 @@ from logship.collector.commit import Committer
 from logship.collector.health import Health
 from logship.errors import WireError
 from logship.event.entry import TAG
-from logship.wire.entries import Limits
+from logship.wire.entries import EntryLimits
 from logship.wire.handshake import ServerHandshake
 from logship.wire.receive import Batch, Decoder, acknowledge
 
@@ -26,7 +26,7 @@ UNREAD_ACK_BYTES = 1024 * 1024
 class Terms:
     """What a listener requires of senders: with `shared_key` a handshake, with `users` also a user and a password."""
 
-    limits: Limits
+    limits: EntryLimits
     shared_key: str = ""
     users: Mapping[str, str] = field(default_factory=dict)
     hostname: str = ""

@@ -25,7 +25,7 @@ from logship.collector.listen import (
 from logship.errors import SettingsError
 from logship.settings import Settings, host_and_port
 from logship.store.write.store import Appended, Store
-from logship.wire.entries import Entries, Limits
+from logship.wire.entries import Entries, EntryLimits
 from logship.wire.handshake import distinct_hostname
 
 # Bytes of incomplete frames of all senders. Beyond it the connection with the largest one is closed.
@@ -199,4 +199,4 @@ def terms(settings: Settings) -> Terms:
         users = {settings.collector_user: settings.collector_password}
         if not settings.collector_shared_key:
             raise SettingsError("collector_user needs collector_shared_key, which the handshake begins with: set both")
-    return Terms(Limits(), settings.collector_shared_key, users, distinct_hostname(socket.gethostname()))
+    return Terms(EntryLimits(), settings.collector_shared_key, users, distinct_hostname(socket.gethostname()))

@@ -22,7 +22,7 @@ import msgpack
 from logship.errors import QuestionError, WireError
 from logship.search.query import Record
 from logship.search.times import rfc3339
-from logship.wire.entries import Limits, decode_entries
+from logship.wire.entries import EntryLimits, decode_entries
 
 MAGIC: Final = b"\xc1\x00"
 HEAD_BYTES: Final = 24
@@ -30,7 +30,7 @@ LENGTH_AT: Final = 10
 TAG_MARK: Final = b"\xf1\x77\x00\x00"
 REJECTED: Final = "rejected"
 _REJECTED_NAME = re.compile(r"(?P<tag>.+)_(?P<code>\d+)_(?P<output>.+)_[^_]+\.flb")
-_LIMITS = Limits()
+_LIMITS = EntryLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ _KEY_CHARACTERS = 256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
+class ValueLimits:
     """How much of a value is kept: levels, bytes of one text, items of one collection, values and characters in total.
 
     Texts are redacted after they were cut, so that `characters`, which includes names, bounds the work."""
@@ -42,17 +42,17 @@ class Limits:
     characters: int = 64 * 1024
 
 
-LIMITS: Final = Limits()
-_KEY_LIMITS: Final = Limits(depth=2, text_bytes=_KEY_CHARACTERS, items=8, values=16)
+LIMITS: Final = ValueLimits()
+_KEY_LIMITS: Final = ValueLimits(depth=2, text_bytes=_KEY_CHARACTERS, items=8, values=16)
 
 
-def clean_value(value: object, limits: Limits = LIMITS) -> object:
+def clean_value(value: object, limits: ValueLimits = LIMITS) -> object:
     """Return `value` as None, bool, int, float, text, list or dict with text keys, of bounded size. Never raises."""
     return _Cleaner(limits).clean(value, 0)
 
 
 def application_fields(
-    fields: Mapping[Any, object], redactor: Redactor | None = None, limits: Limits = LIMITS
+    fields: Mapping[Any, object], redactor: Redactor | None = None, limits: ValueLimits = LIMITS
 ) -> tuple[dict[str, str | bool], dict[str, int | float], bool]:
     """Return the labels (text and booleans), the numeric labels, and whether anything was cut or replaced.
 
@@ -123,7 +123,7 @@ _KNOWN_KEYS = _Keys()
 class _Cleaner:
     """One pass over one value, with the path to the current value and the remaining limits."""
 
-    def __init__(self, limits: Limits, redactor: Redactor | None = None) -> None:
+    def __init__(self, limits: ValueLimits, redactor: Redactor | None = None) -> None:
         self.limits = limits
         self.redactor = redactor
         self.cut = False
@@ -309,7 +309,7 @@ class _Sorter:
         labels: dict[str, str | bool],
         numbers: dict[str, int | float],
         redactor: Redactor | None,
-        limits: Limits,
+        limits: ValueLimits,
     ) -> None:
         self.labels, self.numbers, self.redactor = labels, numbers, redactor
         self.cleaner = _Cleaner(limits, redactor)

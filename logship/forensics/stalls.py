@@ -28,7 +28,7 @@ NameOf = Callable[[Record], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class StallGroup:
     """Events of one line. `nodes`, `routes`: the most frequent first; `worst`: the longest event, `workers`: their names."""
 
     stat: Stat
@@ -69,7 +69,7 @@ def _lines(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
     return findings
 
 
-def _line(group: Group) -> Finding:
+def _line(group: StallGroup) -> Finding:
     stat, worst = group.stat, group.worst
     lasted = f"for {duration(stat.sum)}" if stat.count == 1 else (
         f"{stat.count:,} times, for {duration(stat.sum)} in total and up to {duration(stat.max)}"
@@ -85,7 +85,7 @@ def _line(group: Group) -> Finding:
 def _pauses(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
     """The process did not run: one finding, without a line."""
 
-    def sentence(group: Group, often: str) -> str:
+    def sentence(group: StallGroup, often: str) -> str:
         lasted = f"for up to {duration(group.stat.max)}"
         return f"{group.workers} did not run{often} {lasted}: suspended, or the machine was overloaded."
 
@@ -93,7 +93,7 @@ def _pauses(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
 
 
 def _pools(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
-    def sentence(group: Group, often: str) -> str:
+    def sentence(group: StallGroup, often: str) -> str:
         lasted = f"for up to {duration(group.stat.max)}"
         return f"The thread pool of {group.workers} was exhausted{often} {lasted}{_pool(group.worst)}."
 
@@ -101,7 +101,7 @@ def _pools(source: Source, query: Query, name_of: NameOf) -> list[Finding]:
 
 
 def _together(
-    source: Source, query: Query, name_of: NameOf, of: tuple[Kind, str], sentence: Callable[[Group, str], str]
+    source: Source, query: Query, name_of: NameOf, of: tuple[Kind, str], sentence: Callable[[StallGroup, str], str]
 ) -> list[Finding]:
     """One finding for all events of a kind. `of`: the kind and its KQL; `sentence`: of the group, and how often it happened."""
     kind, where = of
@@ -158,7 +158,7 @@ def _of_line(where: kql.Node | None, line: str) -> kql.Node:
     return node
 
 
-def _group(source: Source, query: Query, stat: Stat, name_of: NameOf) -> Group:
+def _group(source: Source, query: Query, stat: Stat, name_of: NameOf) -> StallGroup:
     worst = source.search(query, Page(1, greatest=DURATION)).records[0]
     by = source.tally(query, NODE, None, ROUTE)
     nodes, routes = (
@@ -167,7 +167,7 @@ def _group(source: Source, query: Query, stat: Stat, name_of: NameOf) -> Group:
     )
     names = [name_of(worst)] if len(nodes) == 1 else [short(node) for node in nodes]
     more = f" and {len(names) - WORKERS_NAMED} more" if len(names) > WORKERS_NAMED else ""
-    return Group(stat, worst, nodes, routes, ", ".join(names[:WORKERS_NAMED]) + more)
+    return StallGroup(stat, worst, nodes, routes, ", ".join(names[:WORKERS_NAMED]) + more)
 
 
 def _ordered(counts: Sequence[tuple[str, int]]) -> list[str]:
@@ -184,7 +184,7 @@ def _place(record: Record) -> str:
     return f"{function} ({file}:{line})" if function else ""
 
 
-def _finding(kind: Kind, sentence: str, where: str, group: Group) -> Finding:
+def _finding(kind: Kind, sentence: str, where: str, group: StallGroup) -> Finding:
     worst, stat = group.worst, group.stat
     fields: dict[str, str | list[str]] = {ROUTE: list(group.routes)} if group.routes else {}
     for name in ("log.origin.function", "log.origin.file.name", "log.origin.file.line", "event.reason"):

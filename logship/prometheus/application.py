@@ -19,7 +19,7 @@ from prometheus_client.core import Metric, Sample
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from logship.state.home import Home
-from logship.state.metric_file import Cell
+from logship.state.metric_file import MetricCell
 from logship.state.metric_totals import APPLICATION, SlotMetrics, folder_of
 
 GAUGE: Final = "gauge"
@@ -29,7 +29,7 @@ def families(home: Home, slots: Iterable[SlotMetrics]) -> Iterator[Metric]:
     """Yield the applications' metrics of the services of `slots`, with the label `service`. Damaged files are left out."""
     folders: defaultdict[tuple[str, Path], set[str]] = defaultdict(set)
     for slot in slots:
-        living = {f"{slot.slot}-{run.cells[Cell.GENERATION]}" for run in slot.runs}
+        living = {f"{slot.slot}-{run.cells[MetricCell.GENERATION]}" for run in slot.runs}
         folders[slot.facts.service, folder_of(home, slot.facts.service, slot.facts.instance) / APPLICATION] |= living
     merged: dict[str, Metric] = {}
     for (service, folder), living in folders.items():

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from logship.prometheus import application
 from logship.state import metric_file, metric_totals
 from logship.state.home import Home
-from logship.state.metric_file import DURATION_BOUNDS_NS, LAG_BOUNDS_NS, SERIES_BUCKETS, Cell, MetricCopy
+from logship.state.metric_file import DURATION_BOUNDS_NS, LAG_BOUNDS_NS, SERIES_BUCKETS, MetricCell, MetricCopy
 from logship.state.metric_totals import SlotMetrics
 
 SECOND_NS: Final = 10**9
@@ -56,53 +56,57 @@ def _cell(cell: int, scale: float = 1) -> Callable[[MetricCopy], float | None]:
 
 
 def _pool(cell: int) -> Callable[[MetricCopy], float | None]:
-    return lambda copy: copy.cells[cell] if copy.cells[Cell.POOL_SIZE] else None
+    return lambda copy: copy.cells[cell] if copy.cells[MetricCell.POOL_SIZE] else None
 
 
 GAUGES: Final = (
     Gauge(
         "http_server_active_requests", "Requests that are running.",
-        lambda copy: max(0, copy.cells[Cell.BEGUN] - copy.cells[Cell.ENDED]),
+        lambda copy: max(0, copy.cells[MetricCell.BEGUN] - copy.cells[MetricCell.ENDED]),
     ),
     Gauge(
         "logship_worker_websockets_open", "Websockets that are open.",
-        lambda copy: max(0, copy.cells[Cell.WEBSOCKETS_BEGUN] - copy.cells[Cell.WEBSOCKETS_ENDED]),
+        lambda copy: max(0, copy.cells[MetricCell.WEBSOCKETS_BEGUN] - copy.cells[MetricCell.WEBSOCKETS_ENDED]),
     ),
     Gauge("logship_worker_up", "1 while the worker runs.", lambda _: 1),
-    Gauge("logship_worker_start_time_seconds", "Start of the worker, since 1970.", _cell(Cell.STARTED_NS, SECOND_NS)),
+    Gauge("logship_worker_start_time_seconds", "Start of the worker, since 1970.", _cell(MetricCell.STARTED_NS, SECOND_NS)),
     Gauge(
         "logship_worker_event_loop_utilization_ratio",
         "Share of time in which the thread of the event loop used CPU or was blocked.",
-        _cell(Cell.UTILIZATION_PPM, 1e6),
+        _cell(MetricCell.UTILIZATION_PPM, 1e6),
     ),
     Gauge(
         "logship_worker_accept_queue_connections",
         "Connections that wait to be accepted; workers that share a socket report the same queue.",
-        lambda copy: copy.cells[Cell.ACCEPT_QUEUE] - 1 if copy.cells[Cell.ACCEPT_QUEUE] else None,
+        lambda copy: copy.cells[MetricCell.ACCEPT_QUEUE] - 1 if copy.cells[MetricCell.ACCEPT_QUEUE] else None,
     ),
     Gauge(
         "logship_worker_accept_queue_limit_connections", "Connections that may wait; the kernel refuses more.",
-        lambda copy: copy.cells[Cell.ACCEPT_QUEUE_LIMIT] if copy.cells[Cell.ACCEPT_QUEUE] else None,
+        lambda copy: copy.cells[MetricCell.ACCEPT_QUEUE_LIMIT] if copy.cells[MetricCell.ACCEPT_QUEUE] else None,
     ),
-    Gauge("logship_worker_thread_pool_threads_busy", "Threads of AnyIO's pool that run a call.", _pool(Cell.POOL_BUSY)),
-    Gauge("logship_worker_thread_pool_threads_limit", "Threads that AnyIO's pool may have.", _pool(Cell.POOL_SIZE)),
-    Gauge("logship_worker_thread_pool_waiting_calls", "Calls that wait for a thread of the pool.", _pool(Cell.POOL_WAITING)),
-    Gauge("logship_journal_bytes", "Bytes in the journal that are not acknowledged.", _cell(Cell.JOURNAL_BYTES)),
+    Gauge("logship_worker_thread_pool_threads_busy", "Threads of AnyIO's pool that run a call.", _pool(MetricCell.POOL_BUSY)),
+    Gauge("logship_worker_thread_pool_threads_limit", "Threads that AnyIO's pool may have.", _pool(MetricCell.POOL_SIZE)),
+    Gauge(
+        "logship_worker_thread_pool_waiting_calls",
+        "Calls that wait for a thread of the pool.",
+        _pool(MetricCell.POOL_WAITING),
+    ),
+    Gauge("logship_journal_bytes", "Bytes in the journal that are not acknowledged.", _cell(MetricCell.JOURNAL_BYTES)),
     Gauge(
         "logship_journal_limit_bytes", "Size at which the journal drops events.",
-        lambda copy: copy.cells[Cell.JOURNAL_LIMIT_BYTES] or None,
+        lambda copy: copy.cells[MetricCell.JOURNAL_LIMIT_BYTES] or None,
     ),
-    Gauge("process_resident_memory_bytes", "Resident memory of the worker.", _cell(Cell.RESIDENT_BYTES)),
-    Gauge("process_open_fds", "Open file descriptors of the worker.", _cell(Cell.OPEN_FDS)),
-    Gauge("process_max_fds", "File descriptors that the worker may open.", _cell(Cell.MAX_FDS)),
-    Gauge("process_threads", "Python threads of the worker.", _cell(Cell.THREADS)),
+    Gauge("process_resident_memory_bytes", "Resident memory of the worker.", _cell(MetricCell.RESIDENT_BYTES)),
+    Gauge("process_open_fds", "Open file descriptors of the worker.", _cell(MetricCell.OPEN_FDS)),
+    Gauge("process_max_fds", "File descriptors that the worker may open.", _cell(MetricCell.MAX_FDS)),
+    Gauge("process_threads", "Python threads of the worker.", _cell(MetricCell.THREADS)),
 )  # fmt: skip
 
 COUNTERS: Final = (
-    Counter("process_cpu_seconds", "CPU time of the worker.", Cell.CPU_NS, SECOND_NS),
-    Counter("logship_worker_websockets_accepted", "Websockets that the worker handled.", Cell.WEBSOCKETS_BEGUN),
-    Counter("logship_events_emitted", "Events that the worker emitted, dropped ones included.", Cell.EMITTED),
-    Counter("logship_events_acknowledged", "Events that the agent acknowledged.", Cell.ACKNOWLEDGED),
+    Counter("process_cpu_seconds", "CPU time of the worker.", MetricCell.CPU_NS, SECOND_NS),
+    Counter("logship_worker_websockets_accepted", "Websockets that the worker handled.", MetricCell.WEBSOCKETS_BEGUN),
+    Counter("logship_events_emitted", "Events that the worker emitted, dropped ones included.", MetricCell.EMITTED),
+    Counter("logship_events_acknowledged", "Events that the agent acknowledged.", MetricCell.ACKNOWLEDGED),
 )
 
 
@@ -247,8 +251,8 @@ def _lag(slots: list[SlotMetrics]) -> Metric:
     )
     bounds = [*(f"{bound / SECOND_NS}" for bound in LAG_BOUNDS_NS), "+Inf"]
     for slot in slots:
-        counts = (slot.counter(Cell.LAG_BUCKETS + place) for place in range(len(bounds)))
-        family.add_metric(_labels(slot), _cumulated(bounds, counts), slot.counter(Cell.LAG_SUM_NS) / SECOND_NS)
+        counts = (slot.counter(MetricCell.LAG_BUCKETS + place) for place in range(len(bounds)))
+        family.add_metric(_labels(slot), _cumulated(bounds, counts), slot.counter(MetricCell.LAG_SUM_NS) / SECOND_NS)
     return family
 
 
@@ -282,7 +286,7 @@ def _by_label(slots: list[SlotMetrics]) -> Iterator[Metric]:
         for reason, cell in metric_file.DROP_CELLS.items():
             dropped.add_metric([*worker, reason], slot.counter(cell))
         for generation in range(3):
-            collections.add_metric([*worker, str(generation)], slot.counter(Cell.GC_COLLECTIONS + generation))
+            collections.add_metric([*worker, str(generation)], slot.counter(MetricCell.GC_COLLECTIONS + generation))
     yield from (restarts, deaths, dropped, collections)
 
 

@@ -153,7 +153,7 @@ def counted(cells: memoryview, cell: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class IdentitySnapshot:
     """A copy of an identity table; the missing part of a truncated file is zeros.
 
     `damaged`: neither copy of the facts is readable, and `facts` is empty. `lost_bytes`: the size of the missing part."""
@@ -170,7 +170,7 @@ class Snapshot:
         return self.cells[Cell.SLOT] - 1 if 0 < self.cells[Cell.SLOT] <= MOST_SLOTS else None
 
 
-def read(directory: Path) -> Snapshot:
+def read(directory: Path) -> IdentitySnapshot:
     """Return the table of the journal at `directory`, even if damaged. JournalUnreadable for a table of another version."""
     path = directory / "identity"
     try:
@@ -183,7 +183,7 @@ def read(directory: Path) -> Snapshot:
     if magic != MAGIC and magic[:-1] == MAGIC[:-1] and (facts is None or magic[-1:].isdigit()):
         raise JournalUnreadable(f"{path} begins with {magic!r}, not {MAGIC!r}: another version wrote it; it is kept")
     cells = _cells(memoryview(bytearray(data)))
-    return Snapshot(directory.name, facts or Facts(), cells, facts is None, SIZE_BYTES - len(found))
+    return IdentitySnapshot(directory.name, facts or Facts(), cells, facts is None, SIZE_BYTES - len(found))
 
 
 def _facts(data: bytes) -> Facts | None:

@@ -22,7 +22,7 @@ from logship.state import journal_directory, locks, segment
 from logship.state.home import make_directory
 from logship.state.identity import Cell, Facts, Identity, drop_cell, move_mark
 from logship.state.inflight import InFlight
-from logship.state.segment import DATA_BYTES, INDEX_COUNT, Segment
+from logship.state.segment import DATA_BYTES, INDEX_COUNT, JournalSegment
 
 # Room for ten minutes of heartbeats (about 1 KB every 10 s) when the limit is reached or the disk is full.
 RESERVE_BYTES = 64 * 1024
@@ -69,7 +69,7 @@ class Journal:
         try:
             self.identity = Identity(self.incarnation, facts, making and making / "identity")
             self.inflight = InFlight(making and making / "inflight", self.identity.cells)
-            self._current = Segment(1, making and making / segment.file_name(1))
+            self._current = JournalSegment(1, making and making / segment.file_name(1))
         except OSError:
             if making is not None:
                 journal_directory.remove(making)
@@ -84,7 +84,7 @@ class Journal:
         self._side: deque[tuple[tuple[bytes, ...], bool]] = deque()
         self._id_key = ID_KEY + self.incarnation.encode() + b"-"
         self._sequence = 0
-        self._ready: deque[Segment] = deque()
+        self._ready: deque[JournalSegment] = deque()
         self.made = 1
         self._segments = deque([self._current])
         self._room = DATA_BYTES
@@ -154,7 +154,7 @@ class Journal:
             record = b"".join((*parts, SEQUENCE_KEY, number.to_bytes(8, "big"), self._id_key, b"%012d" % number))
             self._place(record, reserved)
 
-    def _mend(self, current: Segment, number: int, end: int) -> None:
+    def _mend(self, current: JournalSegment, number: int, end: int) -> None:
         """Restore a consistent state after an exception (of a signal handler): a published record counts, others do not."""
         before = current.count
         current.recount()
@@ -199,7 +199,7 @@ class Journal:
         self.wake()
         return ""
 
-    def _made_here(self) -> Segment | None:
+    def _made_here(self) -> JournalSegment | None:
         """Return a segment made by the thread that logs, because otherwise the event is dropped; None if the disk is full.
 
         Afterwards only the shipping thread tries again, because every log call would fail."""
@@ -235,9 +235,9 @@ class Journal:
 
     # The shipping thread.
 
-    def _make(self, present: bool = True) -> Segment:
+    def _make(self, present: bool = True) -> JournalSegment:
         number = self._next_number()
-        return Segment(number, self._segment_path(number), present)
+        return JournalSegment(number, self._segment_path(number), present)
 
     def _next_number(self) -> int:
         with self._lock:
@@ -261,7 +261,7 @@ class Journal:
     def _may_have_more(self) -> bool:
         return len(self._segments) + len(self._ready) < self.limit_segments
 
-    def _offer(self, fresh: Segment) -> bool:
+    def _offer(self, fresh: JournalSegment) -> bool:
         """Add a segment to those that are ready. Return False if an append has made a later one meanwhile."""
         with self._lock:
             if not self._may_have_more():
@@ -272,18 +272,18 @@ class Journal:
             self._ready.append(fresh)
             return True
 
-    def is_current(self, part: Segment) -> bool:
+    def is_current(self, part: JournalSegment) -> bool:
         """Return whether `part` is the segment being written."""
         return part is self._current
 
-    def segment_after(self, number: int) -> Segment | None:
+    def segment_after(self, number: int) -> JournalSegment | None:
         """Return the oldest segment with a higher number than `number`, or None."""
         for candidate in list(self._segments):
             if candidate.number > number:
                 return candidate
         return None
 
-    def acknowledge(self, at: Segment, count: int, events: int) -> None:
+    def acknowledge(self, at: JournalSegment, count: int, events: int) -> None:
         """Move the mark: all records up to the first `count` of `at` are acknowledged. Removes segments before it."""
         move_mark(self.cells, at.number << 32 | count)
         self.cells[Cell.ACKNOWLEDGED] += events

@@ -6,7 +6,7 @@ from typing import Any
 
 from logship.event.build import Worker
 from logship.state import inflight
-from logship.state.identity import Cell, Snapshot
+from logship.state.identity import Cell, IdentitySnapshot
 from logship.state.survey import survey
 
 
@@ -38,7 +38,7 @@ def living(state: Path) -> list[Living]:
     return [_living(one.directory, one.snapshot) for one in found if one.owner]
 
 
-def _living(directory: Path, snapshot: Snapshot) -> Living:
+def _living(directory: Path, snapshot: IdentitySnapshot) -> Living:
     facts, slot = snapshot.facts, snapshot.slot
     told = Worker(snapshot.incarnation, facts.service, facts.host, facts.pid, instance=facts.instance, slot=slot)
     requests = tuple(inflight.read(directory))

@@ -1,7 +1,7 @@
 """The metrics of one run of a worker: counters and gauges in a mapped file that survives the process.
 
     0      magic "LSHIPMX1"
-    8      cells: 127 x u64, `Cell`
+    8      cells: 127 x u64, `MetricCell`
     1024   facts: length u32 | crc32 u32 | msgpack map
     4096   series: length u16 | method NUL route NUL status, padded to 256 bytes | 32 x u64, `SERIES_*`
 
@@ -56,7 +56,7 @@ REASONS: Final = (
 )  # fmt: skip
 
 
-class Cell(IntEnum):
+class MetricCell(IntEnum):
     """Places of the numbers of a worker. New ones go to the end of their group, where an older file holds 0."""
 
     SLOT = 1  # 1 + slot; 0 until claimed
@@ -98,14 +98,14 @@ class Cell(IntEnum):
 
 
 EXIT_CODE_ZERO: Final = 1000
-COUNTERS: Final = range(Cell.BEGUN, Cell.JOURNAL_BYTES)
+COUNTERS: Final = range(MetricCell.BEGUN, MetricCell.JOURNAL_BYTES)
 CELL_COUNT: Final = FACTS_AT // 8
-DROP_CELLS: Final = {reason: Cell.DROPPED + place for place, reason in enumerate(DROP_REASONS)}
+DROP_CELLS: Final = {reason: MetricCell.DROPPED + place for place, reason in enumerate(DROP_REASONS)}
 # By `event.reason` of a stall: (how many, nanoseconds in them).
 STALL_CELLS: Final = {
-    reason: (Cell.STALLS + place, Cell.STALLED_NS + place) for place, reason in enumerate(stall.REASONS)
+    reason: (MetricCell.STALLS + place, MetricCell.STALLED_NS + place) for place, reason in enumerate(stall.REASONS)
 }
-REASON_CELLS: Final = {reason: Cell.REASON + place for place, reason in enumerate(REASONS)}
+REASON_CELLS: Final = {reason: MetricCell.REASON + place for place, reason in enumerate(REASONS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class MetricCopy:
 
     @property
     def slot(self) -> int | None:
-        return self.cells[Cell.SLOT] - 1 if self.cells[Cell.SLOT] else None
+        return self.cells[MetricCell.SLOT] - 1 if self.cells[MetricCell.SLOT] else None
 
 
 _ROW = struct.Struct("<H254s32Q")  # eight cells are not used yet

@@ -28,7 +28,7 @@ from logship.state.metric_file import (
     EXIT_CODE_ZERO,
     REASON_CELLS,
     SERIES_COUNTERS,
-    Cell,
+    MetricCell,
     MetricCopy,
     MetricFacts,
 )
@@ -75,14 +75,14 @@ class SlotMetrics:
         _add(self.counters, cells[COUNTERS.start : COUNTERS.stop])
         for labels, values in copy.series.items():
             self._add_series(labels, values)
-        self.generation = max(self.generation, cells[Cell.GENERATION])
+        self.generation = max(self.generation, cells[MetricCell.GENERATION])
         if alive:
             self.runs.append(copy)
             return
         # Killed between the count of its reason and that of its end, a request is counted once: by its reason.
-        ended = max(cells[Cell.ENDED], sum(cells[cell] for cell in REASON_CELLS.values()))
-        self.interrupted += max(0, cells[Cell.BEGUN] - ended)
-        self.ended_ns = max(self.ended_ns, cells[Cell.UPDATED_NS])
+        ended = max(cells[MetricCell.ENDED], sum(cells[cell] for cell in REASON_CELLS.values()))
+        self.interrupted += max(0, cells[MetricCell.BEGUN] - ended)
+        self.ended_ns = max(self.ended_ns, cells[MetricCell.UPDATED_NS])
         reason = death_reason(copy)
         if reason:
             self.deaths[reason] += 1
@@ -127,14 +127,14 @@ def _add(sums: list[int], values: Iterable[int]) -> None:
 def death_reason(copy: MetricCopy) -> str:
     """Return why an ended run crashed: `out_of_memory`, a signal as `SIGKILL`, `exit_3`, `unknown`; "" if it did not crash."""
     cells = copy.cells
-    if cells[Cell.CLOSED]:
+    if cells[MetricCell.CLOSED]:
         return ""
-    if cells[Cell.EXIT_CODE]:
-        code = cells[Cell.EXIT_CODE] - EXIT_CODE_ZERO
+    if cells[MetricCell.EXIT_CODE]:
+        code = cells[MetricCell.EXIT_CODE] - EXIT_CODE_ZERO
         if code == 0 or -code in STOP_SIGNALS:
             return ""
-        return "out_of_memory" if cells[Cell.OUT_OF_MEMORY] else exit_name(code)
-    if cells[Cell.BEGUN] > cells[Cell.ENDED]:
+        return "out_of_memory" if cells[MetricCell.OUT_OF_MEMORY] else exit_name(code)
+    if cells[MetricCell.BEGUN] > cells[MetricCell.ENDED]:
         return "unknown"
     # It ended between requests: a crash if its supervisor still runs, unless its server does not report orderly ends.
     return "unknown" if copy.facts.tells_closing and is_running(copy.facts.supervisor) else ""
@@ -177,7 +177,7 @@ def _read_folder(home: Home, folder: Path) -> list[SlotMetrics]:
     for name, copy in copies.items():
         if name not in folded:
             alive = is_alive(home, name, copy)
-            if alive or now - copy.cells[Cell.UPDATED_NS] > SETTLED_NS or copy.cells[Cell.EXIT_CODE]:
+            if alive or now - copy.cells[MetricCell.UPDATED_NS] > SETTLED_NS or copy.cells[MetricCell.EXIT_CODE]:
                 slots.setdefault(copy.slot, SlotMetrics(copy.facts, copy.slot)).add(copy, alive)
             else:  # how it ended is not known yet
                 slots.setdefault(copy.slot, SlotMetrics(copy.facts, copy.slot)).add(_undecided(copy), False)
@@ -187,7 +187,7 @@ def _read_folder(home: Home, folder: Path) -> list[SlotMetrics]:
 def _undecided(copy: MetricCopy) -> MetricCopy:
     """Return the metrics of a run that ended a moment ago, without a verdict about its end."""
     cells = list(copy.cells)
-    cells[Cell.CLOSED] = 1
+    cells[MetricCell.CLOSED] = 1
     return MetricCopy(copy.facts, tuple(cells), copy.series)
 
 
@@ -199,7 +199,7 @@ def _copies(folder: Path) -> Iterator[tuple[str, MetricCopy]]:
 
 def is_alive(home: Home, incarnation: str, copy: MetricCopy) -> bool:
     """Return whether the run is alive: its process holds the lock of its journal. An adopter of the journal does not count."""
-    return locks.holder(home.journal(incarnation) / "lock") == copy.cells[Cell.PID]
+    return locks.holder(home.journal(incarnation) / "lock") == copy.cells[MetricCell.PID]
 
 
 def fold(home: Home, folder: Path, slot: int, now_ns: int) -> int:
@@ -229,7 +229,7 @@ def fold(home: Home, folder: Path, slot: int, now_ns: int) -> int:
 
 def _is_settled(home: Home, incarnation: str, copy: MetricCopy, now_ns: int) -> bool:
     """Return whether its supervisor and the adopter of its journal have had their time to note the end."""
-    quiet_ns = now_ns - copy.cells[Cell.UPDATED_NS]
+    quiet_ns = now_ns - copy.cells[MetricCell.UPDATED_NS]
     return quiet_ns > SETTLED_NS and (quiet_ns > ADOPTED_NS or not home.journal(incarnation).exists())
 
 
@@ -258,9 +258,9 @@ def note_adopted(home: Home, incarnation: str, journal: memoryview) -> None:
     for path in home.metrics.glob(f"*/{incarnation}{SUFFIX}"):
         with contextlib.suppress(JournalUnreadable):
             cells = metric_file.reopen(path)
-            cells[Cell.EMITTED] = identity.counted(journal, identity.Cell.SEQUENCE)
-            cells[Cell.ACKNOWLEDGED] = identity.counted(journal, identity.Cell.ACKNOWLEDGED)
-            cells[Cell.JOURNAL_BYTES] = 0
+            cells[MetricCell.EMITTED] = identity.counted(journal, identity.Cell.SEQUENCE)
+            cells[MetricCell.ACKNOWLEDGED] = identity.counted(journal, identity.Cell.ACKNOWLEDGED)
+            cells[MetricCell.JOURNAL_BYTES] = 0
             for reason, events in identity.dropped(journal).items():
                 cells[metric_file.DROP_CELLS[reason]] = events
 
@@ -269,7 +269,7 @@ def note_exit(state: Path, pid: int, code: int, out_of_memory: bool) -> None:
     """Store how the process `pid` ended in its metric file, as its supervisor saw it. `code`: negative for a signal. OSError."""
     for path in Home(state).metrics.glob(f"*/*{SUFFIX}"):
         with contextlib.suppress(OSError, JournalUnreadable):
-            if metric_file.read(path).cells[Cell.PID] == pid:
+            if metric_file.read(path).cells[MetricCell.PID] == pid:
                 cells = metric_file.reopen(path)
-                cells[Cell.OUT_OF_MEMORY] = int(out_of_memory)
-                cells[Cell.EXIT_CODE] = EXIT_CODE_ZERO + code
+                cells[MetricCell.OUT_OF_MEMORY] = int(out_of_memory)
+                cells[MetricCell.EXIT_CODE] = EXIT_CODE_ZERO + code

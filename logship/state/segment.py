@@ -35,7 +35,7 @@ RESYNC_BYTES = 64 << 20
 MOST_HEADS = 4
 
 
-class Segment:
+class JournalSegment:
     """A segment that this process writes. Its `count` records end at `position`; `view` and `index` are the mapping."""
 
     __slots__ = ("_map", "count", "index", "number", "path", "position", "view")

@@ -14,7 +14,7 @@ class FoundJournal:
     """One journal: a copy of its identity table, and the pid of its owner, None for an orphan."""
 
     directory: Path
-    snapshot: identity.Snapshot
+    snapshot: identity.IdentitySnapshot
     owner: int | None
 
 

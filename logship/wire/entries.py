@@ -36,7 +36,7 @@ NOT_PLAIN = frozenset((dict, list, tuple, bytes, msgpack.Timestamp))
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EntryLimits:
     """The limits of a frame. Beyond one of them decoding raises WireError.
 
     A full frame of ordinary records has 14,000 entries of 40 values; a record of logship has at most 64 KB."""
@@ -54,7 +54,7 @@ class Limits:
     """Levels of maps and lists, including the record."""
 
 
-def decode_entries(packed: bytes | memoryview, limits: Limits) -> Entries:
+def decode_entries(packed: bytes | memoryview, limits: EntryLimits) -> Entries:
     """Return (nanoseconds since 1970, record) per entry, in order.
 
     `packed`: [time, record] or [[time, metadata], record] end to end; a time is an EventTime, or seconds as an int or a
@@ -63,7 +63,7 @@ def decode_entries(packed: bytes | memoryview, limits: Limits) -> Entries:
     return decode_counted(packed, limits)[0]
 
 
-def decode_counted(packed: bytes | memoryview, limits: Limits) -> tuple[Entries, int]:
+def decode_counted(packed: bytes | memoryview, limits: EntryLimits) -> tuple[Entries, int]:
     """Return the entries, as `decode_entries` does, and the number of their values without keys."""
     entries: Entries = []
     normalizer = _Normalizer(limits)
@@ -85,7 +85,7 @@ def decode_counted(packed: bytes | memoryview, limits: Limits) -> tuple[Entries,
     return entries, normalizer.values
 
 
-def _slices(packed: bytes | memoryview, limits: Limits) -> Iterator[tuple[int, bytes | memoryview]]:
+def _slices(packed: bytes | memoryview, limits: EntryLimits) -> Iterator[tuple[int, bytes | memoryview]]:
     """Yield (number of entries, their bytes), cut between entries into slices of about SLICE_BYTES."""
     size = len(packed)
     if not size:
@@ -137,7 +137,7 @@ def _decode_anything(data: bytes) -> object:
         raise WireError(f"the entries are not valid msgpack: {problem}") from problem
 
 
-def decode_map(data: bytes | memoryview, limits: Limits) -> dict[str, object]:
+def decode_map(data: bytes | memoryview, limits: EntryLimits) -> dict[str, object]:
     """Return the map in `data`, with values as in a record."""
     decoded = _decode_anything(bytes(data))
     if not isinstance(decoded, dict):
@@ -179,7 +179,7 @@ def _time_ns(stamp: object) -> int:
 class _Normalizer:
     """Replaces values that are not plain in the records of one frame, in place, and counts all values."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: EntryLimits) -> None:
         self._limits = limits
         self._values_left = limits.values
 

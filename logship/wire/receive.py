@@ -15,7 +15,7 @@ import msgpack
 
 from logship.errors import WireError
 from logship.wire import atoms
-from logship.wire.entries import Entries, Limits, decode_counted, decode_map, inflate
+from logship.wire.entries import Entries, EntryLimits, decode_counted, decode_map, inflate
 from logship.wire.strangers import strange
 
 PIECE_BYTES = 256 * 1024
@@ -24,7 +24,7 @@ OPTION_LIMIT_BYTES = 64 * 1024
 # The buffers of a larger frame are freed and not reused.
 KEPT_BYTES = 2**20
 NIL = 0xC0
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = EntryLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Decoder:
     Memory: at most about four times `limits.frame_bytes` and the values of one frame; almost none between frames. Not
     thread-safe."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: EntryLimits = DEFAULT_LIMITS) -> None:
         self.broken: WireError | None = None
         """The error that ended decoding, or None. Acknowledge the batches so far and close the connection."""
         self._limits = limits
@@ -169,7 +169,7 @@ class Decoder:
         self._walker.feed(self._held)
 
 
-def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
+def _batch(parts: list[memoryview], wire_bytes: int, limits: EntryLimits) -> Batch:
     tag, body, *option = parts
     if tag[0] not in TEXT_HEADS:
         raise WireError("the tag of a frame is not text")
@@ -194,7 +194,7 @@ def _batch(parts: list[memoryview], wire_bytes: int, limits: Limits) -> Batch:
     return Batch(name, decoded, chunk, wire_bytes, inflated_bytes, values)
 
 
-def _options(packed: memoryview, limits: Limits) -> tuple[str | bytes | None, str]:
+def _options(packed: memoryview, limits: EntryLimits) -> tuple[str | bytes | None, str]:
     """Return the chunk and the compression in an option, which is nil or a map."""
     if packed[0] == NIL:
         return None, ""

@@ -14,8 +14,7 @@ from logship.settings import Settings, not_default
 from logship.state.home import home_of
 from logship.state.identity import Cell, Facts
 from logship.state.journal import Journal
-from logship.state.metric_file import Cell as Metric
-from logship.state.metric_file import MetricFacts, MetricFile
+from logship.state.metric_file import MetricCell, MetricFacts, MetricFile
 from logship.state.metric_totals import create as create_metrics
 from logship.state.slots import Claim, Slots
 from logship.worker.server_info import ServerInfo
@@ -144,13 +143,13 @@ class Pipeline:
         except OSError:
             file = None
         file = file or MetricFile(None, facts)
-        file.cells[Metric.PID], file.cells[Metric.STARTED_NS] = os.getpid(), self.journal.identity.facts.started_ns
-        file.cells[Metric.UPDATED_NS] = time.time_ns()
+        file.cells[MetricCell.PID], file.cells[MetricCell.STARTED_NS] = os.getpid(), self.journal.identity.facts.started_ns
+        file.cells[MetricCell.UPDATED_NS] = time.time_ns()
         return file
 
     def set_claim(self, claim: Claim) -> None:
         """Carry the slot and generation of `claim` from now on."""
-        self.metrics.cells[Metric.SLOT], self.metrics.cells[Metric.GENERATION] = claim.slot + 1, claim.generation
+        self.metrics.cells[MetricCell.SLOT], self.metrics.cells[MetricCell.GENERATION] = claim.slot + 1, claim.generation
         cells = self.journal.cells
         cells[Cell.GENERATION] = claim.generation
         cells[Cell.SLOT] = claim.slot + 1
@@ -232,7 +231,7 @@ class Pipeline:
             sequence = cells[Cell.SEQUENCE] + 1
             if self.record(build.closed(self._counters()), reserved=True) and cells[Cell.SEQUENCE] == sequence:
                 cells[Cell.CLOSING] = sequence + 1
-        self.metrics.cells[Metric.CLOSED] = 1
+        self.metrics.cells[MetricCell.CLOSED] = 1
 
     def revive_shipper(self) -> None:
         """Start the shipping thread again if it died."""

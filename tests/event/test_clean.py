@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logship.event.clean import LIMITS, LONG_MAX, LONG_MIN, Limits, application_fields, clean_key, clean_value
+from logship.event.clean import LIMITS, LONG_MAX, LONG_MIN, ValueLimits, application_fields, clean_key, clean_value
 from logship.event.redact import Redactor
 from logship.testing import PLANTED, assert_no_secrets, plant
 
@@ -398,5 +398,5 @@ def test_a_cut_never_leaves_half_a_secret(shift: int, kind: str) -> None:
 
 
 def test_limits_can_be_narrower() -> None:
-    assert clean_value([1, 2, 3], Limits(items=2)) == [1, 2, "[1 more]"]
-    assert clean_value([[1]], Limits(depth=1)) == ["[too deep]"]
+    assert clean_value([1, 2, 3], ValueLimits(items=2)) == [1, 2, "[1 more]"]
+    assert clean_value([[1]], ValueLimits(depth=1)) == ["[too deep]"]

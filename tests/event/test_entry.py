@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logship.event import entry
-from logship.wire.entries import Limits, decode_entries
+from logship.wire.entries import EntryLimits, decode_entries
 
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
 FIELDS = st.dictionaries(st.text(max_size=20), VALUES, max_size=20)
@@ -17,7 +17,7 @@ NO_ENTRIES = (b"", b"\xc1", b"\x01", msgpack.packb([1, 2]), msgpack.packb([msgpa
 def test_what_is_packed_is_unpacked(time_ns: int, fields: dict[str, object]) -> None:
     packed = entry.pack(time_ns, fields)
     assert entry.unpack(packed) == (time_ns, fields)
-    assert decode_entries(packed, Limits()) == [(time_ns, fields)]
+    assert decode_entries(packed, EntryLimits()) == [(time_ns, fields)]
 
 
 def test_a_foreign_reader_sees_an_event_time_and_a_map() -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from logship.event import entry
-from logship.wire.entries import Limits, decode_entries
+from logship.wire.entries import EntryLimits, decode_entries
 
 LAST_NS = 0xFFFFFFFE * 10**9 - 1
 
 
 @pytest.mark.parametrize("time_ns", [0, 1, 1_795_000_000 * 10**9 + 7, LAST_NS])
 def test_a_time_that_fits_is_kept(time_ns: int) -> None:
-    ((found_ns, record),) = decode_entries(entry.whole(time_ns, {"message": "m"}, "0" * 24, 1), Limits())
+    ((found_ns, record),) = decode_entries(entry.whole(time_ns, {"message": "m"}, "0" * 24, 1), EntryLimits())
     assert found_ns == time_ns
     assert "event.created" not in record
 
@@ -27,5 +27,5 @@ def test_a_time_that_fits_is_kept(time_ns: int) -> None:
     ],
 )
 def test_any_other_becomes_the_nearest_and_is_kept_as_text(time_ns: int, nearest_ns: int, text: str) -> None:
-    ((found_ns, record),) = decode_entries(entry.whole(time_ns, {"message": "m"}, "0" * 24, 1), Limits())
+    ((found_ns, record),) = decode_entries(entry.whole(time_ns, {"message": "m"}, "0" * 24, 1), EntryLimits())
     assert (found_ns, record["event.created"], record["message"]) == (nearest_ns, text, "m")

@@ -15,7 +15,7 @@ import pytest
 
 from logship.errors import WireError
 from logship.state import home
-from logship.wire.entries import Limits
+from logship.wire.entries import EntryLimits
 from logship.wire.receive import Batch, Decoder, acknowledge
 from tests.proofs.figures import row
 from tests.proofs.scene import (
@@ -115,7 +115,7 @@ class Fussy:
                 self._serving[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:
-        decoder = Decoder(Limits())
+        decoder = Decoder(EntryLimits())
         with connection, contextlib.suppress(OSError, WireError):
             while received := connection.recv(65536):
                 for batch in decoder.feed(received):

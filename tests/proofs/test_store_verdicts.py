@@ -19,7 +19,7 @@ from logship.search.query import Query
 from logship.store.files import read_listing
 from logship.store.read.reader import Reader
 from logship.store.write.store import Store
-from logship.wire.entries import Limits
+from logship.wire.entries import EntryLimits
 from logship.wire.receive import Decoder, acknowledge
 from tests.proofs.figures import row
 from tests.proofs.scene import (
@@ -121,7 +121,7 @@ class Agent:
             while True:
                 connection, _ = self._listener.accept()
                 self._connection = connection
-                decoder = Decoder(Limits())
+                decoder = Decoder(EntryLimits())
                 with connection, contextlib.suppress(OSError):
                     while received := connection.recv(65536):
                         for batch in decoder.feed(received):

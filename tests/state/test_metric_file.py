@@ -6,7 +6,7 @@ import pytest
 
 from logship.errors import JournalUnreadable
 from logship.state import metric_file
-from logship.state.metric_file import Cell, MetricFacts, MetricFile, label_values, labels_of
+from logship.state.metric_file import MetricCell, MetricFacts, MetricFile, label_values, labels_of
 
 FACTS = MetricFacts("shop", "8000", "host", "3.5", "uvicorn", 7, True)
 
@@ -15,11 +15,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     file = MetricFile(tmp_path / "a.metrics", FACTS)
     index = file.series(labels_of("GET", "/orders/{id}", 200))
     assert index is not None
-    file.cells[Cell.BEGUN] = 3
+    file.cells[MetricCell.BEGUN] = 3
     file.cells[index + 2] += 2
     file.exemplar(index, 20_000_000, 5, b"0123456789abcdef" * 2)
     copy = metric_file.read(tmp_path / "a.metrics")
-    assert (copy.facts, copy.cells[Cell.BEGUN], copy.slot) == (FACTS, 3, None)
+    assert (copy.facts, copy.cells[MetricCell.BEGUN], copy.slot) == (FACTS, 3, None)
     cells = copy.series[labels_of("GET", "/orders/{id}", 200)]
     assert cells[2] == 2
     assert cells[metric_file.EXEMPLAR_DURATION_NS] == 20_000_000

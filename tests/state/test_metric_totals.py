@@ -8,7 +8,7 @@ import pytest
 
 from logship.state import locks, metric_totals
 from logship.state.home import Home, make_directory
-from logship.state.metric_file import EXIT_CODE_ZERO, Cell, MetricFacts, MetricFile, labels_of
+from logship.state.metric_file import EXIT_CODE_ZERO, MetricCell, MetricFacts, MetricFile, labels_of
 from logship.state.metric_totals import SETTLED_NS, SlotMetrics
 
 FACTS = MetricFacts("shop", "8000", "host", "3.5", "uvicorn", os.getpid(), True)
@@ -34,7 +34,7 @@ class Scene:
         values = {"PID": os.getpid() if alive else 1, "SLOT": slot + 1, "BEGUN": requests, "ENDED": requests - 1}
         values["UPDATED_NS"] = time.time_ns() - OLD_NS
         for cell, value in {**values, **cells}.items():
-            file.cells[Cell[cell]] = value
+            file.cells[MetricCell[cell]] = value
         file.cells[index] = requests - 1
         if alive:
             make_directory(self.home.journal(incarnation))
@@ -63,7 +63,7 @@ def scene(tmp_path: Path) -> Scene:
 
 def numbers(slot: SlotMetrics) -> tuple[int, int, int, dict[str, int]]:
     """Return (requests that began, those in the first bucket, interrupted ones, deaths)."""
-    return slot.counter(Cell.BEGUN), slot.series[LABELS][0], slot.interrupted, dict(slot.deaths)
+    return slot.counter(MetricCell.BEGUN), slot.series[LABELS][0], slot.interrupted, dict(slot.deaths)
 
 
 def test_a_request_that_was_counted_by_its_reason_is_not_lost_as_well(scene: Scene) -> None:
@@ -148,7 +148,7 @@ def test_a_damaged_file_costs_its_own_numbers_only(scene: Scene) -> None:
     scene.run("b", 7)
     (scene.folder / f"{'a' * 24}.metrics").write_bytes(b"x" * 100)
     (scene.folder / "0.total").write_bytes(b"y" * 100)
-    assert scene.only().counter(Cell.BEGUN) == 7
+    assert scene.only().counter(MetricCell.BEGUN) == 7
 
 
 def test_no_directory_has_no_metrics(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from logship.state.segment import DATA_AT, INDEX_AT, SIZE_BYTES, Gap
 
 def a_segment(path: Path, sizes: list[int]) -> list[bytes]:
     """Write a segment with an entry of each size (of its filler) and return the entries."""
-    made, records = segment.Segment(1, path), []
+    made, records = segment.JournalSegment(1, path), []
     for number, size in enumerate(sizes):
         fields = {"message": str(number), "labels": {"filler": "x" * size}, "event.duration": number}
         record = entry.whole(time.time_ns(), fields, "ab" * 12, number + 1)

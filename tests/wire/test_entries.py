@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logship.errors import WireError
-from logship.wire.entries import MEMBERS, SLICE_BYTES, Limits, decode_entries, inflate
+from logship.wire.entries import MEMBERS, SLICE_BYTES, EntryLimits, decode_entries, inflate
 from tests.conftest import first
 from tests.wire.samples import ENTRIES, NOW_NS, event_time, pack, pack_entries, pack_entry
 
-LIMITS = Limits()
+LIMITS = EntryLimits()
 
 
 @given(ENTRIES)
@@ -90,23 +90,23 @@ def nested(levels: int) -> object:
 @pytest.mark.parametrize(
     ("allowed", "beyond", "limits"),
     [
-        ([(1, {"a": nested(63)})], [(1, {"a": nested(64)})], Limits()),
-        ([(1, {"a": nested(62)})], [(1, {"a": nested(65)})], Limits()),
-        ([(1, {"a": nested(62)})], [(1, {"a": nested(1000)})], Limits()),
-        ([(1, {"a": nested(62)})], [(1, {"a": nested(5000)})], Limits()),
-        ([(1, {"a": "x" * 80})], [(1, {"a": "x" * 100})], Limits(record_bytes=100)),
-        ([(1, {"a": 1})] * 7, [(1, {"a": 1})] * 8, Limits(entries=7)),
-        ([(1, {"a": [1, 2]})], [(1, {"a": [1, 2, 3]})], Limits(values=3)),
-        ([(1, {"a": {"b": 1}})], [(1, {"a": {"b": 1, "c": 2}})], Limits(values=2)),
-        ([(1, {"a": {"b": [1]}})], [(1, {"a": {"b": [1], "c": 2}})], Limits(values=3)),
-        ([(1, {"a": 1})] * 3, [(1, {"a": 1})] * 4, Limits(values=3)),
-        ([(1, dict.fromkeys("abc"))], [(1, dict.fromkeys("abcd"))], Limits(keys=3)),
-        ([(1, {"x": dict.fromkeys("abc")})], [(1, {"x": dict.fromkeys("abcd")})], Limits(keys=3)),
-        ([(1, {"x": [dict.fromkeys("abc")]})], [(1, {"x": [dict.fromkeys("abcd")]})], Limits(keys=3)),
+        ([(1, {"a": nested(63)})], [(1, {"a": nested(64)})], EntryLimits()),
+        ([(1, {"a": nested(62)})], [(1, {"a": nested(65)})], EntryLimits()),
+        ([(1, {"a": nested(62)})], [(1, {"a": nested(1000)})], EntryLimits()),
+        ([(1, {"a": nested(62)})], [(1, {"a": nested(5000)})], EntryLimits()),
+        ([(1, {"a": "x" * 80})], [(1, {"a": "x" * 100})], EntryLimits(record_bytes=100)),
+        ([(1, {"a": 1})] * 7, [(1, {"a": 1})] * 8, EntryLimits(entries=7)),
+        ([(1, {"a": [1, 2]})], [(1, {"a": [1, 2, 3]})], EntryLimits(values=3)),
+        ([(1, {"a": {"b": 1}})], [(1, {"a": {"b": 1, "c": 2}})], EntryLimits(values=2)),
+        ([(1, {"a": {"b": [1]}})], [(1, {"a": {"b": [1], "c": 2}})], EntryLimits(values=3)),
+        ([(1, {"a": 1})] * 3, [(1, {"a": 1})] * 4, EntryLimits(values=3)),
+        ([(1, dict.fromkeys("abc"))], [(1, dict.fromkeys("abcd"))], EntryLimits(keys=3)),
+        ([(1, {"x": dict.fromkeys("abc")})], [(1, {"x": dict.fromkeys("abcd")})], EntryLimits(keys=3)),
+        ([(1, {"x": [dict.fromkeys("abc")]})], [(1, {"x": [dict.fromkeys("abcd")]})], EntryLimits(keys=3)),
     ],
 )
 def test_limits(
-    allowed: list[tuple[int, dict[str, object]]], beyond: list[tuple[int, dict[str, object]]], limits: Limits
+    allowed: list[tuple[int, dict[str, object]]], beyond: list[tuple[int, dict[str, object]]], limits: EntryLimits
 ) -> None:
     assert len(decode_entries(packed_iteratively(allowed), limits)) == len(allowed)
     with pytest.raises(WireError):
@@ -137,7 +137,7 @@ def pieces(value: object) -> bytes:
 def test_small_bytes_do_not_become_much_memory(filler: bytes) -> None:
     size = 1_000_000 // len(filler)
     entry = b"\x92\x01\x81\xa1a\xdd" + size.to_bytes(4, "big") + filler * size
-    limits = Limits(values=100_000)
+    limits = EntryLimits(values=100_000)
     tracemalloc.start()
     try:
         with pytest.raises(WireError, match="values"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logship.errors import WireError
-from logship.wire.entries import Limits
+from logship.wire.entries import EntryLimits
 from logship.wire.receive import Batch, Decoder, acknowledge
 from tests.wire.samples import (
     ENTRIES,
@@ -193,14 +193,14 @@ def test_other_protocols_are_told_at_the_first_byte() -> None:
 @pytest.mark.parametrize("mode", [forward, packed_bin, packed_gzip])
 def test_a_frame_beyond_the_limit_is_refused_while_it_arrives(mode: Mode) -> None:
     frame = mode([(NOW_NS, {"a": "x" * 100_000})], "t", {})
-    limits = Limits(frame_bytes=50_000)
+    limits = EntryLimits(frame_bytes=50_000)
     with pytest.raises(WireError, match="50000"):
         Decoder(limits).feed(frame)
-    assert len(Decoder(Limits(frame_bytes=110_000)).feed(frame)) == 1
+    assert len(Decoder(EntryLimits(frame_bytes=110_000)).feed(frame)) == 1
 
 
 def test_a_frame_that_never_ends_takes_no_more_than_its_limit() -> None:
-    decoder, limits = Decoder(Limits(frame_bytes=2**20)), 2**20
+    decoder, limits = Decoder(EntryLimits(frame_bytes=2**20)), 2**20
     tracemalloc.start()
     try:
         # A list of 2**32 empty maps, 64 bytes each once they are made.

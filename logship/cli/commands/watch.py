@@ -50,7 +50,7 @@ def watch(
     does not accept are kept and retried. Exit status with --once: 0 if something was reported, 1 if not, 3 if the
     source or the webhook failed."""
     from logship.cli.watching.memory_file import MemoryFile
-    from logship.cli.watching.watcher import Watcher
+    from logship.cli.watching.watcher import IncidentWatcher
     from logship.cli.watching.webhook import webhook as webhook_of
 
     every_ns = span(every)
@@ -61,7 +61,7 @@ def watch(
     file = MemoryFile(memory or Path(settings.state_dir) / _file_name(source, service))
     try:
         where = equal("service.name", service) if service else None
-        watcher = Watcher(lambda: open_source(source), file, where, form == "json", target)
+        watcher = IncidentWatcher(lambda: open_source(source), file, where, form == "json", target)
         if once:
             reported = watcher.round(time.time_ns())
             if watcher.outbox is not None and watcher.outbox.failing:

@@ -28,7 +28,7 @@ LONGEST_SLEEP_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class Watcher:
+class IncidentWatcher:
     """`open_source` is called in each round until it has returned a source; `where`: of which events."""
 
     open_source: Callable[[], Source]

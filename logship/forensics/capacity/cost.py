@@ -35,7 +35,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CostSample:
     """One run of a worker in one bucket of time."""
 
     seconds: float
@@ -66,7 +66,7 @@ def costs(source: Source, query: Query) -> list[Cost]:
     return [cost for cost in known if cost is not None]
 
 
-def cost_of(resource: str, samples: Sequence[Sample], limit: float = 1.0) -> Cost | None:
+def cost_of(resource: str, samples: Sequence[CostSample], limit: float = 1.0) -> Cost | None:
     """Return the cost per request; None for too few requests, or if nothing was used.
 
     Used time = idle time + cost * requests: least squares where the rate varies, because an idle worker also uses some;
@@ -80,7 +80,7 @@ def cost_of(resource: str, samples: Sequence[Sample], limit: float = 1.0) -> Cos
     return Cost(resource, ratio, _scatter(samples, ratio), f"time used / {requests:,} requests", limit, ratio)
 
 
-def _line(samples: Sequence[Sample]) -> tuple[float, float] | None:
+def _line(samples: Sequence[CostSample]) -> tuple[float, float] | None:
     """The slope of used time over requests, both per second, with its relative error; None if it is not reliable."""
     rates = [sample.requests / sample.seconds for sample in samples]
     used = [sample.used_seconds / sample.seconds for sample in samples]
@@ -98,7 +98,7 @@ def _line(samples: Sequence[Sample]) -> tuple[float, float] | None:
     return slope, sqrt(left / (len(samples) - 2) / spread) / slope
 
 
-def _scatter(samples: Sequence[Sample], ratio: float) -> float:
+def _scatter(samples: Sequence[CostSample], ratio: float) -> float:
     """The relative standard error of a ratio of sums, from the residuals of its samples."""
     if len(samples) < 2:
         return 0.2
@@ -134,18 +134,18 @@ class _Buckets:
     ended: Mapping[tuple[str, int], Stat]
     served: Mapping[tuple[str, int], int]
 
-    def counted(self, cpu: Sequence[Stat]) -> list[Sample]:
+    def counted(self, cpu: Sequence[Stat]) -> list[CostSample]:
         """Of a counter: n heartbeats have n - 1 intervals between them, in which requests and time are compared."""
         return [
-            Sample(self._seconds(stat), self._requests(stat), (stat.max - stat.min) / 1e9)
+            CostSample(self._seconds(stat), self._requests(stat), (stat.max - stat.min) / 1e9)
             for stat in cpu
             if stat.count > 1 and stat.count >= self.usual - 1
         ]
 
-    def shares(self, stats: Sequence[Stat]) -> list[Sample]:
+    def shares(self, stats: Sequence[Stat]) -> list[CostSample]:
         """Of a share of time, or a number of threads: its mean over the heartbeats of the bucket."""
         return [
-            Sample(self._seconds(stat), self._requests(stat), stat.sum / stat.count * self._seconds(stat))
+            CostSample(self._seconds(stat), self._requests(stat), stat.sum / stat.count * self._seconds(stat))
             for stat in stats
             if stat.count > 1 and stat.count >= self.usual - 1
         ]

@@ -14,7 +14,7 @@ PATH_PARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class StackFrame:
     """A frame of a trace. `library`: its package, "" for the application; `lines`: its text, the line of the source included."""
 
     file: str
@@ -27,7 +27,7 @@ class Frame:
         return f"{'/'.join(self.file.split('/')[-PATH_PARTS:])} {self.function}"
 
 
-def parts_of(trace: str) -> Iterator[Frame | str]:
+def parts_of(trace: str) -> Iterator[StackFrame | str]:
     """Yield the frames of a stack trace and the lines between them, in their order."""
     lines: list[str] = []
     head: re.Match[str] | None = None
@@ -50,9 +50,9 @@ def culprit(trace: str) -> str:
     """Return the place of the innermost frame of the application in the exception itself, not in its causes.
 
     Without one, the innermost frame of a library; "" for a text without frames."""
-    frames: list[Frame] = []
+    frames: list[StackFrame] = []
     for part in parts_of(trace):
-        if isinstance(part, Frame):
+        if isinstance(part, StackFrame):
             frames.append(part)
         elif part.startswith("Traceback (most recent call last)"):
             frames = []
@@ -63,25 +63,25 @@ def culprit(trace: str) -> str:
 def folded(trace: str) -> str:
     """Return the trace with one line for consecutive frames of libraries."""
     lines: list[str] = []
-    for of_library, parts in groupby(parts_of(trace), key=lambda part: isinstance(part, Frame) and bool(part.library)):
+    for of_library, parts in groupby(parts_of(trace), key=lambda part: isinstance(part, StackFrame) and bool(part.library)):
         members = [*parts]
-        frames = [part for part in members if isinstance(part, Frame)]
+        frames = [part for part in members if isinstance(part, StackFrame)]
         if of_library and len(frames) >= LEAST_FOLDED:
             lines.append(_summary(frames))
             continue
         for part in members:
-            lines += part.lines if isinstance(part, Frame) else [part]
+            lines += part.lines if isinstance(part, StackFrame) else [part]
     return "\n".join(lines)
 
 
-def _summary(frames: Sequence[Frame]) -> str:
+def _summary(frames: Sequence[StackFrame]) -> str:
     names = dict.fromkeys(frame.library for frame in frames)
     return f"  ... {len(frames)} frames of {', '.join(names)}"
 
 
-def _frame(head: re.Match[str], lines: Sequence[str]) -> Frame:
+def _frame(head: re.Match[str], lines: Sequence[str]) -> StackFrame:
     library = _LIBRARY.search(head[1])
-    return Frame(head[1], head[2], next(filter(None, library.groups()), "") if library else "", tuple(lines))
+    return StackFrame(head[1], head[2], next(filter(None, library.groups()), "") if library else "", tuple(lines))
 
 
 def _indent(line: str) -> int:

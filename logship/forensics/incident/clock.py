@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from logship.forensics.incident.finding import Interval
-from logship.forensics.incident.segment import Segment
+from logship.forensics.incident.segment import RequestSegment
 from logship.search.query import Query
 
 BUCKET_NS = 10 * 10**9
@@ -39,11 +39,11 @@ class Clock:
         of_window = range(self.since_ns // every * every, self.until_ns, every)
         return sorted({*of_baseline, *of_window})
 
-    def began(self, starts: list[int], part: Segment) -> Interval:
+    def began(self, starts: list[int], part: RequestSegment) -> Interval:
         """Return the bucket in which a segment begins."""
         return starts[part.low], starts[part.low] + self.every_ns
 
-    def ended(self, starts: list[int], part: Segment) -> Interval | None:
+    def ended(self, starts: list[int], part: RequestSegment) -> Interval | None:
         """Return the bucket in which a segment ends, None if it lasts until the end of the window."""
         end_ns = starts[part.high - 1] + self.every_ns
         return None if end_ns >= self.until_ns - self.every_ns else (end_ns - self.every_ns, end_ns)

@@ -8,7 +8,7 @@ from operator import add, sub
 
 from logship.forensics.compare.table import NARROW_FIELDS, Table, of_values, read, requests, slow, wide_fields
 from logship.forensics.incident.clock import Clock
-from logship.forensics.incident.segment import Segment, segment
+from logship.forensics.incident.segment import RequestSegment, segment
 from logship.search import kql
 from logship.search.kql import Node, equal
 from logship.search.query import Group, Share, Source
@@ -91,7 +91,7 @@ class Counted:
         """Return the series of something that does not occur."""
         return [0.0] * len(self.starts)
 
-    def segment(self, hits: Series, events: Series) -> Segment | None:
+    def segment(self, hits: Series, events: Series) -> RequestSegment | None:
         """Return the segment of the window in which the ratio of two series is raised. Each pair of series is searched once."""
         key = id(hits), id(events)
         if key not in self._segments:
@@ -99,7 +99,7 @@ class Counted:
         return self._segments[key][2]
 
     @cached_property
-    def _segments(self) -> dict[tuple[int, int], tuple[Series, Series, Segment | None]]:
+    def _segments(self) -> dict[tuple[int, int], tuple[Series, Series, RequestSegment | None]]:
         return {}
 
     def hits(self, where: Node | None, *more: str) -> Table:
@@ -153,7 +153,7 @@ class Counted:
         """What `wide_series` has read: failing, slow and frequent requests share values."""
         return {}
 
-    def side_of(self, part: Segment) -> "InSegment":
+    def side_of(self, part: RequestSegment) -> "InSegment":
         """Return the function that says of a bucket whether it is in a segment."""
         return InSegment(self.starts[part.low], self.starts[part.high - 1])
 
@@ -172,7 +172,7 @@ class InAndOut:
 
     counted: Counted
     table: Table
-    part: Segment
+    part: RequestSegment
 
     @property
     def names(self) -> tuple[str, ...]:

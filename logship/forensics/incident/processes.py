@@ -95,16 +95,16 @@ def gaps(clock: Clock, verdicts: Sequence[Verdict]) -> list[Outlier]:
 def drops(source: Source, clock: Clock) -> list[Outlier]:
     """Return one finding for each worker that dropped events in the window: its counters are higher than before it."""
     names = ("service.ephemeral_id", NODE, "service.name", *(f"logship.dropped.{reason}" for reason in DROP_REASONS))
-    where, by_run = kql.parse(BY_NAME["drops"].where), defaultdict[tuple[str, ...], list[Counters]](list)
+    where, by_run = kql.parse(BY_NAME["drops"].where), defaultdict[tuple[str, ...], list[ProcessCounters]](list)
     for query in clock.queries():
         for group in source.groups(query.narrowed(where), names, clock.every_ns):
-            by_run[group.keys[:3]] += [Counters(start_ns, group.keys[3:]) for start_ns in group.starts_ns]
+            by_run[group.keys[:3]] += [ProcessCounters(start_ns, group.keys[3:]) for start_ns in group.starts_ns]
     found = [_drop(clock, run, sorted(states, key=lambda state: (state.start_ns, state.total))) for run, states in by_run.items()]
     return [finding for finding in found if finding is not None]
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class ProcessCounters:
     """How many events a run had dropped since its start, as one of its heartbeats in a bucket of time says."""
 
     start_ns: int
@@ -120,7 +120,7 @@ class Counters:
         return sum(self.by_reason.values())
 
 
-def _drop(clock: Clock, run: tuple[str, ...], states: Sequence[Counters]) -> Outlier | None:
+def _drop(clock: Clock, run: tuple[str, ...], states: Sequence[ProcessCounters]) -> Outlier | None:
     inside = [state for state in states if state.start_ns + clock.every_ns > clock.since_ns]
     usual = max((state.total for state in states if state.start_ns + clock.every_ns <= clock.since_ns), default=0)
     first = next((state for state in inside if state.total > usual), None)

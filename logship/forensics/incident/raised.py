@@ -10,7 +10,7 @@ from logship.forensics.compare.explain import Reason
 from logship.forensics.compare.measure import reasons
 from logship.forensics.compare.table import NARROW_FIELDS, Table
 from logship.forensics.incident.counted import VALUES_OF_A_FIELD, Counted, InAndOut, Rest, Series
-from logship.forensics.incident.segment import Segment, segment
+from logship.forensics.incident.segment import RequestSegment, segment
 from logship.search.query import Group
 from logship.search.views import NODE, ROUTE
 
@@ -21,7 +21,7 @@ MOST = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RaisedLimits:
     """When a raised ratio matters: it is at least `times` the usual one, `points` higher, has `hits`, and lasts `buckets`."""
 
     times: float
@@ -43,11 +43,11 @@ class Raised:
 
     fields: Mapping[str, str]
     counts: Counts
-    part: Segment
+    part: RequestSegment
     explained: float = 1.0
 
 
-def raised(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
+def raised(counted: Counted, hits: Table, limits: RaisedLimits) -> list[Raised]:
     """Return the causes, the most certain first."""
     found: list[Raised] = []
     remaining = hits
@@ -81,7 +81,7 @@ def _without(hits: Table, counted: Counted, causes: Iterable[Raised]) -> Table:
     return Rest(hits.names, kept, hits, Table(hits.names, removed))
 
 
-def _candidates(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
+def _candidates(counted: Counted, hits: Table, limits: RaisedLimits) -> list[Raised]:
     """The segments of all parts of the traffic that are significant and matter."""
     found = []
     for names in DIMENSIONS:
@@ -94,7 +94,7 @@ def _candidates(counted: Counted, hits: Table, limits: Limits) -> list[Raised]:
 
 def _of(
     counted: Counted, names: Sequence[str], hits: Mapping[tuple[str, ...], Series], events: Mapping[tuple[str, ...], Series],
-    limits: Limits,
+    limits: RaisedLimits,
 ) -> list[Raised]:  # fmt: skip
     found = []
     for values, own in events.items():
@@ -105,7 +105,7 @@ def _of(
     return found
 
 
-def _causes(counted: Counted, hits: Table, best: Raised, limits: Limits) -> list[Raised]:
+def _causes(counted: Counted, hits: Table, best: Raised, limits: RaisedLimits) -> list[Raised]:
     """What explains the raised ratio within the segment of `best`; `best` itself if no combination does better."""
     part = best.part
     divided = partial(InAndOut, counted, part=part)

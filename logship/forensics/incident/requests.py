@@ -8,20 +8,20 @@ from logship.forensics.compare.combinations import Counts
 from logship.forensics.finding import short
 from logship.forensics.incident.counted import CLIENT, VALUES_OF_A_FIELD, Counted, Series
 from logship.forensics.incident.finding import IncidentKind, Outlier
-from logship.forensics.incident.raised import Limits, Raised, frequent, raised
-from logship.forensics.incident.segment import TOGETHER, Segment, segment
+from logship.forensics.incident.raised import Raised, RaisedLimits, frequent, raised
+from logship.forensics.incident.segment import TOGETHER, RequestSegment, segment
 from logship.search import kql
 from logship.search.kql import Node, equal
 from logship.search.units import duration, share
 from logship.search.views import DURATION, FAILURES, NODE, ROUTE, SERVED, STATUS
 
-FAILING = Limits(times=3, points=0.02, hits=8, buckets=3)
-SLOW = Limits(times=2.5, points=0.1, hits=20, buckets=6)
-SHIFTED = Limits(times=3, points=0.08, hits=12, buckets=5)
-UNEVEN = Limits(times=1.15, points=0.08, hits=100, buckets=18)
+FAILING = RaisedLimits(times=3, points=0.02, hits=8, buckets=3)
+SLOW = RaisedLimits(times=2.5, points=0.1, hits=20, buckets=6)
+SHIFTED = RaisedLimits(times=3, points=0.08, hits=12, buckets=5)
+UNEVEN = RaisedLimits(times=1.15, points=0.08, hits=100, buckets=18)
 # With two workers a share cannot double; the odds can.
 UNEVEN_ODDS = 1.45
-FLOOD = Limits(times=4, points=0.05, hits=60, buckets=6)
+FLOOD = RaisedLimits(times=4, points=0.05, hits=60, buckets=6)
 # A drop is less than this part of the traffic on both sides, for at least DROP_BUCKETS; on each side BESIDE_BUCKETS are compared.
 LESS = 0.8
 DROP_BUCKETS, BESIDE_BUCKETS, LEAST_BESIDE = 12, 30, 6
@@ -150,14 +150,14 @@ def drop(counted: Counted) -> list[Outlier]:
     return found
 
 
-def _dip(events: Series, first: int) -> Segment | None:
+def _dip(events: Series, first: int) -> RequestSegment | None:
     """The segment with much less traffic than on both sides of it; None without one. `events` of its counts are buckets."""
     sums = [0.0]
     for number in events:
         sums.append(sums[-1] + number)
     # The usual traffic: half of the minutes have less. A peak beside the segment does not raise it.
     usual = median(_rate(sums, at, at + TOGETHER) for at in range(0, max(1, len(events) - TOGETHER + 1), TOGETHER))
-    best: Segment | None = None
+    best: RequestSegment | None = None
     for low in range(max(first, BESIDE_BUCKETS // 2), len(events) - DROP_BUCKETS + 1, 2):
         if _rate(sums, low, low + DROP_BUCKETS) > LESS * _rate(sums, max(0, low - BESIDE_BUCKETS), low):
             continue
@@ -168,7 +168,7 @@ def _dip(events: Series, first: int) -> Segment | None:
     return best if best is not None and best.g >= LEAST_G_OF_DROP else None
 
 
-def _less(sums: Series, low: int, high: int) -> Segment | None:
+def _less(sums: Series, low: int, high: int) -> RequestSegment | None:
     """The segment, if its traffic is less than before it, after it and in all other buckets: a peak that ends is not a drop."""
     whole, left_from = len(sums) - 1, max(0, low - BESIDE_BUCKETS)
     inside, left = _rate(sums, low, high), _rate(sums, left_from, low)
@@ -181,7 +181,7 @@ def _less(sums: Series, low: int, high: int) -> Segment | None:
     count, expected = sums[high] - sums[low], usual * (high - low)
     g = 2 * ((count * log(count / expected) if count else 0.0) - (count - expected))
     counts = Counts(low - left_from, sums[low] - sums[left_from], high - low, count)
-    return Segment(low, high, counts, g, high - low)
+    return RequestSegment(low, high, counts, g, high - low)
 
 
 def _rate(sums: Series, low: int, high: int) -> float:

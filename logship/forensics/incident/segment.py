@@ -21,7 +21,7 @@ TOGETHER = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class RequestSegment:
     """Buckets from `low` to `high` (not included); `counts`: outside, and inside. `g`: corrected for dispersion."""
 
     low: int
@@ -30,13 +30,13 @@ class Segment:
     g: float
     hit_buckets: int
 
-    def overlaps(self, other: "Segment") -> bool:
+    def overlaps(self, other: "RequestSegment") -> bool:
         """Whether the two share at least half of the shorter one."""
         shared = min(self.high, other.high) - max(self.low, other.low)
         return 2 * shared >= min(self.high - self.low, other.high - other.low)
 
 
-def segment(hits: Sequence[float], events: Sequence[float], first: int) -> Segment | None:
+def segment(hits: Sequence[float], events: Sequence[float], first: int) -> RequestSegment | None:
     """Return the segment from bucket `first` on in which the ratio of hits is raised; None if none is significant."""
     if sum(hits[first:]) < 3:
         return None
@@ -62,7 +62,7 @@ def segment(hits: Sequence[float], events: Sequence[float], first: int) -> Segme
     outside_hits = [*hits[:low], *hits[high:]]
     outside_events = [*events[:low], *events[high:]]
     g = g_test(*_not_empty(counts)) / _dispersion(outside_hits, outside_events)
-    return Segment(low, high, counts, g, sum(1 for number in hits[low:high] if number)) if g >= LEAST_G else None
+    return RequestSegment(low, high, counts, g, sum(1 for number in hits[low:high] if number)) if g >= LEAST_G else None
 
 
 def _was_before(hits: Sequence[float], events: Sequence[float], first: int, part: tuple[int, int]) -> bool:

@@ -14,7 +14,7 @@ ChangeOfPattern: TypeAlias = Literal["new", "gone", "more", "rarer", "same"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class PatternCounts:
     """Events of one pattern in the window and in the baseline."""
 
     window: int
@@ -32,7 +32,7 @@ class Judgement:
     significant: bool
 
 
-def judged(counts: Sequence[Counts], window_ns: int, baseline_ns: int) -> list[Judgement]:
+def judged(counts: Sequence[PatternCounts], window_ns: int, baseline_ns: int) -> list[Judgement]:
     """Return a judgement for each pattern. The times are the lengths of both windows: rates are compared, not counts."""
     chances = [_chance(each, window_ns / (window_ns + baseline_ns)) for each in counts]
     return [
@@ -41,7 +41,7 @@ def judged(counts: Sequence[Counts], window_ns: int, baseline_ns: int) -> list[J
     ]
 
 
-def _chance(counts: Counts, share: float) -> float:
+def _chance(counts: PatternCounts, share: float) -> float:
     """Return the p-value of the G-test of the counts of two Poisson processes, of which one lasted `share` of the time."""
     total = counts.window + counts.baseline
     expected = ((counts.window, total * share), (counts.baseline, total * (1 - share)))
@@ -49,7 +49,7 @@ def _chance(counts: Counts, share: float) -> float:
     return p_value(max(0.0, gain))
 
 
-def _judgement(counts: Counts, chance: float, significant: bool, scale: float) -> Judgement:
+def _judgement(counts: PatternCounts, chance: float, significant: bool, scale: float) -> Judgement:
     if not counts.baseline:
         return Judgement("new", chance, significant)
     if not counts.window:

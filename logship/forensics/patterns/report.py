@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from logship.forensics.patterns.compare import ChangeOfPattern, Counts, Judgement, judged
+from logship.forensics.patterns.compare import ChangeOfPattern, Judgement, PatternCounts, judged
 from logship.forensics.patterns.find import kql_of_template, kql_of_words
 from logship.forensics.patterns.mine import patterns_of
 from logship.forensics.patterns.read import Messages, messages
@@ -70,7 +70,7 @@ class _Group:
     recorded: bool
     kql: str
     example: str
-    counts: Counts
+    counts: PatternCounts
 
 
 def _patterns(now: Messages, before: Messages, window: Query, baseline: Query | None) -> list[MessagePattern]:
@@ -93,7 +93,7 @@ def _pattern(group: _Group, judgement: Judgement, minutes: float, before_minutes
 
 def _recorded(now: Messages, before: Messages) -> Iterable[_Group]:
     for template in {**now.templates, **before.templates}:
-        counts = Counts(now.templates[template], before.templates[template])
+        counts = PatternCounts(now.templates[template], before.templates[template])
         yield _Group(template, True, kql_of_template(template), template, counts)
 
 
@@ -104,7 +104,7 @@ def _mined(now: Messages, before: Messages) -> Iterable[_Group]:
     for message, words in patterns_of(both).items():
         members[words][message] = both[message]
     for words, texts in members.items():
-        counts = Counts(sum(now.texts[text] for text in texts), sum(before.texts[text] for text in texts))
+        counts = PatternCounts(sum(now.texts[text] for text in texts), sum(before.texts[text] for text in texts))
         yield _Group(
             text_of(words), False, kql_of_words(words), min(texts, key=lambda text: (-texts[text], text)), counts
         )

@@ -32,7 +32,7 @@ NAMES: Final = {
 
 def endpoints(source: Source, context: PageContext, capacity: Capacity) -> dict[str, Endpoint]:
     """Return the endpoint of each path of the API."""
-    probes = Probes(context, capacity)
+    probes = HealthEndpoints(context, capacity)
     reports = incidents.Incidents(source, context, capacity)
     # An id may be any text, also with a slash.
     queries: dict[str, Endpoint] = {
@@ -62,7 +62,7 @@ async def _openapi(request: Request) -> Response:
     return json_response(openapi.document(__version__, NAMES))
 
 
-class Probes:
+class HealthEndpoints:
     """Liveness, readiness and the counters of the process."""
 
     def __init__(self, context: PageContext, capacity: Capacity) -> None:

@@ -11,7 +11,7 @@ from logship.store.needles import FIELDS, Span
 _IDS_LIMIT = 100
 
 
-class Wanted(NamedTuple):
+class WantedId(NamedTuple):
     """A field with ids, and the id that it must have."""
 
     field: str
@@ -27,20 +27,20 @@ class Candidates:
     spans: list[Span] | None = None
 
 
-def wanted_ids(test: Test) -> frozenset[Wanted] | None:
+def wanted_ids(test: Test) -> frozenset[WantedId] | None:
     """Return ids of which a matching event has one, None if other events may match as well."""
     wanted = _wanted(test)
     return wanted if wanted is not None and len(wanted) <= _IDS_LIMIT else None
 
 
-def _wanted(test: Test) -> frozenset[Wanted] | None:
+def _wanted(test: Test) -> frozenset[WantedId] | None:
     match test:
         case Compare(target, "=", str(value)) if target.name in FIELDS and target.kind == "keyword":
-            return frozenset((Wanted(target.name, value),))
+            return frozenset((WantedId(target.name, value),))
         case Every(parts):
             sets = [wanted for wanted in map(_wanted, parts) if wanted is not None]
             return min(sets, key=len, default=None)
         case Some(parts):
             alternatives = [_wanted(part) for part in parts]
-            return None if None in alternatives else frozenset[Wanted]().union(*filter(None, alternatives))
+            return None if None in alternatives else frozenset[WantedId]().union(*filter(None, alternatives))
     return None

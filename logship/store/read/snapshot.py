@@ -20,7 +20,7 @@ from logship.store.needles import Span
 from logship.store.read.checks import CHECK_BYTES, Checks
 from logship.store.read.filters import FilterLookup
 from logship.store.read.focus import Focus
-from logship.store.read.pruning import Candidates, Wanted, wanted_ids
+from logship.store.read.pruning import Candidates, WantedId, wanted_ids
 from logship.store.schema import COLUMNS, columns_in, relation
 
 _KNOWN_SEGMENTS = 1_000
@@ -78,7 +78,7 @@ class Snapshot:
         logs = [log for log in self.listing.logs if _has_any(self.log(log), texts)]
         return Candidates([*spans], logs, [span for found in spans.values() for span in found])
 
-    def _spans(self, segment: Segment, wanted: frozenset[Wanted]) -> list[Span]:
+    def _spans(self, segment: Segment, wanted: frozenset[WantedId]) -> list[Span]:
         """The rows of a segment that may have one of these ids; all of them if that is not known."""
         whole = [(segment.first << POSITION_BITS, ((segment.last + 1) << POSITION_BITS) - 1)]
         own = [ids.parse(id_) if field == "event.id" else None for field, id_ in wanted]

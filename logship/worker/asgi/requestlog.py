@@ -21,7 +21,7 @@ from logship.state.metric_file import (
     SERIES_DURATION_NS,
     SERIES_REQUEST_BYTES,
     SERIES_RESPONSE_BYTES,
-    Cell,
+    MetricCell,
 )
 from logship.worker import internal_errors, registry
 from logship.worker.asgi import extras, ids, lifespan
@@ -46,7 +46,7 @@ MARK = "logship"
 HASTY_NS = 5_000_000
 
 # Plain numbers: an IntEnum as an index takes three times as long.
-BEGUN, ENDED = int(Cell.BEGUN), int(Cell.ENDED)
+BEGUN, ENDED = int(MetricCell.BEGUN), int(MetricCell.ENDED)
 # Of so many requests one is kept as the example of its series; slow ones and failed ones always are.
 EXEMPLARS = 64
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from logship.event import account, build, client
 from logship.event.failure import error_fields
-from logship.state.metric_file import Cell
+from logship.state.metric_file import MetricCell
 from logship.worker import internal_errors
 from logship.worker.asgi.extras import STACK_BYTES
 from logship.worker.asgi.route import template
@@ -64,7 +64,7 @@ class WebSocketLog:
         self._cell = pipeline.journal.inflight.begin(
             self._wall_ns, self.span, self.request_id, b"WEBSOCKET", self._path.shown
         )
-        pipeline.metrics.cells[Cell.WEBSOCKETS_BEGUN] += 1
+        pipeline.metrics.cells[MetricCell.WEBSOCKETS_BEGUN] += 1
 
     async def serve(self, app: Application, receive: Receive, send: Send) -> None:
         """Run the application on this websocket and record its end."""
@@ -85,7 +85,7 @@ class WebSocketLog:
                 self._pipeline.journal.refuse("internal_error")
                 internal_errors.report(error)
             finally:
-                self._pipeline.metrics.cells[Cell.WEBSOCKETS_ENDED] += 1
+                self._pipeline.metrics.cells[MetricCell.WEBSOCKETS_ENDED] += 1
                 self._pipeline.journal.inflight.end(self._cell)
                 request[4] = None
 

@@ -5,8 +5,8 @@ import time
 
 from logship.state import metric_totals, segment
 from logship.state.home import home_of
-from logship.state.identity import Cell as Counter
-from logship.state.metric_file import DROP_CELLS, Cell
+from logship.state.identity import Cell
+from logship.state.metric_file import DROP_CELLS, MetricCell
 from logship.worker.metrics import accept_queue, application, cpu_limits, vitals
 from logship.worker.metrics.loop import Utilization
 from logship.worker.pipeline import Pipeline
@@ -16,15 +16,15 @@ SAMPLE_SECONDS = 1.0
 SOCKETS_SECONDS, SOCKETS_AGAIN_SECONDS = 5.0, 300.0
 FOLD_SECONDS = 5.0
 FIELDS = {
-    "logship.process.cpu_ns": Cell.CPU_NS,
-    "logship.process.rss_bytes": Cell.RESIDENT_BYTES,
-    "logship.process.open_fds": Cell.OPEN_FDS,
-    "logship.process.threads": Cell.THREADS,
+    "logship.process.cpu_ns": MetricCell.CPU_NS,
+    "logship.process.rss_bytes": MetricCell.RESIDENT_BYTES,
+    "logship.process.open_fds": MetricCell.OPEN_FDS,
+    "logship.process.threads": MetricCell.THREADS,
 }
 POOL_FIELDS = {
-    "logship.thread_pool.busy": Cell.POOL_BUSY,
-    "logship.thread_pool.size": Cell.POOL_SIZE,
-    "logship.thread_pool.waiting": Cell.POOL_WAITING,
+    "logship.thread_pool.busy": MetricCell.POOL_BUSY,
+    "logship.thread_pool.size": MetricCell.POOL_SIZE,
+    "logship.thread_pool.waiting": MetricCell.POOL_WAITING,
 }
 
 
@@ -59,17 +59,18 @@ class MetricKeeper:
         pipeline = self._pipeline
         cells, journal = pipeline.metrics.cells, pipeline.journal
         used = vitals.read()
-        cells[Cell.CPU_NS], cells[Cell.RESIDENT_BYTES] = used.cpu_ns, used.resident_bytes
-        cells[Cell.OPEN_FDS], cells[Cell.MAX_FDS], cells[Cell.THREADS] = used.open_fds, used.max_fds, used.threads
+        cells[MetricCell.CPU_NS], cells[MetricCell.RESIDENT_BYTES] = used.cpu_ns, used.resident_bytes
+        cells[MetricCell.OPEN_FDS], cells[MetricCell.MAX_FDS] = used.open_fds, used.max_fds
+        cells[MetricCell.THREADS] = used.threads
         for generation, count in enumerate(used.collections):
-            cells[Cell.GC_COLLECTIONS + generation] = count
-        cells[Cell.EMITTED], cells[Cell.ACKNOWLEDGED] = journal.cells[Counter.SEQUENCE], journal.cells[Counter.ACKNOWLEDGED]
-        cells[Cell.JOURNAL_BYTES] = journal.backlog_bytes()
-        cells[Cell.JOURNAL_LIMIT_BYTES] = journal.limit_segments * segment.DATA_BYTES
+            cells[MetricCell.GC_COLLECTIONS + generation] = count
+        cells[MetricCell.EMITTED], cells[MetricCell.ACKNOWLEDGED] = journal.cells[Cell.SEQUENCE], journal.cells[Cell.ACKNOWLEDGED]
+        cells[MetricCell.JOURNAL_BYTES] = journal.backlog_bytes()
+        cells[MetricCell.JOURNAL_LIMIT_BYTES] = journal.limit_segments * segment.DATA_BYTES
         for reason, events in journal.identity.dropped().items():
             cells[DROP_CELLS[reason]] = events
         self._sample_queues(now)
-        cells[Cell.UPDATED_NS] = time.time_ns()
+        cells[MetricCell.UPDATED_NS] = time.time_ns()
 
     def _sample_now(self) -> None:
         if self._pipeline.server is not None:
@@ -78,25 +79,25 @@ class MetricKeeper:
     def _sample_queues(self, now: float) -> None:
         cells = self._pipeline.metrics.cells
         queue = accept_queue.read(self._listening)
-        cells[Cell.ACCEPT_QUEUE] = 0 if queue is None else queue.connections + 1
-        cells[Cell.ACCEPT_QUEUE_LIMIT] = 0 if queue is None else queue.limit
+        cells[MetricCell.ACCEPT_QUEUE] = 0 if queue is None else queue.connections + 1
+        cells[MetricCell.ACCEPT_QUEUE_LIMIT] = 0 if queue is None else queue.limit
         watch = self._pipeline.loop_watch
         if watch is not None and watch.pool is not None:
-            cells[Cell.POOL_BUSY], cells[Cell.POOL_SIZE] = watch.pool.busy(), watch.pool.size()
-            cells[Cell.POOL_WAITING] = watch.pool.waiting()
-        cells[Cell.UTILIZATION_PPM] = int(self._sampled.since(watch, now) * 1e6)
+            cells[MetricCell.POOL_BUSY], cells[MetricCell.POOL_SIZE] = watch.pool.busy(), watch.pool.size()
+            cells[MetricCell.POOL_WAITING] = watch.pool.waiting()
+        cells[MetricCell.UTILIZATION_PPM] = int(self._sampled.since(watch, now) * 1e6)
 
     def vitals(self) -> dict[str, object]:
         """Return the sampled numbers as fields of a heartbeat, without those that are unknown."""
         cells = self._pipeline.metrics.cells
-        cells[Cell.CPU_NS] = time.process_time_ns()  # as of the same moment as the number of requests
+        cells[MetricCell.CPU_NS] = time.process_time_ns()  # as of the same moment as the number of requests
         fields: dict[str, object] = {name: cells[cell] for name, cell in FIELDS.items() if cells[cell]}
-        fields["logship.requests.ended"] = cells[Cell.ENDED]
+        fields["logship.requests.ended"] = cells[MetricCell.ENDED]
         fields |= cpu_limits.fields()
-        if cells[Cell.ACCEPT_QUEUE]:
-            fields["logship.accept_queue.connections"] = cells[Cell.ACCEPT_QUEUE] - 1
-            fields["logship.accept_queue.limit"] = cells[Cell.ACCEPT_QUEUE_LIMIT]
-        if cells[Cell.POOL_SIZE]:
+        if cells[MetricCell.ACCEPT_QUEUE]:
+            fields["logship.accept_queue.connections"] = cells[MetricCell.ACCEPT_QUEUE] - 1
+            fields["logship.accept_queue.limit"] = cells[MetricCell.ACCEPT_QUEUE_LIMIT]
+        if cells[MetricCell.POOL_SIZE]:
             fields |= {name: cells[cell] for name, cell in POOL_FIELDS.items()}
         if self._pipeline.loop_watch is not None:
             share = self._reported.since(self._pipeline.loop_watch, time.monotonic())

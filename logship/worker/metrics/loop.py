@@ -4,7 +4,7 @@ import asyncio
 from bisect import bisect_left
 from typing import Final
 
-from logship.state.metric_file import LAG_BOUNDS_NS, Cell
+from logship.state.metric_file import LAG_BOUNDS_NS, MetricCell
 from logship.worker import thread_pool
 from logship.worker.loop_lag import INTERVAL_SECONDS
 from logship.worker.pipeline import ObservedLoop, Pipeline
@@ -34,8 +34,8 @@ class LoopWatch:
     def late(self, late_ns: int) -> None:
         """Count how late a timer fired."""
         cells = self._pipeline.metrics.cells
-        cells[Cell.LAG_BUCKETS + bisect_left(LAG_BOUNDS_NS, late_ns)] += 1
-        cells[Cell.LAG_SUM_NS] += late_ns
+        cells[MetricCell.LAG_BUCKETS + bisect_left(LAG_BOUNDS_NS, late_ns)] += 1
+        cells[MetricCell.LAG_SUM_NS] += late_ns
         # Timers fire at random times: the share of late ones is the share of time in which the loop was blocked. A thread that
         # waits for a core, behind other processes, is late without being blocked.
         before, self._waited_ns = self._waited_ns, self._wait_ns()

@@ -10,9 +10,9 @@ from logship.settings import Settings
 from logship.wire.address import parse_address
 from logship.wire.tls import PLAIN
 from logship.worker.shipping.bundle import Feed
-from logship.worker.shipping.connection import AgentConnection, Stage
+from logship.worker.shipping.connection import ShippingConnection, Stage
 from logship.worker.shipping.resolver import Resolver
-from logship.worker.shipping.window import Frame, FrameWindow
+from logship.worker.shipping.window import FrameWindow, SentFrame
 
 CONNECT_SECONDS = 5.0
 RESOLVE_SECONDS = 0.05
@@ -63,7 +63,7 @@ class ForwardAgent:
         self._on_first_ack = on_first_ack
         self._window = FrameWindow(feed)
         self._resolver = Resolver(self.address)
-        self._connection: AgentConnection | None = None
+        self._connection: ShippingConnection | None = None
         self._retry_at = 0.0
         self._pause = SHORTEST_PAUSE_SECONDS
         self._ack_seconds = settings.ack_timeout_seconds
@@ -103,7 +103,7 @@ class ForwardAgent:
         except (Disconnected, OSError, WireError) as error:
             self._lose(now, error)
 
-    def _advance(self, connection: AgentConnection, now: float) -> None:
+    def _advance(self, connection: ShippingConnection, now: float) -> None:
         if connection.establish():
             self._until = now + CONNECT_SECONDS
             self._window.reconnect()
@@ -131,9 +131,9 @@ class ForwardAgent:
         if not targets:
             raise NameNotFound(f"host name {self.address.host!r} not found")
         self._until = now + CONNECT_SECONDS
-        self._connection = AgentConnection(self._settings, self.address, targets[self.reconnects % len(targets)])
+        self._connection = ShippingConnection(self._settings, self.address, targets[self.reconnects % len(targets)])
 
-    def _receive(self, connection: AgentConnection, now: float) -> None:
+    def _receive(self, connection: ShippingConnection, now: float) -> None:
         while (data := connection.receive()) is not None:
             if connection.stage is Stage.GREETING:
                 connection.greet(data)
@@ -158,7 +158,7 @@ class ForwardAgent:
             self._on_first_ack()
         self._window.settle()
 
-    def _send(self, connection: AgentConnection, now: float) -> None:
+    def _send(self, connection: ShippingConnection, now: float) -> None:
         moved = connection.push()
         while connection.is_idle() and (frame := self._window.next_to_send(now)) is not None:
             connection.queue(frame.parts)
@@ -184,7 +184,7 @@ class ForwardAgent:
         if refused is not None:
             self._window.refuse(refused)
 
-    def _refused_by(self, error: Exception) -> Frame | None:
+    def _refused_by(self, error: Exception) -> SentFrame | None:
         """Return the frame that may be the reason: an agent reads in order, so the first that is not acknowledged."""
         oldest = self._window.oldest_sent()
         if oldest is None or not self._is_ready():

@@ -31,7 +31,7 @@ class Stage(Enum):
     READY = auto()
 
 
-class AgentConnection:
+class ShippingConnection:
     """A connection that begins with its creation. Every method may raise OSError or WireError: then it is of no more use.
 
     `acks`: parses what the agent sends once the stage is READY."""

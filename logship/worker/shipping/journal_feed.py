@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from logship.state.identity import Cell
 from logship.state.journal import Journal
-from logship.state.segment import Segment
+from logship.state.segment import JournalSegment
 from logship.worker.shipping.bundle import Bundle
 
 FRAME_RECORDS = 500
@@ -19,7 +19,7 @@ class SegmentSlice:
     __slots__ = ("_journal", "_segment", "_set_aside", "_start", "_stop", "records")
 
     def __init__(
-        self, journal: Journal, segment: Segment, start: int, stop: int, set_aside: Callable[[bytes], None]
+        self, journal: Journal, segment: JournalSegment, start: int, stop: int, set_aside: Callable[[bytes], None]
     ) -> None:
         self.records = stop - start
         self._journal = journal
@@ -82,7 +82,7 @@ class JournalFeed:
             self._record = 0
         return None
 
-    def _slice(self, segment: Segment, stop: int) -> SegmentSlice:
+    def _slice(self, segment: JournalSegment, stop: int) -> SegmentSlice:
         bundle = SegmentSlice(self._journal, segment, self._record, stop, self._set_aside)
         self._record = stop
         if bundle.records == FRAME_RECORDS:

@@ -15,7 +15,7 @@ FRAMES = 8
 REFUSALS = 3
 
 
-class Frame:
+class SentFrame:
     """A bundle on its way: the same bytes and the same chunk however often it is sent."""
 
     __slots__ = ("acked", "acks_before", "bundle", "chunk", "overtaken", "parts", "refusals", "sent_at")
@@ -39,9 +39,9 @@ class FrameWindow:
     def __init__(self, feed: Feed) -> None:
         self.acks = 0
         self._feed = feed
-        self._frames: deque[Frame] = deque()
-        self._unsent: deque[Frame] = deque()
-        self._sent: list[Frame] = []
+        self._frames: deque[SentFrame] = deque()
+        self._unsent: deque[SentFrame] = deque()
+        self._sent: list[SentFrame] = []
 
     def __bool__(self) -> bool:
         return bool(self._frames)
@@ -55,16 +55,16 @@ class FrameWindow:
         bundle = self._feed.next()
         if bundle is None:
             return False
-        frame = Frame(bundle)
+        frame = SentFrame(bundle)
         self._frames.append(frame)
         self._unsent.append(frame)
         return True
 
-    def oldest_sent(self) -> Frame | None:
+    def oldest_sent(self) -> SentFrame | None:
         """Return the frame that was sent first of those that are sent on this connection and not acknowledged."""
         return self._sent[0] if self._sent else None
 
-    def next_to_send(self, now: float) -> Frame | None:
+    def next_to_send(self, now: float) -> SentFrame | None:
         """Return the next frame, from now on a sent one; None if there is none, or while a refused one is on its way.
 
         A refused frame travels alone, so that a closed connection can only mean that frame."""
@@ -86,7 +86,7 @@ class FrameWindow:
         again = [frame for frame in self._frames if not frame.acked]
         self._unsent = deque(sorted(again, key=lambda frame: frame.refusals))  # stable: the others keep their order
 
-    def acknowledge(self, chunk: str) -> Frame | None:
+    def acknowledge(self, chunk: str) -> SentFrame | None:
         """Mark the sent frame with this chunk as acknowledged and return it; None if there is none."""
         index = next((index for index, frame in enumerate(self._sent) if frame.chunk == chunk), None)
         if index is None:
@@ -104,7 +104,7 @@ class FrameWindow:
         while self._frames and self._frames[0].acked:
             self._frames.popleft().bundle.done()
 
-    def refuse(self, frame: Frame) -> None:
+    def refuse(self, frame: SentFrame) -> None:
         """Note that the agent seems to refuse `frame`: halve it after three times, set a single record aside."""
         others_pass = frame.acks_before != self.acks
         frame.acks_before = self.acks
@@ -118,8 +118,8 @@ class FrameWindow:
             frame.acked = True
             self.settle()
 
-    def _halve(self, frame: Frame) -> None:
+    def _halve(self, frame: SentFrame) -> None:
         index = self._frames.index(frame)
         self._frames.remove(frame)
         for half in reversed(frame.bundle.split()):
-            self._frames.insert(index, Frame(half, REFUSALS - 1, self.acks))
+            self._frames.insert(index, SentFrame(half, REFUSALS - 1, self.acks))

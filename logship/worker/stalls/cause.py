@@ -20,7 +20,7 @@ Reason: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class StackSample:
     """The loop's thread at one moment of a stall, the innermost call first.
 
     `late_ns`, `switches`: how late the watchdog itself was, and the voluntary context switches it made meanwhile;
@@ -34,7 +34,7 @@ class Sample:
     stack: Stack
 
 
-def reason_of(before: Moment, samples: Sequence[Sample], gap_ns: int, gc_ns: int, limit_ns: int) -> Reason:
+def reason_of(before: Moment, samples: Sequence[StackSample], gap_ns: int, gc_ns: int, limit_ns: int) -> Reason:
     """Return why a loop did not run for `gap_ns`.
 
     `before`: the last moment at which it ran; `gc_ns`: collections in the gap; `limit_ns`: from which a stall counts. A loop
@@ -65,13 +65,13 @@ def reason_of(before: Moment, samples: Sequence[Sample], gap_ns: int, gc_ns: int
     return "computing" if active >= 0.5 else "blocking_call"
 
 
-def used_ns(before: Moment, samples: Sequence[Sample]) -> tuple[int, int]:
+def used_ns(before: Moment, samples: Sequence[StackSample]) -> tuple[int, int]:
     """Return the CPU time of (the loop's thread, the process) from `before` to the last sample."""
     last = samples[-1].moment
     return last.loop_cpu_ns - before.loop_cpu_ns, last.process_cpu_ns - before.process_cpu_ns
 
 
-def held_by_another(before: Moment, samples: Sequence[Sample]) -> bool:
+def held_by_another(before: Moment, samples: Sequence[StackSample]) -> bool:
     """Return whether another thread, rather than the loop's, held the interpreter lock."""
     loop_ns, process_ns = used_ns(before, samples)
     # The holder does not get half of a processor on a busy machine, but much more than the loop, which waits.

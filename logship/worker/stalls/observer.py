@@ -11,7 +11,7 @@ from logship.event.stall import Place, Stall
 from logship.worker.pipeline import Pipeline
 from logship.worker.stalls import request as requests
 from logship.worker.stalls.application import Application, is_debugger
-from logship.worker.stalls.cause import Reason, Sample, held_by_another, reason_of
+from logship.worker.stalls.cause import Reason, StackSample, held_by_another, reason_of
 from logship.worker.stalls.count import StallCount
 from logship.worker.stalls.gc_pauses import GcPauses
 from logship.worker.stalls.loops import QUIET_NS, WatchedLoop
@@ -72,7 +72,7 @@ class LoopObserver:
         self.loop.quiet = now_ns - self._busy_ns > QUIET_NS
 
     def _forget(self) -> None:
-        self._samples: list[Sample] = []
+        self._samples: list[StackSample] = []
         self._others: list[dict[str, Stack]] = []
         self._request: requests.Handled | None = None
         self._request_fields: dict[str, object] = {}
@@ -95,7 +95,7 @@ class LoopObserver:
         if late_ns >= loop.busy_interval_ns or not self._application.owns_any(stack):
             self._others.append(busy_stacks(self._application, loop.thread))
         waited_ns = loop.clocks.waited_ns()
-        self._samples.append(Sample(moment, late_ns, switches, waited_ns, id(task) if task else 0, stack))
+        self._samples.append(StackSample(moment, late_ns, switches, waited_ns, id(task) if task else 0, stack))
 
     def _note_request(self, request: requests.Handled | None) -> None:
         if request is None or request is self._request:
@@ -109,12 +109,12 @@ class LoopObserver:
         begin_ns, end_ns, interval_ns = gap
         samples = [sample for sample in self._samples if begin_ns <= sample.moment.time_ns <= end_ns]
         if not samples:  # the watchdog did not run before the loop did
-            samples = [Sample(self.loop.clocks.now(), late_ns, switches, 0, 0, ())]
+            samples = [StackSample(self.loop.clocks.now(), late_ns, switches, 0, 0, ())]
         self._record(begin_ns, end_ns, samples, interval_ns, ended=True)
         self._forget()
         self._before = self.loop.clocks.now()
 
-    def _record(self, begin_ns: int, end_ns: int, samples: list[Sample], interval_ns: int, ended: bool) -> None:
+    def _record(self, begin_ns: int, end_ns: int, samples: list[StackSample], interval_ns: int, ended: bool) -> None:
         gap_ns = end_ns - begin_ns
         reason = reason_of(self._before, samples, gap_ns, self._pauses.within(begin_ns, end_ns), self.loop.limit_ns)
         if self._debugged or (reason == "not_scheduled" and gap_ns < LONG_NS):
@@ -131,7 +131,7 @@ class LoopObserver:
         self._count.add(reason, duration_ns)
         self._pipeline.record(events.stalled(stall))
 
-    def _place(self, reason: Reason, samples: list[Sample]) -> Place | None:
+    def _place(self, reason: Reason, samples: list[StackSample]) -> Place | None:
         redactor = self._pipeline.redactor
         if reason == "interpreter_held" and held_by_another(self._before, samples):
             self._request_fields = {}

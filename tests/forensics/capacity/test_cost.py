@@ -4,16 +4,16 @@ import random
 
 import pytest
 
-from logship.forensics.capacity.cost import Sample, cost_of
+from logship.forensics.capacity.cost import CostSample, cost_of
 
 
-def samples(count: int, idle: float, each_s: float, low: int, high: int) -> list[Sample]:
+def samples(count: int, idle: float, each_s: float, low: int, high: int) -> list[CostSample]:
     """Samples of 60 s of a worker that uses `idle` seconds a second and `each_s` per request, with 5 % noise."""
     chance = random.Random(5)
     rows = []
     for _ in range(count):
         requests = chance.randint(low, high)
-        rows.append(Sample(60, requests, (idle * 60 + each_s * requests) * chance.gauss(1, 0.05)))
+        rows.append(CostSample(60, requests, (idle * 60 + each_s * requests) * chance.gauss(1, 0.05)))
     return rows
 
 
@@ -35,4 +35,4 @@ def test_at_a_steady_rate_used_time_is_divided() -> None:
 def test_few_requests_have_no_cost() -> None:
     assert cost_of("CPU", samples(3, 0.0, 0.005, 10, 20)) is None
     assert cost_of("CPU", []) is None
-    assert cost_of("event loop", [Sample(60, 1000, 0.0)]) is None
+    assert cost_of("event loop", [CostSample(60, 1000, 0.0)]) is None

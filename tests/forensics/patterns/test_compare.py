@@ -1,12 +1,12 @@
 """Rates are compared, not counts, and chance is not a change."""
 
-from logship.forensics.patterns.compare import Counts, judged
+from logship.forensics.patterns.compare import PatternCounts, judged
 
 HOUR = 3_600 * 10**9
 
 
 def changes(*counts: tuple[int, int], baseline_ns: int = HOUR) -> list[tuple[str, bool]]:
-    return [(each.change, each.significant) for each in judged([Counts(*pair) for pair in counts], HOUR, baseline_ns)]
+    return [(each.change, each.significant) for each in judged([PatternCounts(*pair) for pair in counts], HOUR, baseline_ns)]
 
 
 def test_changes_have_their_names() -> None:

@@ -9,7 +9,7 @@ from prometheus_client.samples import Sample
 
 from logship.prometheus import application as merged
 from logship.state.home import Home, make_directory
-from logship.state.metric_file import Cell, MetricFacts, MetricFile
+from logship.state.metric_file import MetricCell, MetricFacts, MetricFile
 from logship.state.metric_totals import APPLICATION, SlotMetrics, folder_of
 from logship.worker.metrics import application
 from logship.worker.metrics.application import SlotValue
@@ -67,7 +67,7 @@ def exposed(home: Home, **living: int) -> dict[str, float]:
     slots = []
     for slot in range(3):
         file = MetricFile(None, FACTS)
-        file.cells[Cell.SLOT], file.cells[Cell.GENERATION] = slot + 1, living.get(f"w{slot}", 0)
+        file.cells[MetricCell.SLOT], file.cells[MetricCell.GENERATION] = slot + 1, living.get(f"w{slot}", 0)
         metrics = SlotMetrics(FACTS, slot)
         metrics.add(file.copy(), alive=f"w{slot}" in living)
         slots.append(metrics)

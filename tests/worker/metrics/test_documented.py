@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 
 from logship.prometheus.families import WorkerCollector
-from logship.state.metric_file import Cell, MetricFacts, MetricFile, labels_of
+from logship.state.metric_file import MetricCell, MetricFacts, MetricFile, labels_of
 from logship.state.metric_totals import SlotMetrics
 
 DOC = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -16,8 +16,8 @@ def test_the_page_names_every_metric() -> None:
     file = MetricFile(None, MetricFacts("shop"))
     index = file.series(labels_of("GET", "/", 200))
     assert index is not None
-    file.cells[index] = file.cells[Cell.SLOT] = file.cells[Cell.ACCEPT_QUEUE] = file.cells[Cell.POOL_SIZE] = 1
-    file.cells[Cell.JOURNAL_LIMIT_BYTES] = 1
+    file.cells[index] = file.cells[MetricCell.SLOT] = file.cells[MetricCell.ACCEPT_QUEUE] = file.cells[MetricCell.POOL_SIZE] = 1
+    file.cells[MetricCell.JOURNAL_LIMIT_BYTES] = 1
     slot = SlotMetrics(MetricFacts("shop"), 0)
     slot.add(file.copy(), alive=True)
     registry = CollectorRegistry()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from logship.worker.stalls.cause import Reason, Sample, held_by_another, reason_of
+from logship.worker.stalls.cause import Reason, StackSample, held_by_another, reason_of
 from logship.worker.stalls.clocks import Moment
 from logship.worker.stalls.stack import Call, Stack
 
@@ -11,17 +11,17 @@ BEFORE = Moment(0, 0, 0)
 BUSY: Stack = (Call("/app/shop.py", 7, "work", "shop"),)
 
 
-def sample(at_ms: float, cpu_ms: float, late_ms: float = 0, switches: int = 0, **more: object) -> Sample:
+def sample(at_ms: float, cpu_ms: float, late_ms: float = 0, switches: int = 0, **more: object) -> StackSample:
     """A sample; the process used as much CPU as the loop unless said otherwise."""
     process_ms = float(str(more.get("process_ms", cpu_ms)))
     moment = Moment(int(at_ms * MS), int(cpu_ms * MS), int(process_ms * MS))
     waited_ns = int(float(str(more.get("waited_ms", 0))) * MS)
     stack = more.get("stack", BUSY)
     assert isinstance(stack, tuple)
-    return Sample(moment, int(late_ms * MS), switches, waited_ns, int(str(more.get("task", 1))), stack)
+    return StackSample(moment, int(late_ms * MS), switches, waited_ns, int(str(more.get("task", 1))), stack)
 
 
-CASES: dict[Reason, list[Sample]] = {
+CASES: dict[Reason, list[StackSample]] = {
     "blocking_call": [sample(40, 1), sample(200, 1), sample(400, 1)],
     "computing": [sample(40, 39), sample(200, 190), sample(400, 390)],
     "interpreter_held": [sample(490, 480, late_ms=440, switches=80)],
