@@ -17,7 +17,7 @@ WITHOUT_RULE: Final = {
     "LogshipWorkerMissing": "a group without events is not in the result of a query",
     "LogshipErrorBudgetBurnsSlowly": "it is a share of requests, which these rules cannot divide",
     "LogshipWorkersUnbalanced": "it compares groups with each other",
-    "LogshipJournalFilling": "the heartbeats that would say so wait in that journal",
+    "LogshipJournalFilling": "the heartbeats that would report it are in that journal",
     "LogshipCollectorNotStoring": "the collector does not send to Elasticsearch",
     "LogshipCollectorDeadLetters": "the collector does not send to Elasticsearch",
     "LogshipFluentBitGaveUp": "Fluent Bit's counters are not in Elasticsearch",

@@ -95,5 +95,6 @@ export function View() {
           })}</tbody></table></div>
       <p class="soft">
         A worker numbers its events from 1 without gaps, and its heartbeats count the dropped ones. An event that is
-        neither stored nor counted as dropped is missing. On the command line: <code>logship verify</code>.</p></section>`;
+        neither stored nor counted as dropped is missing. On the command line: <code>logship verify</code>.
+      </p></section>`;
 }
