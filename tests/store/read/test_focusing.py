@@ -47,9 +47,8 @@ def test_what_happens_to_the_store_meanwhile_hides_no_result(store: Store, reade
         directory.rename(directory.with_name("moved"))
     directory.with_name("moved").rename(directory)
     assert (counted, tables(reader)) == (5, [])
-    with pytest.raises(ZeroDivisionError), focused(reader, WINDOW, COLUMNS):
-        reader.close()
-        raise ZeroDivisionError
+    with focused(reader, WINDOW, COLUMNS):
+        reader.close()  # and leaving raises nothing
 
 
 @pytest.mark.parametrize(
