@@ -72,7 +72,7 @@ $(JS_TOOLS)/.made: tests/page/package.json | env
 # repeated: a failing test fails the run. pytest exits with 5 if no test was selected, which one of the two runs may do.
 test: check
 	@$(BIN)/pytest -q -m quiet $(TESTS); first=$$?; [ $$first -ne 2 ] || exit 2; \
-	  $(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not quiet" $(TESTS); second=$$?; \
+	  $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not quiet" $(TESTS); second=$$?; \
 	  [ "$$first $$second" != "5 5" ] || exit 5; \
 	  for status in $$first $$second; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit $$status; done
 

@@ -4,16 +4,12 @@ import logging
 import os
 import time
 from collections.abc import Generator, Iterable, Iterator
-from itertools import zip_longest
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import needs
 
-# Directories of tests that mostly wait for other processes, browsers and servers.
-WAITING = frozenset(("cli", "collector", "compose", "demo", "elastic", "page", "pipelines", "proofs", "worker"))
 PROVE = bool(os.environ.get("LOGSHIP_PROVE"))
 # Tests run beside each other on few cores: how long an example takes says nothing.
 settings.register_profile(
@@ -42,21 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not PROVE and item.get_closest_marker("prove"):
             item.add_marker(skip)
-    items[:] = in_turns(items)
-
-
-def in_turns(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Return the tests with those that wait for processes first, those of workers before all, a file beside one that computes.
-
-    By default pytest-xdist begins with the files that have the most tests: the longest ones, which have few, were left to the
-    end, and ran there for five minutes with idle cores."""
-    files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.path, []).append(item)
-    waiting = [some for path, some in files.items() if WAITING.intersection(path.parts)]
-    others = [some for path, some in files.items() if not WAITING.intersection(path.parts)]
-    pairs = zip_longest(reversed(waiting), others, fillvalue=list[pytest.Item]())
-    return [item for pair in pairs for some in pair for item in some]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
