@@ -302,9 +302,9 @@ def name_levels(levels: Mapping[str, int]) -> None:
         _named[name] = (own, level)
 
 
-def _named_least(name: str) -> int:
-    """Return the level of the nearest named logger above `name`, or of all loggers."""
-    while name:
+def _named_least(name: object) -> int:
+    """Return the level of the nearest named logger above `name`, or of all loggers. A name that is not text has none."""
+    while name and isinstance(name, str):
         if name in _named:
             return _named[name][1]
         name = name.rpartition(".")[0]

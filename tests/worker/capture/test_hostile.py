@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 import logship
+from logship.worker.capture import stdlib
 from tests.worker.driving import Desk, desk
 
 
@@ -225,6 +226,18 @@ def test_records_that_are_not_as_logging_makes_them_are_events(
     quiet.handle(logging.makeLogRecord({"levelno": 20, **made}))
     assert len(at.said()) == 1
     assert not any(at.pipeline().journal.identity.dropped().values())
+
+
+@pytest.mark.parametrize("name", [7, None, b"x", ()], ids=repr)
+def test_a_record_whose_name_is_no_text_is_an_event_while_one_logger_has_its_own_level(
+    at: Desk, quiet: logging.Logger, name: object
+) -> None:
+    stdlib.name_levels({"shop": logging.WARNING})
+    try:
+        quiet.handle(logging.makeLogRecord({"levelno": 20, "msg": "x", "name": name}))
+    finally:
+        stdlib.name_levels({})
+    assert len(at.said()) == 1
 
 
 class LogsItself:
